@@ -26,7 +26,7 @@ def encode(message: object) -> bytes:
 def decode[T](kind: type[T], payload: bytes | memoryview | msgspec.Raw) -> T:
     """The message behind the bytes; raises ForeignMessage that names the field in question."""
     try:
-        message: T = _decoder(kind).decode(payload)
+        message: T = _decoder(kind).decode(payload)  # type: ignore[arg-type]  # a class is hashable
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ForeignMessage(f"{getattr(kind, '__name__', kind)}: {error}") from None
     return message

@@ -1,0 +1,405 @@
+"""The bus in one process: the same bytes, limits, permissions, refusals and loss points as the real one.
+
+The broker may delay links against each other by a seeded amount; order holds per publisher and subscriber, as on a
+NATS server. Times are the running loop's, which is virtual in simulation.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from podwire.proto import subjects
+from podwire.services.chassis.bus import base
+from podwire.services.chassis.chance import RandomBits, below, hexadecimal
+from podwire.services.chassis.clock import SECOND
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What one user may publish and subscribe to (subject patterns)."""
+
+    publish: tuple[str, ...] = (">",)
+    subscribe: tuple[str, ...] = (">",)
+
+    def may_publish(self, subject: str) -> bool:
+        return any(subjects.matches(pattern, subject) for pattern in self.publish)
+
+    def may_subscribe(self, subject: str) -> bool:
+        return any(_covers(pattern, subject) for pattern in self.subscribe)
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    """Whether every subject that `subject` (itself maybe a pattern) takes is taken by `pattern`."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for position, part in enumerate(wanted):
+        if part == ">":
+            return len(given) > position
+        if position >= len(given) or given[position] == ">":
+            return False
+        if part != "*" and part != given[position]:
+            return False
+    return len(wanted) == len(given)
+
+
+@dataclass(slots=True, eq=False)
+class _Interest:
+    """A subscription as the broker holds it."""
+
+    connection: "MemoryBus"
+    pattern: str
+    handler: base.Handler
+    queue: str
+    context: contextvars.Context
+    open: bool = True
+
+    def close(self) -> None:
+        self.open = False
+        self.connection.broker.forget(self)
+
+
+@dataclass(slots=True, eq=False)
+class _MemoryConsumer:
+    """A push consumer: delivers in order, counts what it delivers, beats while it is idle."""
+
+    connection: "MemoryBus"
+    patterns: tuple[str, ...]
+    on_message: Callable[[base.Delivery], None]
+    on_heartbeat: Callable[[int], None]
+    context: contextvars.Context
+    pending: int = 0
+    delivered: int = 0
+    open: bool = True
+    beat: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        self.open = False
+        if self.beat is not None:
+            self.beat.cancel()
+        self.connection.broker.consumers.pop(self, None)
+
+    def wants(self, stored: base.Stored) -> bool:
+        return any(subjects.matches(pattern, stored.subject) for pattern in self.patterns)
+
+    def deliver(self, stored: base.Stored) -> None:
+        self.delivered += 1
+        delivery = base.Delivery(stored, self.delivered)
+        self.connection.broker.hand_over(None, self, lambda: self.on_message(delivery))
+
+    def heartbeat(self) -> None:
+        if not self.open:
+            return
+        if not self.connection.broker.down:
+            sequence = self.delivered
+            self.connection.broker.hand_over(None, self, lambda: self.on_heartbeat(sequence))
+        loop = asyncio.get_running_loop()
+        self.beat = loop.call_later(base.HEARTBEAT_INTERVAL, self.heartbeat)
+
+
+Receiver = _Interest | _MemoryConsumer
+
+
+@dataclass(slots=True)
+class Stream:
+    """The stored messages and the newest sequence of each subject."""
+
+    birth: str
+    messages: dict[int, base.Stored] = field(default_factory=dict)
+    newest: dict[str, int] = field(default_factory=dict)
+    last: int = 0
+
+    def append(self, subject: str, payload: bytes, expected: int | None) -> base.Stored:
+        if expected is not None and self.newest.get(subject, 0) != expected:
+            raise base.WrongLastSequence(subject, expected)
+        self.last += 1
+        stored = base.Stored(self.last, subject, payload)
+        self.messages[self.last] = stored
+        self.newest[subject] = self.last
+        return stored
+
+    def purge(self, subject: str, before: int) -> int:
+        gone = [sequence for sequence, kept in self.messages.items() if kept.subject == subject]
+        gone = [sequence for sequence in gone if sequence < before]
+        for sequence in gone:
+            del self.messages[sequence]
+        if self.newest.get(subject, 0) < before:
+            self.newest.pop(subject, None)
+        return len(gone)
+
+    def replay(self, start: int | None) -> list[base.Stored]:
+        if start is not None:
+            return [stored for sequence, stored in self.messages.items() if sequence >= start]
+        return [self.messages[sequence] for sequence in sorted(self.newest.values())]
+
+
+_STORED_BY: Final = (subjects.ALL_EVENTS, subjects.FLOOR)
+
+
+class Broker:
+    """The server: connections, interests, the stream. `down` is a server that was killed."""
+
+    def __init__(self, random: RandomBits, delay_ns: int = 0) -> None:
+        self.down = False
+        self.delay_ns = delay_ns
+        self.stream = Stream(hexadecimal(random, 16))
+        self.consumers: dict[_MemoryConsumer, None] = {}
+        self.connections: dict[MemoryBus, None] = {}
+        self.users: dict[str, Permissions] = {}
+        self._random = random
+        self._exact: dict[str, list[_Interest]] = {}
+        self._patterns: list[_Interest] = []
+        self._busy: dict[tuple[MemoryBus | None, Receiver], int] = {}
+
+    def connect(self, name: str, user: str = "") -> "MemoryBus":
+        """A connection; a user that is not in `users` may do everything."""
+        connection = MemoryBus(self, name, self.users.get(user, Permissions()))
+        self.connections[connection] = None
+        return connection
+
+    def remember(self, interest: _Interest) -> None:
+        if "*" in interest.pattern or ">" in interest.pattern:
+            self._patterns.append(interest)
+        else:
+            self._exact.setdefault(interest.pattern, []).append(interest)
+
+    def forget(self, interest: _Interest) -> None:
+        if interest in self._patterns:
+            self._patterns.remove(interest)
+        elif interest in (exact := self._exact.get(interest.pattern, [])):
+            exact.remove(interest)
+            if not exact:
+                del self._exact[interest.pattern]
+
+    def interested(self, subject: str) -> list[_Interest]:
+        """Who gets a message: every plain subscription, and one member of each queue group."""
+        matching = list(self._exact.get(subject, ()))
+        matching += [entry for entry in self._patterns if subjects.matches(entry.pattern, subject)]
+        plain = [entry for entry in matching if not entry.queue]
+        groups: dict[str, list[_Interest]] = {}
+        for entry in matching:
+            if entry.queue:
+                groups.setdefault(entry.queue, []).append(entry)
+        return plain + [members[below(self._random, len(members))] for members in groups.values()]
+
+    def route(self, sender: "MemoryBus | None", message: base.Message) -> int:
+        """Hands a message to its receivers; returns how many there are."""
+        receivers = self.interested(message.subject)
+        for entry in receivers:
+            self.hand_over(sender, entry, lambda entry=entry: entry.handler(message))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        return len(receivers)
+
+    def hand_over(self, sender: "MemoryBus | None", receiver: Receiver, call: Callable[[], None]) -> None:
+        """Schedules a delivery: in order on each link, after a seeded delay."""
+        loop = asyncio.get_running_loop()
+        if not self.delay_ns:
+            loop.call_soon(self._arrive, receiver, call, context=receiver.context)
+            return
+        now = round(loop.time() * SECOND)
+        link = (sender, receiver)
+        due = max(self._busy.get(link, 0) + 1, now + below(self._random, self.delay_ns) + 1)
+        self._busy[link] = due
+        loop.call_at(due / SECOND, self._arrive, receiver, call, context=receiver.context)
+
+    def _arrive(self, receiver: Receiver, call: Callable[[], None]) -> None:
+        if self.down or not receiver.open or not receiver.connection.connected:
+            return
+        try:
+            call()
+        except Exception:
+            logger.exception("a handler failed")
+
+    def append(self, subject: str, payload: bytes, expected: int | None) -> int:
+        if not any(subjects.matches(pattern, subject) for pattern in _STORED_BY):
+            raise base.StreamUnavailable(f"{subject} is not a subject of the stream")
+        stored = self.stream.append(subject, payload, expected)
+        for consumer in list(self.consumers):
+            if consumer.wants(stored):
+                consumer.deliver(stored)
+        return stored.sequence
+
+    def disconnect(self, connection: "MemoryBus") -> None:
+        """A connection's end, told to whoever listens for it, as the server's system account does."""
+        if connection not in self.connections:
+            return
+        del self.connections[connection]
+        for link in [link for link in self._busy if link[0] is connection or link[1].connection is connection]:
+            del self._busy[link]
+        if not self.down:
+            payload = f'{{"client":{{"name":"{connection.name}"}}}}'.encode()
+            self.route(None, base.Message(subjects.DISCONNECTS, payload, ""))
+
+    def kill(self) -> None:
+        """kill -9 of the server: connections and consumers are gone, the stream is on disk."""
+        self.down = True
+        for consumer in list(self.consumers):
+            consumer.close()
+        for connection in list(self.connections):
+            connection.lost()
+
+    def restart(self) -> None:
+        """The server is back; clients find it again."""
+        self.down = False
+        for connection in list(self.connections):
+            connection.found()
+
+
+class MemoryBus:
+    """One connection to the broker."""
+
+    def __init__(self, broker: Broker, name: str, permissions: Permissions) -> None:
+        self.broker = broker
+        self.name = name
+        self.dropped = 0
+        self._permissions = permissions
+        self._closed = False
+        self._listeners: list[Callable[[bool], None]] = []
+        self._interests: list[_Interest] = []
+        self._waiting: dict[asyncio.Future[bytes], None] = {}
+
+    @property
+    def connected(self) -> bool:
+        return not self._closed and not self.broker.down
+
+    def on_connection(self, listener: Callable[[bool], None]) -> None:
+        self._listeners.append(listener)
+
+    def lost(self) -> None:
+        """The server went away."""
+        for waiting in list(self._waiting):
+            if not waiting.done():
+                waiting.set_exception(base.Disconnected("the bus went away"))
+        for listener in self._listeners:
+            listener(False)
+
+    def found(self) -> None:
+        """The server is back; subscriptions are made anew by the client library."""
+        for listener in self._listeners:
+            listener(True)
+
+    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        self._check_size(subject, payload)
+        if not self.connected or not self._permissions.may_publish(subject):
+            self.dropped += 1
+            return
+        self.broker.route(self, base.Message(subject, bytes(payload), reply))
+
+    def _check_size(self, subject: str, payload: bytes) -> None:
+        if len(payload) > base.MAX_PAYLOAD:
+            raise base.PayloadTooLarge(f"{subject}: {len(payload)} bytes, at most {base.MAX_PAYLOAD}")
+
+    async def request(self, subject: str, payload: bytes, timeout: float) -> bytes:
+        self._check_size(subject, payload)
+        if not self.connected:
+            raise base.Disconnected(f"{subject}: the bus is away")
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        inbox = _Interest(self, "", lambda message: _resolve(answer, message), "", contextvars.copy_context())
+        reply = self.broker_inbox(inbox)
+        self._waiting[answer] = None
+        try:
+            return await asyncio.wait_for(self._ask(subject, payload, reply, answer), timeout)
+        except TimeoutError:
+            raise base.RequestTimeout(f"{subject}: no answer within {timeout} s") from None
+        finally:
+            inbox.close()
+            self._waiting.pop(answer, None)
+
+    def broker_inbox(self, inbox: _Interest) -> str:
+        """Registers an inbox under a fresh subject of this connection's own."""
+        inbox.pattern = f"_INBOX.{subjects.token(self.name)}.{hexadecimal(self.broker._random, 20)}"
+        self.broker.remember(inbox)
+        return inbox.pattern
+
+    async def _ask(self, subject: str, payload: bytes, reply: str, answer: asyncio.Future[bytes]) -> bytes:
+        permitted = self._permissions.may_publish(subject)
+        if permitted and not self.broker.route(self, base.Message(subject, bytes(payload), reply)):
+            raise base.NoResponders(subject)
+        return await answer
+
+    def subscribe(self, subject: str, handler: base.Handler, queue: str = "") -> base.Subscription:
+        interest = _Interest(self, subject, handler, queue, contextvars.copy_context())
+        if self._closed or not self._permissions.may_subscribe(subject):
+            self.dropped += 1
+            interest.open = False
+            return interest
+        self.broker.remember(interest)
+        self._interests.append(interest)
+        return interest
+
+    async def flush(self) -> None:
+        if not self.connected:
+            raise base.Disconnected("the bus is away")
+        await asyncio.sleep(0)
+
+    async def _at_the_server(self, subject: str) -> None:
+        """One way to the server: a stop here is a request that may be lost or answered too late."""
+        if not self.connected:
+            raise base.Disconnected(f"{subject}: the bus is away")
+        if not self._permissions.may_publish(subject):
+            raise base.RequestTimeout(f"{subject}: no answer")
+        delay = self.broker.delay_ns
+        await asyncio.sleep(below(self.broker._random, delay) / SECOND if delay else 0)
+        if not self.connected:
+            raise base.Disconnected(f"{subject}: the bus went away")
+
+    async def append(self, subject: str, payload: bytes, expected: int | None, timeout: float) -> int:
+        self._check_size(subject, payload)
+        await self._at_the_server(subject)
+        sequence = self.broker.append(subject, bytes(payload), expected)
+        await self._at_the_server(subject)
+        return sequence
+
+    async def last(self, subject: str, timeout: float) -> base.Stored | None:
+        await self._at_the_server(f"$JS.API.STREAM.MSG.GET.{subjects.STREAM}")
+        sequence = self.broker.stream.newest.get(subject)
+        return None if sequence is None else self.broker.stream.messages[sequence]
+
+    async def stream_state(self, timeout: float) -> base.StreamState:
+        await self._at_the_server(f"$JS.API.STREAM.INFO.{subjects.STREAM}")
+        stream = self.broker.stream
+        return base.StreamState(stream.birth, next(iter(stream.messages), stream.last + 1), stream.last)
+
+    async def purge(self, subject: str, before: int, timeout: float) -> int:
+        await self._at_the_server(f"$JS.API.STREAM.PURGE.{subjects.STREAM}")
+        return self.broker.stream.purge(subject, before)
+
+    async def consume(
+        self,
+        subjects: Sequence[str],
+        start: int | None,
+        on_message: Callable[[base.Delivery], None],
+        on_heartbeat: Callable[[int], None],
+        timeout: float,
+    ) -> base.Consumer:
+        await self._at_the_server("$JS.API.CONSUMER.CREATE.KUBE.watch")
+        consumer = _MemoryConsumer(self, tuple(subjects), on_message, on_heartbeat, contextvars.copy_context())
+        waiting = [stored for stored in self.broker.stream.replay(start) if consumer.wants(stored)]
+        consumer.pending = len(waiting)
+        self.broker.consumers[consumer] = None
+        for stored in waiting:
+            consumer.deliver(stored)
+        consumer.heartbeat()
+        return consumer
+
+    def cut(self) -> None:
+        """kill -9 of the process: nothing that it does from now on leaves it."""
+        if self._closed:
+            return
+        self._closed = True
+        for interest in list(self._interests):
+            interest.close()
+        for consumer in [entry for entry in self.broker.consumers if entry.connection is self]:
+            consumer.close()
+        self.broker.disconnect(self)
+
+    async def close(self) -> None:
+        self.cut()
+
+
+def _resolve(answer: asyncio.Future[bytes], message: base.Message) -> None:
+    if not answer.done():
+        answer.set_result(message.payload)

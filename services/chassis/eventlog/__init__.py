@@ -1,0 +1,1 @@
+"""The event log: compare-and-append, following, compaction."""
