@@ -52,12 +52,17 @@ class Follower:
         self._drop_consumer()
 
     async def run(self) -> None:
-        """Follows until closed or cancelled."""
+        """Follows until closed or cancelled; called again, it goes on from its cursor."""
         try:
             while not self._closed:
                 await self._follow_once()
         finally:
-            self.close()
+            self._drop_consumer()
+
+    def forget(self) -> None:
+        """Begins anew at the next `run`: the newest of each object, then what follows."""
+        self.cursor, self._newest_first = 0, True
+        self._on_reset()
 
     async def _follow_once(self) -> None:
         self._stale.clear()

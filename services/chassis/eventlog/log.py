@@ -1,8 +1,8 @@
 """Appending to the event log so that the outcome is always known.
 
-A write is a compare-and-append on the object's subject. After a timeout, a lost connection or a refusal the writer reads
-the subject's last event: its own write id there means that the write took place (a retried append is answered "wrong
-last sequence" by JetStream, not "duplicate": measured).
+A write is a compare-and-append on the object's subject. After a timeout, a lost connection or a refusal the writer
+reads the subject's last event: its own write id there means that the write took place (a retried append is answered
+"wrong last sequence" by JetStream, not "duplicate": measured).
 """
 
 import asyncio

@@ -1,0 +1,1 @@
+"""The real thing: the real clock, real chance, real processes."""

@@ -1,0 +1,37 @@
+"""Health and faults of one process, on `process.<component>.<instance>`."""
+
+from typing import Final
+
+import msgspec
+
+SCHEMA: Final = 1
+
+
+class HealthRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Asks how a process is."""
+
+    schema: int = SCHEMA
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: counters and one line a fact."""
+
+    schema: int = SCHEMA
+    component: str
+    instance: str
+    node: str = ""
+    pid: int = 0
+    ready: bool = True
+    facts: dict[str, str] = {}
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The part of NATS's disconnect event that we read: which connection ended."""
+
+    client: "EndedClient"
+
+
+class EndedClient(msgspec.Struct, frozen=True):
+    """The connection's name is `<component>.<instance>`."""
+
+    name: str = ""

@@ -1,0 +1,95 @@
+"""A real process: connects, runs one service, exits when it ends, is told to, or loses its parent."""
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+import uvloop
+
+from podwire.services.chassis import logs
+from podwire.services.chassis.bus.base import BusError
+from podwire.services.chassis.bus.nats import NatsBus
+from podwire.services.chassis.chance import RandomStream
+from podwire.services.chassis.context import Context, ProcessEnd
+from podwire.services.chassis.live.clock import LiveClock
+from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
+from podwire.services.chassis.tasks import OrderedTaskGroup
+
+Service = Callable[[Context], Awaitable[None]]
+Factory[S:ProcessSettings] = Callable[[S], Service]
+
+
+def new_instance() -> str:
+    """A process's id, never used again."""
+    return secrets.token_hex(4)
+
+
+def main[S: ProcessSettings](component: str, kind: type[S], factory: Factory[S]) -> None:
+    """`python -m podwire.services.<component>`: settings from the environment."""
+    given: dict[str, object] = {} if "PODWIRE_INSTANCE" in os.environ else {"instance": new_instance()}
+    try:
+        settings = load(kind, given)
+    except SettingsError as error:
+        sys.stderr.write(f"podwire {component}: {error}\n")
+        sys.exit(2)
+    sys.exit(run(component, settings, factory))
+
+
+def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], parent_pipe: int | None = None) -> int:
+    """Runs a service until it ends; the exit code. `parent_pipe` reads end-of-file when the parent is gone."""
+    logs.configure(settings.log_level, component, settings.instance)
+    try:
+        uvloop.run(_run(component, settings, factory(settings), parent_pipe))
+    except BusError as error:
+        structlog.get_logger().error("no bus", reason=str(error))
+        return 1
+    except ProcessEnd as end:
+        structlog.get_logger().info("process ends", reason=str(end))
+        return 0
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+    except Exception:
+        structlog.get_logger().exception("the service failed")
+        return 1
+    return 0
+
+
+async def _run[S: ProcessSettings](component: str, settings: S, service: Service, parent_pipe: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    current = asyncio.current_task()
+    assert current is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, current.cancel)
+    if parent_pipe is not None:
+        loop.add_reader(parent_pipe, os._exit, 0)
+    random = RandomStream(settings.seed or secrets.randbits(64))
+    bus = NatsBus(f"{component}.{settings.instance}", random)
+    await bus.connect(settings.bus_url, settings.bus_user, settings.bus_password)
+    try:
+        async with OrderedTaskGroup() as tasks:
+            context = Context(
+                component=component,
+                instance=settings.instance,
+                node=settings.node,
+                bus=bus,
+                clock=LiveClock(),
+                random=random,
+                tasks=tasks,
+                log=structlog.get_logger(),
+            )
+            await service(context)
+    finally:
+        await bus.close()
+
+
+def settings_for[S: ProcessSettings](kind: type[S], **given: object) -> S:
+    """Settings in code; raises SettingsError as `load` does."""
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from None

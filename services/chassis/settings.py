@@ -1,0 +1,45 @@
+"""Settings: one msgspec Struct a service, filled from PODWIRE_* environment variables and overrides."""
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it, its value and what would be right."""
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process needs to know."""
+
+    instance: str
+    node: str = ""
+    """The machine that the process belongs to ("" for none)."""
+    bus_url: str = "nats://127.0.0.1:4222"
+    bus_user: str = ""
+    bus_password: str = ""
+    seed: int = 0
+    log_level: str = "info"
+
+
+def load[T: msgspec.Struct](
+    kind: type[T], given: Mapping[str, object], environment: Mapping[str, str] = os.environ
+) -> T:
+    """The settings from `given`, else from PODWIRE_<FIELD>, else their defaults. Raises SettingsError."""
+    values: dict[str, object] = {}
+    for name in kind.__struct_fields__:
+        if name in given:
+            values[name] = given[name]
+        elif (variable := f"PODWIRE_{name.upper()}") in environment:
+            values[name] = environment[variable]
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"settings of {kind.__module__.split('.')[-2]}: {error} (given: {_shown(values)})"
+        ) from None
+
+
+def _shown(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={'…' if 'password' in name else value!r}" for name, value in values.items())
