@@ -1,0 +1,156 @@
+"""Service, EndpointSlice and Node as network components read them."""
+
+from podwire.proto.kube.meta import ObjectMeta, View
+
+
+class ServicePort(View):
+    """One port of a Service."""
+
+    name: str = ""
+    protocol: str = "TCP"
+    port: int
+    target_port: int | str | None = None
+    node_port: int = 0
+
+
+class ServiceSpec(View):
+    """core/v1 ServiceSpec."""
+
+    type: str = "ClusterIP"
+    selector: dict[str, str] | None = None
+    ports: list[ServicePort] | None = None
+    cluster_ip: str = ""
+    cluster_ips: list[str] | None = None
+    external_ips: list[str] | None = None
+    external_name: str = ""
+    session_affinity: str = "None"
+    external_traffic_policy: str = ""
+    internal_traffic_policy: str = "Cluster"
+    publish_not_ready_addresses: bool = False
+
+
+class LoadBalancerIngress(View):
+    """One address of a load balancer."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(View):
+    """Where a load balancer is reached."""
+
+    ingress: list[LoadBalancerIngress] | None = None
+
+
+class ServiceStatus(View):
+    """core/v1 ServiceStatus."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
+class Service(View):
+    """core/v1 Service."""
+
+    metadata: ObjectMeta
+    spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()
+
+
+class ObjectReference(View):
+    """What an endpoint stands for."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class EndpointConditions(View):
+    """Unset means ready (discovery/v1)."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class Endpoint(View):
+    """One backend of an EndpointSlice."""
+
+    addresses: list[str]
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: str = ""
+    node_name: str = ""
+    zone: str = ""
+    target_ref: ObjectReference | None = None
+
+
+class EndpointPort(View):
+    """One port of an EndpointSlice."""
+
+    name: str = ""
+    protocol: str = "TCP"
+    port: int | None = None
+
+
+class EndpointSlice(View):
+    """discovery.k8s.io/v1 EndpointSlice."""
+
+    metadata: ObjectMeta
+    address_type: str = "IPv4"
+    endpoints: list[Endpoint] | None = None
+    ports: list[EndpointPort] | None = None
+
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class Taint(View):
+    """A node's taint."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+class NodeSpec(View):
+    """core/v1 NodeSpec."""
+
+    pod_cidr: str = ""
+    pod_cidrs: list[str] | None = None
+    taints: list[Taint] | None = None
+    unschedulable: bool = False
+
+
+class NodeAddress(View):
+    """One address of a node."""
+
+    type: str
+    address: str
+
+
+class NodeCondition(View):
+    """One condition of a node."""
+
+    type: str
+    status: str
+
+
+class NodeStatus(View):
+    """core/v1 NodeStatus, the parts that matter to the network."""
+
+    addresses: list[NodeAddress] | None = None
+    conditions: list[NodeCondition] | None = None
+
+
+class Node(View):
+    """core/v1 Node."""
+
+    metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def internal_ip(self) -> str:
+        """The node's InternalIP ("" while it is unknown)."""
+        addresses = self.status.addresses or []
+        return next((entry.address for entry in addresses if entry.type == "InternalIP"), "")
