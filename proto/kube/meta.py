@@ -17,7 +17,7 @@ class View(msgspec.Struct, frozen=True, rename=json_name, kw_only=True, omit_def
     """Base of the typed views: Kubernetes' camelCase names, immutable, tolerant of unknown fields."""
 
 
-class OwnerReference(View):
+class OwnerReference(View, frozen=True, kw_only=True):
     """Who owns an object."""
 
     api_version: str = ""
@@ -27,7 +27,7 @@ class OwnerReference(View):
     controller: bool | None = None
 
 
-class ObjectMeta(View):
+class ObjectMeta(View, frozen=True, kw_only=True):
     """Name, labels and life cycle of an object."""
 
     name: str = ""
@@ -44,7 +44,7 @@ class ObjectMeta(View):
     finalizers: list[str] | None = None
 
 
-class ConfigMap(View):
+class ConfigMap(View, frozen=True, kw_only=True):
     """core/v1 ConfigMap."""
 
     metadata: ObjectMeta
@@ -52,7 +52,7 @@ class ConfigMap(View):
     binary_data: dict[str, str] | None = None
 
 
-class Secret(View):
+class Secret(View, frozen=True, kw_only=True):
     """core/v1 Secret; values are base64."""
 
     metadata: ObjectMeta

@@ -3,7 +3,7 @@
 from podwire.proto.kube.meta import ObjectMeta, View
 
 
-class ServicePort(View):
+class ServicePort(View, frozen=True, kw_only=True):
     """One port of a Service."""
 
     name: str = ""
@@ -13,7 +13,7 @@ class ServicePort(View):
     node_port: int = 0
 
 
-class ServiceSpec(View):
+class ServiceSpec(View, frozen=True, kw_only=True):
     """core/v1 ServiceSpec."""
 
     type: str = "ClusterIP"
@@ -29,26 +29,26 @@ class ServiceSpec(View):
     publish_not_ready_addresses: bool = False
 
 
-class LoadBalancerIngress(View):
+class LoadBalancerIngress(View, frozen=True, kw_only=True):
     """One address of a load balancer."""
 
     ip: str = ""
     hostname: str = ""
 
 
-class LoadBalancerStatus(View):
+class LoadBalancerStatus(View, frozen=True, kw_only=True):
     """Where a load balancer is reached."""
 
     ingress: list[LoadBalancerIngress] | None = None
 
 
-class ServiceStatus(View):
+class ServiceStatus(View, frozen=True, kw_only=True):
     """core/v1 ServiceStatus."""
 
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-class Service(View):
+class Service(View, frozen=True, kw_only=True):
     """core/v1 Service."""
 
     metadata: ObjectMeta
@@ -56,7 +56,7 @@ class Service(View):
     status: ServiceStatus = ServiceStatus()
 
 
-class ObjectReference(View):
+class ObjectReference(View, frozen=True, kw_only=True):
     """What an endpoint stands for."""
 
     kind: str = ""
@@ -65,7 +65,7 @@ class ObjectReference(View):
     uid: str = ""
 
 
-class EndpointConditions(View):
+class EndpointConditions(View, frozen=True, kw_only=True):
     """Unset means ready (discovery/v1)."""
 
     ready: bool | None = None
@@ -73,7 +73,7 @@ class EndpointConditions(View):
     terminating: bool | None = None
 
 
-class Endpoint(View):
+class Endpoint(View, frozen=True, kw_only=True):
     """One backend of an EndpointSlice."""
 
     addresses: list[str]
@@ -84,7 +84,7 @@ class Endpoint(View):
     target_ref: ObjectReference | None = None
 
 
-class EndpointPort(View):
+class EndpointPort(View, frozen=True, kw_only=True):
     """One port of an EndpointSlice."""
 
     name: str = ""
@@ -92,7 +92,7 @@ class EndpointPort(View):
     port: int | None = None
 
 
-class EndpointSlice(View):
+class EndpointSlice(View, frozen=True, kw_only=True):
     """discovery.k8s.io/v1 EndpointSlice."""
 
     metadata: ObjectMeta
@@ -104,7 +104,7 @@ class EndpointSlice(View):
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-class Taint(View):
+class Taint(View, frozen=True, kw_only=True):
     """A node's taint."""
 
     key: str
@@ -112,7 +112,7 @@ class Taint(View):
     effect: str = ""
 
 
-class NodeSpec(View):
+class NodeSpec(View, frozen=True, kw_only=True):
     """core/v1 NodeSpec."""
 
     pod_cidr: str = ""
@@ -121,28 +121,28 @@ class NodeSpec(View):
     unschedulable: bool = False
 
 
-class NodeAddress(View):
+class NodeAddress(View, frozen=True, kw_only=True):
     """One address of a node."""
 
     type: str
     address: str
 
 
-class NodeCondition(View):
+class NodeCondition(View, frozen=True, kw_only=True):
     """One condition of a node."""
 
     type: str
     status: str
 
 
-class NodeStatus(View):
+class NodeStatus(View, frozen=True, kw_only=True):
     """core/v1 NodeStatus, the parts that matter to the network."""
 
     addresses: list[NodeAddress] | None = None
     conditions: list[NodeCondition] | None = None
 
 
-class Node(View):
+class Node(View, frozen=True, kw_only=True):
     """core/v1 Node."""
 
     metadata: ObjectMeta

@@ -1,9 +1,11 @@
 """Pod as the kubelet reads it."""
 
+import msgspec
+
 from podwire.proto.kube.meta import ObjectMeta, View
 
 
-class KeySelector(View):
+class KeySelector(View, frozen=True, kw_only=True):
     """A key of a ConfigMap or Secret."""
 
     name: str = ""
@@ -11,13 +13,13 @@ class KeySelector(View):
     optional: bool = False
 
 
-class FieldSelector(View):
+class FieldSelector(View, frozen=True, kw_only=True):
     """A field of the pod itself."""
 
     field_path: str
 
 
-class EnvSource(View):
+class EnvSource(View, frozen=True, kw_only=True):
     """Where an environment variable's value comes from."""
 
     field_ref: FieldSelector | None = None
@@ -25,7 +27,7 @@ class EnvSource(View):
     secret_key_ref: KeySelector | None = None
 
 
-class EnvVar(View):
+class EnvVar(View, frozen=True, kw_only=True):
     """One environment variable."""
 
     name: str
@@ -33,7 +35,7 @@ class EnvVar(View):
     value_from: EnvSource | None = None
 
 
-class ContainerPort(View):
+class ContainerPort(View, frozen=True, kw_only=True):
     """A declared port."""
 
     container_port: int
@@ -42,7 +44,7 @@ class ContainerPort(View):
     host_port: int = 0
 
 
-class VolumeMount(View):
+class VolumeMount(View, frozen=True, kw_only=True):
     """Where a volume is seen."""
 
     name: str
@@ -51,14 +53,14 @@ class VolumeMount(View):
     read_only: bool = False
 
 
-class HttpHeader(View):
+class HttpHeader(View, frozen=True, kw_only=True):
     """A header of a probe."""
 
     name: str
     value: str
 
 
-class HttpGet(View):
+class HttpGet(View, frozen=True, kw_only=True):
     """An HTTP probe."""
 
     port: int | str
@@ -68,20 +70,20 @@ class HttpGet(View):
     http_headers: list[HttpHeader] | None = None
 
 
-class TcpSocket(View):
+class TcpSocket(View, frozen=True, kw_only=True):
     """A TCP probe."""
 
     port: int | str
     host: str = ""
 
 
-class Exec(View):
+class Exec(View, frozen=True, kw_only=True):
     """An exec probe."""
 
     command: list[str] | None = None
 
 
-class Probe(View):
+class Probe(View, frozen=True, kw_only=True):
     """A liveness, readiness or startup probe; times in seconds."""
 
     http_get: HttpGet | None = None
@@ -94,7 +96,7 @@ class Probe(View):
     failure_threshold: int = 3
 
 
-class Container(View):
+class Container(View, frozen=True, kw_only=True):
     """One container of a pod."""
 
     name: str
@@ -112,14 +114,14 @@ class Container(View):
     tty: bool = False
 
 
-class KeyToPath(View):
+class KeyToPath(View, frozen=True, kw_only=True):
     """A key and the file that it becomes."""
 
     key: str
     path: str
 
 
-class ConfigMapVolume(View):
+class ConfigMapVolume(View, frozen=True, kw_only=True):
     """A ConfigMap as files."""
 
     name: str = ""
@@ -127,7 +129,7 @@ class ConfigMapVolume(View):
     optional: bool = False
 
 
-class SecretVolume(View):
+class SecretVolume(View, frozen=True, kw_only=True):
     """A Secret as files."""
 
     secret_name: str = ""
@@ -135,20 +137,20 @@ class SecretVolume(View):
     optional: bool = False
 
 
-class HostPathVolume(View):
+class HostPathVolume(View, frozen=True, kw_only=True):
     """A folder of the machine."""
 
     path: str
     type: str = ""
 
 
-class EmptyDirVolume(View):
+class EmptyDirVolume(View, frozen=True, kw_only=True):
     """A folder that lives as long as the pod."""
 
     medium: str = ""
 
 
-class Volume(View):
+class Volume(View, frozen=True, kw_only=True):
     """A volume; at most one source is set."""
 
     name: str
@@ -158,14 +160,14 @@ class Volume(View):
     empty_dir: EmptyDirVolume | None = None
 
 
-class DnsOption(View):
+class DnsOption(View, frozen=True, kw_only=True):
     """A resolver option."""
 
     name: str = ""
     value: str | None = None
 
 
-class DnsConfig(View):
+class DnsConfig(View, frozen=True, kw_only=True):
     """A pod's own resolver settings."""
 
     nameservers: list[str] | None = None
@@ -173,17 +175,17 @@ class DnsConfig(View):
     options: list[DnsOption] | None = None
 
 
-class HostAlias(View):
+class HostAlias(View, frozen=True, kw_only=True):
     """Names for an address in /etc/hosts."""
 
     ip: str
     hostnames: list[str] | None = None
 
 
-class PodSpec(View):
+class PodSpec(View, frozen=True, kw_only=True):
     """core/v1 PodSpec, the parts that the kubelet acts on."""
 
-    containers: list[Container] = []
+    containers: list[Container] = msgspec.field(default_factory=list)
     init_containers: list[Container] | None = None
     volumes: list[Volume] | None = None
     node_name: str = ""
@@ -198,7 +200,7 @@ class PodSpec(View):
     service_account_name: str = ""
 
 
-class PodCondition(View):
+class PodCondition(View, frozen=True, kw_only=True):
     """One condition of a pod."""
 
     type: str
@@ -208,13 +210,13 @@ class PodCondition(View):
     message: str = ""
 
 
-class PodIp(View):
+class PodIp(View, frozen=True, kw_only=True):
     """One address of a pod."""
 
     ip: str = ""
 
 
-class PodStatus(View):
+class PodStatus(View, frozen=True, kw_only=True):
     """core/v1 PodStatus, the parts that others read."""
 
     phase: str = "Pending"
@@ -224,7 +226,7 @@ class PodStatus(View):
     start_time: str | None = None
 
 
-class Pod(View):
+class Pod(View, frozen=True, kw_only=True):
     """core/v1 Pod."""
 
     metadata: ObjectMeta
