@@ -1,0 +1,1 @@
+"""kube-proxy: turns Services and EndpointSlices into rules of one node's kernel."""

@@ -1,0 +1,1 @@
+"""The pure part of kube-proxy: from objects to service ports, from service ports to rules."""
