@@ -1,0 +1,1 @@
+"""CoreDNS: the cluster's names, answered from Services and EndpointSlices."""
