@@ -1,0 +1,136 @@
+"""What the API server asks a kubelet for: exec, attach and logs, as streams of numbered frames.
+
+The API server chooses a session id, subscribes to `stream.<node>.<session>.out` and asks on `kubelet.<node>`. The
+kubelet subscribes to `stream.<node>.<session>.in` before it answers StreamOpened, and publishes nothing before that
+answer. Frames are numbered from 1 in each direction; a gap means that frames were lost and ends the session. A side
+that has nothing to say sends Alive every ALIVE_EVERY seconds; SILENCE_LIMIT seconds of silence end the session.
+"""
+
+from typing import Final
+
+import msgspec
+
+SCHEMA: Final = 1
+ALIVE_EVERY: Final = 5
+SILENCE_LIMIT: Final = 15
+
+STDIN: Final = 0
+STDOUT: Final = 1
+STDERR: Final = 2
+
+
+class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):
+    """Run a command in a running container."""
+
+    schema: int = SCHEMA
+    session: str
+    namespace: str
+    pod: str
+    uid: str
+    container: str
+    command: list[str]
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
+
+
+class AttachRequest(msgspec.Struct, frozen=True, kw_only=True, tag="attach"):
+    """Join the streams of a container's main program."""
+
+    schema: int = SCHEMA
+    session: str
+    namespace: str
+    pod: str
+    uid: str
+    container: str
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
+
+
+class LogRequest(msgspec.Struct, frozen=True, kw_only=True, tag="log", omit_defaults=True):
+    """Read a container's log; Data frames on channel STDOUT, then Exit."""
+
+    schema: int = SCHEMA
+    session: str
+    namespace: str
+    pod: str
+    uid: str
+    container: str
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    tail_lines: int | None = None
+    limit_bytes: int | None = None
+    since_time: int | None = None
+    """Nanoseconds since the epoch."""
+
+
+type KubeletRequest = ExecRequest | AttachRequest | LogRequest
+
+
+class StreamOpened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
+    """The session runs; frames follow."""
+
+    schema: int = SCHEMA
+    session: str
+
+
+class StreamRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """The session does not come about: an HTTP code, a Status reason and a message."""
+
+    schema: int = SCHEMA
+    code: int
+    reason: str
+    message: str
+
+
+type KubeletReply = StreamOpened | StreamRefused
+
+
+class Data(msgspec.Struct, frozen=True, tag="data"):
+    """Bytes of one channel."""
+
+    sequence: int
+    channel: int
+    data: bytes
+
+
+class Resize(msgspec.Struct, frozen=True, tag="resize"):
+    """The terminal's new size."""
+
+    sequence: int
+    width: int
+    height: int
+
+
+class CloseStdin(msgspec.Struct, frozen=True, tag="close"):
+    """No more input follows."""
+
+    sequence: int
+
+
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """Nothing to say, but still there."""
+
+    sequence: int
+
+
+class Exit(msgspec.Struct, frozen=True, tag="exit"):
+    """The program ended (the last frame): its exit code, or why it could not run."""
+
+    sequence: int
+    code: int
+    message: str = ""
+
+
+class StreamError(msgspec.Struct, frozen=True, tag="error"):
+    """The session broke (the last frame)."""
+
+    sequence: int
+    message: str
+
+
+type StreamFrame = Data | Resize | CloseStdin | Alive | Exit | StreamError

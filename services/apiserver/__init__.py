@@ -1,0 +1,1 @@
+"""The API server: Kubernetes' HTTP API over the event log."""

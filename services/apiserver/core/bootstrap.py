@@ -1,0 +1,100 @@
+"""What every cluster has from the start: the system namespaces and the `kubernetes` Service with its endpoints.
+
+Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`,
+`pkg/controlplane/reconcilers/endpointsadapter.go`.
+"""
+
+from typing import Final
+
+from podwire.proto.messages.api import ApiRequest
+from podwire.proto.subjects import ObjectKey
+from podwire.services.apiserver.core.json_types import Json, items, section, to_json
+from podwire.services.apiserver.core.store import Store
+
+NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+SERVICE_IP: Final = "10.96.0.1"
+_SECURE_PORT: Final = 6443
+_ROLE: Final = "node-role.kubernetes.io/control-plane"
+_LABELS: Final = {"component": "apiserver", "provider": "kubernetes"}
+
+
+def missing(store: Store) -> list[ApiRequest]:
+    """The requests that bring about what is not there; none when all is there."""
+    wanted = [_create("/api/v1/namespaces", _namespace(name)) for name in NAMESPACES if not _has_namespace(store, name)]
+    if wanted:
+        return wanted
+    if store.get(ObjectKey("", "services", "default", "kubernetes")) is None:
+        return [_create("/api/v1/namespaces/default/services", _service())]
+    addresses = _control_plane_addresses(store)
+    return [*_endpoints(store, addresses), *_endpoint_slice(store, addresses)] if addresses else []
+
+
+def _has_namespace(store: Store, name: str) -> bool:
+    return store.get(ObjectKey("", "namespaces", "", name)) is not None
+
+
+def _create(path: str, body: Json) -> ApiRequest:
+    return ApiRequest(method="POST", path=path, body=to_json(body))
+
+
+def _namespace(name: str) -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _service() -> Json:
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": _SECURE_PORT}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "labels": dict(_LABELS)},
+        "spec": {"type": "ClusterIP", "clusterIP": SERVICE_IP, "ports": [port]},
+    }
+
+
+def _control_plane_addresses(store: Store) -> list[str]:
+    nodes = [node for node in store.objects(("", "nodes")) if _ROLE in section(node, "metadata", "labels")]
+    found = [
+        str(address["address"])
+        for node in nodes
+        for address in items(section(node, "status"), "addresses")
+        if address.get("type") == "InternalIP"
+    ]
+    return sorted(found)
+
+
+def _endpoints(store: Store, addresses: list[str]) -> list[ApiRequest]:
+    body: Json = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [
+            {
+                "addresses": [{"ip": address} for address in addresses],
+                "ports": [{"name": "https", "port": _SECURE_PORT, "protocol": "TCP"}],
+            }
+        ],
+    }
+    return _reconcile(store, ObjectKey("", "endpoints", "default", "kubernetes"), "/api/v1", body, "subsets")
+
+
+def _endpoint_slice(store: Store, addresses: list[str]) -> list[ApiRequest]:
+    body: Json = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
+        "ports": [{"name": "https", "port": _SECURE_PORT, "protocol": "TCP"}],
+    }
+    key = ObjectKey("discovery.k8s.io", "endpointslices", "default", "kubernetes")
+    return _reconcile(store, key, "/apis/discovery.k8s.io/v1", body, "endpoints")
+
+
+def _reconcile(store: Store, key: ObjectKey, root: str, body: Json, field: str) -> list[ApiRequest]:
+    existing = store.get(key)
+    path = f"{root}/namespaces/default/{key.resource}"
+    if existing is None:
+        return [_create(path, body)]
+    if existing.get(field) == body[field]:
+        return []
+    return [ApiRequest(method="PUT", path=f"{path}/kubernetes", body=to_json(body))]

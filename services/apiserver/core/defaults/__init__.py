@@ -1,0 +1,1 @@
+"""What upstream's defaulters fill in (kubernetes `pkg/apis/*/v1/defaults.go`); each changes the object in place."""

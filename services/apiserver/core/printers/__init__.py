@@ -1,0 +1,1 @@
+"""Table output: the columns and cells of `kubectl get` (kubernetes `pkg/printers/internalversion/printers.go`)."""

@@ -1,0 +1,155 @@
+"""HTTPS on loopback: a thin front over the handler that the bus calls too.
+
+The requester is the client certificate's subject: CN is the user, each O a group.
+"""
+
+import asyncio
+import ssl
+from typing import Any, Final
+
+from aiohttp import web
+
+from podwire.proto.messages.api import ApiRequest, ApiResponse
+from podwire.proto.messages.kubelet import Data, LogRequest, StreamError
+from podwire.services.apiserver import websocket
+from podwire.services.apiserver.core.authorization import Requester
+from podwire.services.apiserver.core.decisions import OpenStream, OpenWatch
+from podwire.services.apiserver.core.errors import ApiError, bad_request, internal, too_large
+from podwire.services.apiserver.core.handler import BODY_LIMIT
+from podwire.services.apiserver.http_watch import HttpWatch
+from podwire.services.apiserver.replica import Replica
+from podwire.services.apiserver.sessions import Session
+from podwire.services.apiserver.settings import ApiServerSettings
+from podwire.services.apiserver.writer import Writer, refusal
+from podwire.services.chassis.context import Context
+
+_SHUTDOWN: Final = 0.5
+
+
+def tls_context(settings: ApiServerSettings) -> ssl.SSLContext:
+    """TLS with optional client certificates of our CA."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=settings.api_ca_file)
+    context.load_cert_chain(settings.api_cert_file, settings.api_key_file)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def requester(certificate: dict[str, Any] | None) -> Requester | None:
+    """The user behind a verified client certificate."""
+    if not certificate:
+        return None
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    names = [value for name, value in pairs if name == "commonName"]
+    groups = [value for name, value in pairs if name == "organizationName"]
+    return Requester(names[0], (*groups, "system:authenticated")) if names else None
+
+
+class HttpFront:
+    """The HTTPS server."""
+
+    def __init__(self, context: Context, settings: ApiServerSettings, replica: Replica, writer: Writer) -> None:
+        self._context, self._settings, self._replica, self._writer = context, settings, replica, writer
+        self.listening = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serves until cancelled. Raises OSError when the port is taken."""
+        application = web.Application(client_max_size=BODY_LIMIT)
+        application.router.add_route("*", "/{path:.*}", self._serve)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN, handle_signals=False)
+        await runner.setup()
+        settings = self._settings
+        site = web.TCPSite(runner, settings.api_host, settings.api_port, ssl_context=tls_context(settings))
+        try:
+            await site.start()
+            self.listening.set()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ApiError as error:
+            return _response(refusal(error))
+        except web.HTTPException:
+            raise
+        except ConnectionError:
+            raise
+        except Exception:
+            self._context.log.exception("a request failed", method=request.method, path=request.path)
+            return _response(refusal(internal("the request could not be handled; the server's log says why")))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        message = await _read(request)
+        transport = request.transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        outcome = await self._writer.handle(message, requester(certificate))
+        if isinstance(outcome, ApiResponse):
+            return _response(outcome)
+        if isinstance(outcome, OpenWatch):
+            return await HttpWatch(outcome, self._replica, self._context.clock).serve(request)
+        return await self._stream(request, outcome)
+
+    async def _stream(self, request: web.Request, opened: OpenStream) -> web.StreamResponse:
+        asked = opened.request
+        if not isinstance(asked, LogRequest):
+            _check_upgrade(request)
+        session = Session(self._context.bus, opened.node, asked)
+        try:
+            await session.open()
+            if isinstance(asked, LogRequest):
+                return await self._log(request, session)
+            return await websocket.serve(request, session, asked)
+        finally:
+            session.close()
+
+    async def _log(self, request: web.Request, session: Session) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        alive = asyncio.get_running_loop().create_task(session.keep_alive())
+        try:
+            while isinstance(frame := await session.receive(), Data):
+                await response.write(frame.data)
+            if isinstance(frame, StreamError):
+                self._context.log.info("a log stream broke", reason=frame.message)
+        except ConnectionError:
+            pass
+        finally:
+            alive.cancel()
+        return response
+
+
+def _check_upgrade(request: web.Request) -> None:
+    upgrade = request.headers.get("Upgrade", "").lower()
+    if upgrade != "websocket":
+        raise bad_request(f"Upgrade request required: only WebSocket is served here (given: {upgrade or 'none'})")
+    given = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    if not any(protocol in websocket.PROTOCOLS for protocol in given):
+        raise bad_request(f"unable to negotiate protocol: client supports {given}, server {list(websocket.PROTOCOLS)}")
+
+
+async def _read(request: web.Request) -> ApiRequest:
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
+    return ApiRequest(
+        method=request.method,
+        path=request.raw_path.partition("?")[0],
+        query=[(name, value) for name, value in request.query.items()],
+        content_type=request.headers.get("Content-Type", ""),
+        accept=request.headers.get("Accept", "*/*"),
+        body=body,
+    )
+
+
+def _response(answer: ApiResponse) -> web.Response:
+    response = web.Response(status=answer.code, body=answer.body)
+    response.headers["Content-Type"] = answer.content_type
+    response.headers["Cache-Control"] = "no-cache, private"
+    for warning in answer.warnings:
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{quoted}"')
+    return response

@@ -1,0 +1,85 @@
+"""A watch over HTTP: JSON events in a chunked answer (API concepts, "Efficient detection of changes")."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from podwire.services.apiserver.core.decisions import OpenWatch
+from podwire.services.apiserver.core.errors import expired
+from podwire.services.apiserver.core.json_types import Json, to_json
+from podwire.services.apiserver.core.reading import bookmark, event_object, watch_event
+from podwire.services.apiserver.core.store import Changed
+from podwire.services.apiserver.replica import Replica
+from podwire.services.chassis.clock import Clock
+
+_WAITING: Final = 10_000
+_BOOKMARK_EVERY: Final = 60.0
+_DEFAULT_TIMEOUT: Final = 1800
+
+
+class HttpWatch:
+    """One client's watch; a client that reads too slowly is cut off and lists again."""
+
+    def __init__(self, opened: OpenWatch, replica: Replica, clock: Clock) -> None:
+        self._opened, self._replica, self._clock = opened, replica, clock
+        self._queue: asyncio.Queue[Changed | None] = asyncio.Queue()
+        self._first = True
+        self._stop = replica.listen(self._on_change)
+        self._backlog = [] if opened.start < replica.store.oldest else list(replica.store.since(opened.start))
+
+    def _on_change(self, changed: Changed | None) -> None:
+        if changed is None or self._queue.qsize() >= _WAITING:
+            self._stop()
+            self._queue.put_nowait(None)
+        elif watch_event(self._opened, changed) is not None:
+            self._queue.put_nowait(changed)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Writes events until the client goes, the time is up, or the watch is cut off."""
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        response = web.StreamResponse(headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        timeout = self._opened.timeout_seconds or _DEFAULT_TIMEOUT
+        try:
+            async with asyncio.timeout(timeout):
+                await response.write(self._beginning())
+                await self._follow(response)
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            self._stop()
+        return response
+
+    def _beginning(self) -> bytes:
+        lines = [self._line("ADDED", value) for value in self._opened.initial]
+        if self._opened.initial_bookmark:
+            lines.append(self._bookmark(self._opened.start, True))
+        return b"".join(lines) + b"".join(map(self._change, self._backlog))
+
+    async def _follow(self, response: web.StreamResponse) -> None:
+        while True:
+            try:
+                changed = await asyncio.wait_for(self._queue.get(), _BOOKMARK_EVERY)
+            except TimeoutError:
+                if self._opened.bookmarks:
+                    await response.write(self._bookmark(self._replica.store.revision, False))
+                continue
+            if changed is None:
+                error = expired(self._opened.start, self._replica.store.oldest)
+                await response.write(to_json({"type": "ERROR", "object": error.status()}) + b"\n")
+                return
+            await response.write(self._change(changed))
+
+    def _change(self, changed: Changed) -> bytes:
+        event = watch_event(self._opened, changed)
+        return b"" if event is None else self._line(*event)
+
+    def _line(self, kind: str, value: Json) -> bytes:
+        shown = event_object(self._opened, value, self._clock.now_ns(), self._first)
+        self._first = False
+        return to_json({"type": kind, "object": shown}) + b"\n"
+
+    def _bookmark(self, revision: int, initial_end: bool) -> bytes:
+        return to_json(bookmark(self._opened, revision, initial_end, self._clock.now_ns())) + b"\n"

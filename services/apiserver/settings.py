@@ -1,0 +1,18 @@
+"""The API server's settings."""
+
+from podwire.services.chassis.settings import ProcessSettings
+
+
+class ApiServerSettings(ProcessSettings, frozen=True, kw_only=True):
+    """Without a port nothing is served over HTTPS (as in simulation); the files are PEM."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 0
+    api_cert_file: str = ""
+    api_key_file: str = ""
+    api_ca_file: str = ""
+    history_seconds: int = 24 * 3600
+    """How long changes stay readable before they are compacted."""
+    history_bytes: int = 1 << 30
+    """How many bytes of changes stay readable, at most."""
+    compaction_seconds: int = 60
