@@ -10,6 +10,7 @@ Source: apimachinery `runtime/serializer/json`, `sigs.k8s.io/json`.
 import base64
 import binascii
 import gzip
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -26,6 +27,7 @@ META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _TIMES: Final = (f"{META}.Time", f"{META}.MicroTime")
+_INDEX: Final = re.compile(r"\[\d+\]")
 _LIMITS: Final = {"int32": 1 << 31, "int64": 1 << 63}
 
 
@@ -67,8 +69,13 @@ def _json_type(value: object) -> str:
 def _mismatch(value: object, path: str, context: Context, wanted: str) -> DecodeProblem:
     given = _json_type(value)
     return DecodeProblem(
-        f"json: cannot unmarshal {given} into Go struct field {context.owner}.{path.lstrip('.')} of type {wanted}"
+        f"json: cannot unmarshal {given} into Go struct field {_go_path(path, context)} of type {wanted}"
     )
+
+
+def _go_path(path: str, context: Context) -> str:
+    """Go's decoder names fields only: no list indices."""
+    return f"{context.owner}.{_INDEX.sub('', path)}"
 
 
 def _string(value: Any, path: str, context: Context) -> Any:
@@ -93,8 +100,7 @@ def _integer(width: str) -> Checker:
             raise _mismatch(value, path, context, width)
         if not -limit <= value < limit:
             raise DecodeProblem(
-                f"json: cannot unmarshal number {value} into Go struct field "
-                f"{context.owner}.{path.lstrip('.')} of type {width}"
+                f"json: cannot unmarshal number {value} into Go struct field {_go_path(path, context)} of type {width}"
             )
         return value
 
@@ -156,7 +162,7 @@ def _map_of(item: Checker, title: str) -> Checker:
     def check(value: Any, path: str, context: Context) -> Any:
         if not isinstance(value, dict):
             raise _mismatch(value, path, context, title)
-        return {key: item(entry, f"{path}.{key}", context) for key, entry in value.items() if entry is not None}
+        return {key: item(entry, path, context) for key, entry in value.items() if entry is not None}
 
     return check
 

@@ -78,7 +78,8 @@ def update(request: Request) -> Decision:
 
 
 def patch_object(request: Request) -> Decision:
-    """PATCH of an object or its status."""
+    """PATCH of an object or its status; server-side apply is refused by name."""
+    _refuse_apply(request)
     old = _existing(request)
     served = from_storage(request.kind, old)
     body = bodies.read(request.message.body, "application/json")
@@ -89,18 +90,21 @@ def patch_object(request: Request) -> Decision:
     return store_update(request, value, old, request.target.subresource, warnings)
 
 
-def apply_patch(request: Request, document: Json, body: object, definition: str) -> Json:
-    """The patched document; raises ApiError 400, 415 or 422."""
-    kind = bodies.media_type(request.message.content_type)
-    if kind == "application/json-patch+json":
-        return patch.json_patch(document, body)
-    if kind == "application/apply-patch+yaml":
+def _refuse_apply(request: Request) -> None:
+    if bodies.media_type(request.message.content_type) == "application/apply-patch+yaml":
         raise ApiError(
             415,
             "UnsupportedMediaType",
             "server-side apply (application/apply-patch+yaml) is not supported by this server; accepted patches: "
             + ", ".join(_PATCHES),
         )
+
+
+def apply_patch(request: Request, document: Json, body: object, definition: str) -> Json:
+    """The patched document; raises ApiError 400, 415 or 422."""
+    kind = bodies.media_type(request.message.content_type)
+    if kind == "application/json-patch+json":
+        return patch.json_patch(document, body)
     if kind not in _PATCHES:
         raise unsupported_media(kind, _PATCHES)
     if not isinstance(body, dict):
