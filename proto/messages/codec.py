@@ -25,8 +25,13 @@ def encode(message: object) -> bytes:
 
 def decode[T](kind: type[T], payload: bytes | memoryview | msgspec.Raw) -> T:
     """The message behind the bytes; raises ForeignMessage that names the field in question."""
+    message: T = decode_union(kind, payload)
+    return message
+
+
+def decode_union(kind: Any, payload: bytes | memoryview | msgspec.Raw) -> Any:
+    """As `decode`, for a union of message types."""
     try:
-        message: T = _decoder(kind).decode(payload)  # type: ignore[arg-type]  # a class is hashable
+        return _decoder(kind).decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ForeignMessage(f"{getattr(kind, '__name__', kind)}: {error}") from None
-    return message

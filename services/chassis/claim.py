@@ -126,7 +126,7 @@ class Container:
         return codec.encode(call)
 
     def _read(self, answer: bytes) -> messages.Reply:
-        reply: messages.Reply = codec.decode(messages.Reply, answer)  # type: ignore[arg-type]  # a union of types
+        reply: messages.Reply = codec.decode_union(messages.Reply, answer)
         if isinstance(reply, messages.Gone):
             self._end("gone")
             raise ProcessEnd("the machine says gone")
