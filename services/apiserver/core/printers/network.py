@@ -114,8 +114,11 @@ def _network_policy(value: Json, now_ns: int) -> list[Any]:
 
 def _ip_address(value: Json, now_ns: int) -> list[Any]:
     parent = section(value, "spec", "parentRef")
+    if not parent:
+        return [value["metadata"]["name"], "<none>"]
     group = f".{parent['group']}" if parent.get("group") else ""
-    shown = f"{parent.get('resource', '')}{group}/{parent.get('namespace', '')}/{parent.get('name', '')}"
+    place = f"{parent['namespace']}/" if parent.get("namespace") else ""
+    shown = f"{parent.get('resource', '')}{group}/{place}{parent.get('name', '')}"
     return [value["metadata"]["name"], shown]
 
 
