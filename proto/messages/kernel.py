@@ -1,0 +1,343 @@
+"""Programming of a machine's kernel: operations that mirror rtnetlink, bridge FDB, sysctl and iptables-restore.
+
+Addresses, prefixes and MACs are text, as the tools write them. `netns` is "" for the machine's own namespace.
+"""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+SCHEMA: Final = 1
+
+
+class _Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    netns: str = ""
+
+
+class NetnsAdd(_Operation, frozen=True):
+    """`ip netns add`: here `netns` is the new one."""
+
+
+class NetnsDelete(_Operation, frozen=True):
+    """`ip netns delete`, with its devices, sockets and everything else."""
+
+
+class LinkAdd(_Operation, frozen=True):
+    """`ip link add`. `peer` (with `peer_netns`) belongs to veth; vni to segment: see the kinds."""
+
+    kind: Literal["veth", "bridge", "vxlan", "dummy", "nic"]
+    name: str
+    address: str = ""
+    mtu: int = 0
+    up: bool = False
+    master: str = ""
+    peer: str = ""
+    peer_netns: str = ""
+    peer_address: str = ""
+    vni: int = 0
+    port: int = 8472
+    local: str = ""
+    device: str = ""
+    learning: bool = True
+    segment: str = ""
+
+
+class LinkSet(_Operation, frozen=True):
+    """`ip link set` and `bridge link set`; None leaves a setting as it is, `master` "" releases a port."""
+
+    name: str
+    up: bool | None = None
+    mtu: int | None = None
+    master: str | None = None
+    address: str | None = None
+    new_name: str | None = None
+    new_netns: str | None = None
+    hairpin: bool | None = None
+    learning: bool | None = None
+
+
+class LinkDelete(_Operation, frozen=True):
+    """`ip link delete`; a veth's peer goes with it."""
+
+    name: str
+
+
+class AddressAdd(_Operation, frozen=True):
+    """`ip address add ADDRESS/LENGTH dev DEVICE`."""
+
+    device: str
+    address: str
+    broadcast: str = ""
+    scope: str = "global"
+    noprefixroute: bool = False
+
+
+class AddressDelete(_Operation, frozen=True):
+    """`ip address delete`."""
+
+    device: str
+    address: str
+
+
+class _Route(_Operation, frozen=True):
+    destination: str
+    device: str = ""
+    via: str = ""
+    source: str = ""
+    metric: int = 0
+    table: Literal["main", "local"] = "main"
+    protocol: str = "boot"
+    scope: str = ""
+    kind: Literal["unicast", "blackhole", "unreachable", "prohibit", "local", "broadcast"] = "unicast"
+    onlink: bool = False
+
+
+class RouteAdd(_Route, frozen=True):
+    """`ip route add`: EEXIST if there is one of that prefix and metric."""
+
+
+class RouteReplace(_Route, frozen=True):
+    """`ip route replace`."""
+
+
+class RouteDelete(_Operation, frozen=True):
+    """`ip route delete`: the first that fits what is given; ESRCH if none does."""
+
+    destination: str
+    device: str = ""
+    via: str = ""
+    metric: int | None = None
+    table: Literal["main", "local"] = "main"
+    protocol: str = ""
+
+
+class NeighbourReplace(_Operation, frozen=True):
+    """`ip neigh replace`."""
+
+    device: str
+    address: str
+    mac: str
+    state: Literal["permanent", "reachable", "stale", "noarp"] = "permanent"
+
+
+class NeighbourDelete(_Operation, frozen=True):
+    """`ip neigh delete`."""
+
+    device: str
+    address: str
+
+
+class FdbReplace(_Operation, frozen=True):
+    """`bridge fdb replace MAC dev DEVICE [dst REMOTE]`."""
+
+    device: str
+    mac: str
+    remote: str = ""
+    permanent: bool = True
+
+
+class FdbDelete(_Operation, frozen=True):
+    """`bridge fdb delete`."""
+
+    device: str
+    mac: str
+
+
+class SysctlWrite(_Operation, frozen=True):
+    """`sysctl -w KEY=VALUE`, the key with dots."""
+
+    key: str
+    value: str
+
+
+class IptablesRestore(_Operation, frozen=True):
+    """`iptables-restore [--noflush] [--counters]`: all or nothing. `owner` is put on every rule of the text."""
+
+    text: str
+    noflush: bool = False
+    counters: bool = False
+    owner: str = ""
+
+
+class IptablesCommand(_Operation, frozen=True):
+    """One `iptables` call that changes something, as its arguments."""
+
+    arguments: tuple[str, ...]
+    owner: str = ""
+
+
+class IpsetRestore(_Operation, frozen=True):
+    """`ipset restore`: all or nothing."""
+
+    text: str
+
+
+class ConntrackDelete(_Operation, frozen=True):
+    """`conntrack -D`: every connection that fits; "" and 0 fit all. Reply fields are those after NAT."""
+
+    protocol: Literal["", "tcp", "udp", "icmp"] = ""
+    original_source: str = ""
+    original_destination: str = ""
+    original_destination_port: int = 0
+    reply_source: str = ""
+    reply_source_port: int = 0
+    reply_destination: str = ""
+
+
+class Read(_Operation, frozen=True):
+    """Read state back; the reply is a list of structs, or text for the iptables kinds."""
+
+    kind: Literal[
+        "links",
+        "addresses",
+        "routes",
+        "neighbours",
+        "fdb",
+        "sysctls",
+        "netns",
+        "iptables-save",
+        "conntrack",
+        "ipset-save",
+        "drops",
+    ]
+    table: str = ""
+
+
+type Operation = (
+    NetnsAdd
+    | NetnsDelete
+    | LinkAdd
+    | LinkSet
+    | LinkDelete
+    | AddressAdd
+    | AddressDelete
+    | RouteAdd
+    | RouteReplace
+    | RouteDelete
+    | NeighbourReplace
+    | NeighbourDelete
+    | FdbReplace
+    | FdbDelete
+    | SysctlWrite
+    | IptablesRestore
+    | IptablesCommand
+    | IpsetRestore
+    | ConntrackDelete
+    | Read
+)
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn of programming. `sequence` grows within an `epoch` of a requester; `boot_id` is the one believed in."""
+
+    schema: int = SCHEMA
+    requester: str
+    epoch: int
+    sequence: int
+    boot_id: str
+    operations: tuple[Operation, ...]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Which operation failed and why: `index` into the request (-1: the envelope itself), `name` as `EEXIST`."""
+
+    index: int
+    errno: int
+    name: str
+    message: str
+
+
+class Programmed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer: one reply per operation done. `repeated` says that it is the stored answer to this sequence."""
+
+    schema: int = SCHEMA
+    boot_id: str
+    replies: tuple[Any, ...] = ()
+    error: Failure | None = None
+    repeated: bool = False
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A device, read back."""
+
+    index: int
+    name: str
+    kind: str
+    mtu: int
+    up: bool
+    carrier: bool
+    address: str
+    master: str = ""
+    peer: str = ""
+    peer_netns: str = ""
+    hairpin: bool = False
+    vni: int = 0
+    port: int = 0
+    local: str = ""
+    rx_packets: int = 0
+    rx_bytes: int = 0
+    rx_dropped: int = 0
+    tx_packets: int = 0
+    tx_bytes: int = 0
+    tx_dropped: int = 0
+
+
+class LinkAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """An address, read back."""
+
+    device: str
+    address: str
+    scope: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A route, read back."""
+
+    destination: str
+    device: str = ""
+    via: str = ""
+    source: str = ""
+    metric: int = 0
+    table: str = "main"
+    protocol: str = "boot"
+    scope: str = "global"
+    kind: str = "unicast"
+    onlink: bool = False
+
+
+class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
+    """A neighbour, read back."""
+
+    device: str
+    address: str
+    mac: str
+    state: str
+
+
+class Fdb(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An FDB entry, read back."""
+
+    device: str
+    mac: str
+    remote: str = ""
+    permanent: bool = False
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """A tracked connection, read back: tuples as (source, source port, destination, destination port)."""
+
+    protocol: int
+    state: str
+    expires: int
+    original: tuple[str, int, str, int]
+    reply: tuple[str, int, str, int]
+    assured: bool
+    seen_reply: bool
+
+
+class DropCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many packets died in a namespace for a reason."""
+
+    netns: str
+    reason: str
+    packets: int

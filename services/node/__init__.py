@@ -1,0 +1,1 @@
+"""The machine: an emulated kernel, node files and the tasks of containers."""

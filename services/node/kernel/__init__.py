@@ -1,0 +1,1 @@
+"""An emulated Linux network stack: synchronous, sans-IO, deterministic. See README.md for its API."""

@@ -1,0 +1,54 @@
+"""ARP: answering for local addresses, learning from what is heard (RFC 826; Linux net/ipv4/arp.c)."""
+
+from typing import TYPE_CHECKING
+
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC
+from podwire.proto.packet.arp import REPLY, REQUEST, Arp
+from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_ARP
+from podwire.services.node.kernel import ip
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.packet import Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.namespace import Namespace
+
+
+def request(namespace: "Namespace", device: "Device", target: int, known_mac: bytes | None) -> None:
+    """Ask who has an address: everyone, or only the MAC that had it."""
+    source = ip.source_on(device, target) or 0
+    message = Arp(REQUEST, device.mac, source, ZERO_MAC, target)
+    _send(device, message, known_mac or BROADCAST_MAC)
+
+
+def _send(device: "Device", message: Arp, destination: bytes, trace: str = "") -> None:
+    packet = Packet(message.build(), TYPE_ARP, trace)
+    packet.link_source = device.mac
+    packet.link_destination = destination
+    device.send(packet)
+
+
+def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
+    """Learn the sender; answer a request for an address of this namespace."""
+    try:
+        message, _ = Arp.parse(bytes(packet.data))
+    except PacketError as error:
+        return device.discard(packet, DropReason.HDR_TRUNC, error.reason)
+    if message.operation not in (REQUEST, REPLY):
+        return device.discard(packet, DropReason.NOT_SPECIFIED, f"ARP operation {message.operation}")
+    route = namespace.fib.lookup(message.target_address)
+    for_us = route is not None and route.kind == "local" and bool(device.addresses)
+    _learn(namespace, device, packet, message, for_us)
+    if message.operation == REQUEST and for_us:
+        reply = Arp(REPLY, device.mac, message.target_address, message.sender_mac, message.sender_address)
+        _send(device, reply, message.sender_mac, packet.trace)
+    return None
+
+
+def _learn(namespace: "Namespace", device: "Device", packet: Packet, message: Arp, for_us: bool) -> None:
+    if message.sender_address == 0:
+        return
+    answered = message.operation == REPLY and packet.link_destination == device.mac
+    create = message.operation == REQUEST and for_us
+    namespace.neighbours.learn(device, message.sender_address, message.sender_mac, confirmed=answered, create=create)

@@ -1,0 +1,264 @@
+"""The connection table of a namespace (Linux net/netfilter/nf_conntrack_core.c), bounded by nf_conntrack_max."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet.icmp import ECHO_REPLY, ECHO_REQUEST, ERRORS
+from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.services.node.kernel.conntrack import tcp
+from podwire.services.node.kernel.conntrack.entry import ORIGINAL, REPLY, Connection, Tuple, inverse
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.packet import Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.namespace import Namespace
+
+SECOND: Final = 1_000_000_000
+GENERIC_TIMEOUT: Final = 600 * SECOND
+ICMP_TIMEOUT: Final = 30 * SECOND
+SWEEP: Final = 60 * SECOND
+UNTRACKED: Final = "UNTRACKED"
+
+
+class ConnectionTable:
+    """All connections of a namespace, found by the tuple of either direction."""
+
+    __slots__ = ("_namespace", "_sweeper", "by_tuple")
+
+    def __init__(self, namespace: "Namespace") -> None:
+        self._namespace = namespace
+        self.by_tuple: dict[Tuple, tuple[Connection, int]] = {}
+        self._sweeper = namespace.kernel.timer(self._sweep)
+
+    def __len__(self) -> int:
+        return len(self.by_tuple) // 2
+
+    def connections(self) -> Iterator[Connection]:
+        """Every live connection, oldest first."""
+        self._namespace.kernel.settle()
+        for connection, direction in list(self.by_tuple.values()):
+            if direction == ORIGINAL and connection.expires > self._namespace.kernel.now:
+                yield connection
+
+    def track(self, packet: Packet) -> bool:
+        """Attach a packet to its connection, new or known; false if the packet must die (table full)."""
+        if packet.connection_state:
+            return True  # seen already (loopback) or untracked
+        packet.connection_state = "INVALID"
+        key = self._tuple(packet)
+        if key is None:
+            return self._track_icmp_error(packet)
+        found = self.lookup(key)
+        if found is None:
+            return self._begin(packet, key)
+        return self._continue(packet, key, *found)
+
+    def _tuple(self, packet: Packet) -> Tuple | None:
+        protocol = packet.protocol
+        if protocol in (TCP, UDP):
+            return (
+                protocol,
+                packet.source,
+                packet.source_port,
+                packet.destination,
+                packet.destination_port,
+            )
+        if protocol != ICMP:
+            return (protocol, packet.source, 0, packet.destination, 0)
+        payload = packet.payload
+        if len(payload) < 8 or payload[0] in ERRORS:
+            return None
+        identifier = int.from_bytes(payload[4:6])
+        return (protocol, packet.source, identifier, packet.destination, identifier)
+
+    def lookup(self, key: Tuple) -> tuple[Connection, int] | None:
+        """The live connection that a tuple belongs to, and in which direction."""
+        found = self.by_tuple.get(key)
+        if found is None or found[0].expires > self._namespace.kernel.now:
+            return found
+        self._namespace.kernel.settle()
+        if found[0].expires > self._namespace.kernel.now:
+            return found
+        self.remove(found[0])
+        return None
+
+    def _begin(self, packet: Packet, key: Tuple) -> bool:
+        state = self._first_state(packet)
+        if state is None:
+            return True
+        if len(self) >= int(self._namespace.sysctls["net.netfilter.nf_conntrack_max"]):
+            self._namespace.kernel.drop(
+                packet,
+                self._namespace,
+                DropReason.NETFILTER_DROP,
+                "nf_conntrack: table full, dropping packet",
+            )
+            return False
+        connection = Connection(key, self._namespace.kernel.now)
+        connection.tcp_state = state
+        self._attach(packet, connection, ORIGINAL)
+        self._touch(packet, connection)
+        return True
+
+    def _first_state(self, packet: Packet) -> str | None:
+        if packet.protocol == ICMP:
+            return "NONE" if packet.payload[0] == ECHO_REQUEST else None
+        if packet.protocol != TCP:
+            return "NONE"
+        if len(packet.payload) < 20:
+            return None
+        state = tcp.TRANSITIONS[ORIGINAL, tcp.kind_of(packet.tcp_flags), "NONE"]
+        return None if state == tcp.INVALID else state
+
+    def _continue(self, packet: Packet, key: Tuple, connection: Connection, direction: int) -> bool:
+        if packet.protocol == ICMP:
+            direction = self._echo_direction(packet, connection, direction)
+            if direction < 0:
+                return True
+        if packet.protocol == TCP:
+            state = self._next_tcp_state(packet, connection, direction)
+            if state == tcp.INVALID:
+                return True
+            reopened = state == "SYN_SENT" and connection.tcp_state in ("TIME_WAIT", "CLOSE")
+            if reopened and direction == ORIGINAL:
+                self.remove(connection)
+                return self._begin(packet, key)
+            self._set_tcp_state(connection, state, direction)
+        if direction == REPLY and not connection.seen_reply:
+            connection.seen_reply = True
+            connection.invalidate_flows()
+        self._attach(packet, connection, direction)
+        self._touch(packet, connection)
+        return True
+
+    def _echo_direction(self, packet: Packet, connection: Connection, direction: int) -> int:
+        kind = packet.payload[0]
+        if connection.tuples[ORIGINAL] == connection.tuples[REPLY]:
+            return ORIGINAL if kind == ECHO_REQUEST else REPLY
+        return direction if (kind == ECHO_REPLY) == (direction == REPLY) else -1
+
+    def _next_tcp_state(self, packet: Packet, connection: Connection, direction: int) -> str:
+        if len(packet.payload) < 20:
+            return tcp.INVALID
+        return tcp.TRANSITIONS[direction, tcp.kind_of(packet.tcp_flags), connection.tcp_state]
+
+    def _set_tcp_state(self, connection: Connection, state: str, direction: int) -> None:
+        if state == tcp.IGNORE:
+            return
+        old, connection.tcp_state = connection.tcp_state, state
+        if old != state:
+            connection.invalidate_flows()
+        if state == "ESTABLISHED" and (connection.seen_reply or direction == REPLY):
+            connection.assured = True
+
+    def _attach(self, packet: Packet, connection: Connection, direction: int) -> None:
+        packet.connection, packet.direction = connection, direction
+        seen = connection.seen_reply or direction == REPLY
+        packet.connection_state = "ESTABLISHED" if seen else "NEW"
+        if packet.trace and not connection.trace:
+            connection.trace = packet.trace
+            connection.invalidate_flows()
+        elif connection.trace and not packet.trace:
+            packet.trace = connection.trace
+            packet.recording = None
+
+    def _touch(self, packet: Packet, connection: Connection) -> None:
+        timeout = self._timeout(packet, connection)
+        connection.refresh(self._namespace.kernel.now, timeout)
+        recording = packet.recording
+        if recording is None:
+            return
+        if not connection.confirmed or (packet.protocol == TCP and connection.tcp_state != "ESTABLISHED"):
+            packet.recording = None
+        elif packet.protocol == UDP and connection.seen_reply and not connection.assured:
+            packet.recording = None  # its timeout grows once it is two seconds old
+        else:
+            recording.connections.append(connection)
+
+    def _timeout(self, packet: Packet, connection: Connection) -> int:
+        sysctls = self._namespace.sysctls
+        if packet.protocol == TCP:
+            if connection.tcp_state == "ESTABLISHED":
+                return int(sysctls["net.netfilter.nf_conntrack_tcp_timeout_established"]) * SECOND
+            if connection.tcp_state == "CLOSE_WAIT":
+                return int(sysctls["net.netfilter.nf_conntrack_tcp_timeout_close_wait"]) * SECOND
+            return tcp.TIMEOUTS[connection.tcp_state]
+        if packet.protocol == UDP:
+            if connection.seen_reply and self._namespace.kernel.now > connection.created + 2 * SECOND:
+                connection.assured = True
+                return int(sysctls["net.netfilter.nf_conntrack_udp_timeout_stream"]) * SECOND
+            return int(sysctls["net.netfilter.nf_conntrack_udp_timeout"]) * SECOND
+        return ICMP_TIMEOUT if packet.protocol == ICMP else GENERIC_TIMEOUT
+
+    def _track_icmp_error(self, packet: Packet) -> bool:
+        quoted = quoted_packet(packet)
+        key = None if quoted is None else self._tuple(quoted)
+        found = None if key is None else self.by_tuple.get(key)
+        if found is not None:
+            packet.connection, direction = found
+            packet.direction = 1 - direction
+            packet.connection_state, packet.related = "RELATED", True
+            packet.trace = packet.trace or packet.connection.trace
+        return True
+
+    def confirm(self, packet: Packet) -> bool:
+        """Enter a new connection into the table as its first packet leaves; false on a clash."""
+        connection = packet.connection
+        if connection is None or connection.confirmed or packet.related:
+            return True
+        original, reply = connection.tuples
+        if self.lookup(original) is not None or (reply != original and self.lookup(reply) is not None):
+            self._namespace.kernel.drop(packet, self._namespace, DropReason.NETFILTER_DROP, "conntrack clash")
+            return False
+        connection.confirmed = True
+        self.by_tuple[reply] = (connection, REPLY)
+        self.by_tuple[original] = (connection, ORIGINAL)
+        if self._sweeper.deadline is None:
+            self._sweeper.set(self._namespace.kernel.now + SWEEP)
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection."""
+        connection.invalidate_flows()
+        connection.confirmed = False
+        for key in connection.tuples:
+            self.by_tuple.pop(key, None)
+
+    def delete(self, wanted: Callable[[Connection], bool]) -> int:
+        """Forget what `wanted` says (conntrack -D); how many that were."""
+        doomed = [connection for connection in self.connections() if wanted(connection)]
+        for connection in doomed:
+            self.remove(connection)
+        return len(doomed)
+
+    def _sweep(self) -> None:
+        self._namespace.kernel.settle()
+        now = self._namespace.kernel.now
+        expired = [
+            connection
+            for connection, direction in self.by_tuple.values()
+            if direction == ORIGINAL and connection.expires <= now
+        ]
+        for connection in expired:
+            self.remove(connection)
+        if self.by_tuple:
+            self._sweeper.set(now + SWEEP)
+
+
+def quoted_packet(packet: Packet) -> Packet | None:
+    """The packet that an ICMP error quotes, as far as it is quoted; None if there is none to speak of."""
+    octets = bytes(packet.payload)
+    if packet.protocol != ICMP or len(octets) < 8 + 28 or octets[0] not in ERRORS:
+        return None
+    inner = Packet(octets[8:])
+    inner.header_length = (inner.data[0] & 15) * 4
+    if inner.data[0] >> 4 != 4 or inner.header_length < 20 or len(inner.data) < inner.header_length + 8:
+        return None
+    inner.fragment = int.from_bytes(inner.data[6:8])
+    inner.protocol = inner.data[9]
+    inner.source, inner.destination = int.from_bytes(inner.data[12:16]), int.from_bytes(inner.data[16:20])
+    inner._parse_ports()
+    return inner
+
+
+__all__ = ["UNTRACKED", "ConnectionTable", "inverse", "quoted_packet"]

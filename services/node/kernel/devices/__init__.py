@@ -1,0 +1,1 @@
+"""Network devices: what a frame goes out of and comes in at."""

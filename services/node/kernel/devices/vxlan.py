@@ -1,0 +1,156 @@
+"""VXLAN devices (RFC 7348; Linux drivers/net/vxlan): Ethernet frames in UDP, towards the FDB's remote.
+
+One unicast remote an entry; no multicast groups. Outer datagrams carry no UDP checksum, as the RFC asks.
+"""
+
+import struct
+from typing import Final
+
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_ipv4
+from podwire.proto.packet.checksum import internet_checksum
+from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_ARP
+from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.vxlan import LINUX_PORT, OVERHEAD, Vxlan
+from podwire.services.node.kernel import ip
+from podwire.services.node.kernel.devices.device import Device
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.namespace import Namespace
+from podwire.services.node.kernel.packet import Packet
+
+FDB_LIMIT: Final = 4096
+PORT_LOW: Final = 32768
+PORT_COUNT: Final = 28232
+_IP: Final = struct.Struct("!BBHHHBBHII")
+_UDP: Final = struct.Struct("!HHHH")
+
+
+class VxlanEntry:
+    """A MAC's remote tunnel endpoint."""
+
+    __slots__ = ("learned", "permanent", "remote", "updated")
+
+    def __init__(self, remote: int, permanent: bool, learned: bool, updated: int) -> None:
+        self.remote = remote
+        self.permanent = permanent
+        self.learned = learned
+        self.updated = updated
+
+
+class VxlanDevice(Device):
+    """A tunnel device; `underlay` is the namespace it was made in, where its datagrams travel."""
+
+    kind = "vxlan"
+
+    def __init__(self, namespace: Namespace, name: str, mac: bytes, mtu: int = 1450) -> None:
+        super().__init__(namespace, name, mac, mtu)
+        self.underlay = namespace
+        self.vni = 0
+        self.port_number = LINUX_PORT
+        self.local: int | None = None
+        self.link: Device | None = None
+        self.learning = True
+        self.ttl = 64
+        self.fdb: dict[bytes, VxlanEntry] = {}
+
+    def transmit(self, packet: Packet) -> None:
+        """Wrap the frame and send it through the underlay's IP output."""
+        entry = self.fdb.get(packet.link_destination) or self.fdb.get(ZERO_MAC)
+        if entry is None:
+            detail = f"no FDB entry for {packet.link_destination.hex(':')}"
+            return self.refuse(packet, DropReason.VXLAN_NO_REMOTE, detail)
+        source = self.local or ip.source_for(self.underlay, entry.remote)
+        if source is None:
+            return self.refuse(packet, DropReason.IP_OUTNOROUTES, f"no route to {format_ipv4(entry.remote)}")
+        if packet.trace:
+            self._trace("encapsulate", packet, source, entry.remote)
+        outer = self._wrap(packet, source, entry.remote)
+        return self.namespace.kernel.enqueue_output(self.underlay, outer)
+
+    def _trace(self, kind: str, packet: Packet, source: int, remote: int) -> None:
+        self.namespace.kernel.hop(
+            packet,
+            "encapsulate" if kind == "encapsulate" else "decapsulate",
+            self.namespace,
+            device=self.name,
+            outer_source=format_ipv4(source),
+            outer_destination=format_ipv4(remote),
+            vni=self.vni,
+            bytes_added=OVERHEAD if kind == "encapsulate" else -OVERHEAD,
+        )
+
+    def _wrap(self, packet: Packet, source: int, remote: int) -> Packet:
+        frame = packet.frame()
+        length = 20 + 16 + len(frame)
+        identification = self.underlay.next_identification()
+        header = bytearray(_IP.pack(0x45, 0, length, identification, 0, self.ttl, UDP, 0, source, remote))
+        header[10:12] = internet_checksum(header).to_bytes(2)
+        port = PORT_LOW + flow_hash(packet) % PORT_COUNT
+        datagram = _UDP.pack(port, self.port_number, length - 20, 0) + Vxlan(self.vni).build()
+        outer = Packet(header + datagram + frame, trace=packet.trace)
+        outer.parse()
+        outer.transits = packet.transits
+        outer.recording = packet.recording
+        if outer.recording is not None:
+            outer.recording.encapsulate(self.underlay)
+        return outer
+
+    def decapsulate(self, packet: Packet, inner_at: int) -> None:
+        """Receive the inner frame of an outer packet that has passed the underlay's checks."""
+        data = packet.data
+        inner = Packet(data[inner_at + 14 :], int.from_bytes(data[inner_at + 12 : inner_at + 14]), packet.trace)
+        inner.link_destination = bytes(data[inner_at : inner_at + 6])
+        inner.link_source = bytes(data[inner_at + 6 : inner_at + 12])
+        inner.transits = packet.transits
+        inner.recording = packet.recording
+        if inner.recording is not None:
+            inner.recording.decapsulated = True
+        if self.learning:
+            self._learn(inner, packet.source)
+        if inner.trace:
+            self._trace("decapsulate", inner, packet.source, packet.destination)
+        self.namespace.kernel.enqueue(self, inner)
+
+    def _learn(self, inner: Packet, remote: int) -> None:
+        entry = self.fdb.get(inner.link_source)
+        if entry is not None and entry.permanent:
+            return
+        if (entry is None and len(self.fdb) < FDB_LIMIT) or (entry is not None and entry.remote != remote):
+            self.namespace.kernel.changed()
+            self.fdb[inner.link_source] = VxlanEntry(remote, False, True, self.namespace.kernel.now)
+
+    def detach(self) -> None:
+        """Give the UDP port back."""
+        self.underlay.tunnels.pop((self.port_number, self.vni), None)
+        super().detach()
+
+
+def receive(namespace: Namespace, packet: Packet) -> bool:
+    """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken."""
+    port = packet.destination_port
+    if not any(number == port for number, _ in namespace.tunnels):
+        return False
+    at = packet.header_length + 8
+    try:
+        header, inner = Vxlan.parse(memoryview(packet.data), at)
+    except PacketError as error:
+        namespace.kernel.drop(packet, namespace, DropReason.VXLAN_INVALID_HDR, error.reason)
+        return True
+    device = namespace.tunnels.get((port, header.vni))
+    if device is None:
+        namespace.kernel.drop(packet, namespace, DropReason.VXLAN_VNI_NOT_FOUND, f"vni {header.vni}")
+    elif len(packet.data) < inner + 14:
+        namespace.kernel.drop(packet, namespace, DropReason.PKT_TOO_SMALL, "inner frame")
+    else:
+        device.decapsulate(packet, inner)
+    return True
+
+
+def flow_hash(packet: Packet) -> int:
+    """A hash of the inner flow, so that the outer source port keeps one flow on one path (udp_flow_src_port)."""
+    if packet.ethertype == TYPE_ARP or packet.link_destination == BROADCAST_MAC:
+        return int.from_bytes(packet.link_source)
+    ports = packet.source_port << 16 | packet.destination_port if packet.protocol in (TCP, UDP) else 0
+    value = packet.source * 0x9E3779B1 ^ packet.destination * 0x85EBCA77 ^ ports * 0xC2B2AE3D ^ packet.protocol
+    value &= 0xFFFFFFFFFFFFFFFF
+    return (value ^ value >> 29 ^ value >> 47) & 0xFFFFFFFF

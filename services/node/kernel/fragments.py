@@ -1,0 +1,124 @@
+"""Cutting IPv4 packets and putting them together again (RFC 791, RFC 815), within bounds.
+
+Overlapping fragments discard the whole packet, as Linux does since CVE-2018-5391.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet.checksum import internet_checksum
+from podwire.proto.packet.ipv4 import MORE_FRAGMENTS, OFFSET_MASK
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.packet import Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.namespace import Namespace
+    from podwire.services.node.kernel.timers import Timer
+
+TIMEOUT: Final = 30_000_000_000
+QUEUE_LIMIT: Final = 256
+PIECE_LIMIT: Final = 128
+
+type Key = tuple[int, int, int, int]
+
+
+class FragmentQueue:
+    """The pieces of one packet so far, by offset."""
+
+    __slots__ = ("first", "pieces", "timer", "total")
+
+    def __init__(self, timer: "Timer") -> None:
+        self.pieces: dict[int, bytes] = {}
+        self.first: Packet | None = None
+        self.total: int | None = None
+        self.timer = timer
+
+
+def split(packet: Packet, mtu: int) -> Iterator[Packet]:
+    """Fragments that fit `mtu`, each with its own header."""
+    header, payload = bytes(packet.data[: packet.header_length]), bytes(packet.payload)
+    step = (mtu - len(header)) // 8 * 8
+    base = packet.fragment & OFFSET_MASK
+    more_after = packet.fragment & MORE_FRAGMENTS
+    for at in range(0, len(payload), max(step, 8)):
+        piece = payload[at : at + max(step, 8)]
+        last = at + len(piece) >= len(payload)
+        word = (base + at // 8) | (more_after if last else MORE_FRAGMENTS)
+        twin = packet.copy()
+        twin.data = bytearray(header) + piece
+        _rewrite(twin, word)
+        yield twin
+
+
+def _rewrite(packet: Packet, word: int) -> None:
+    data = packet.data
+    data[2:4] = len(data).to_bytes(2)
+    data[6:8] = word.to_bytes(2)
+    data[10:12] = b"\0\0"
+    data[10:12] = internet_checksum(data[: packet.header_length]).to_bytes(2)
+    packet.fragment = word
+    packet._parse_ports()
+
+
+def reassemble(namespace: "Namespace", packet: Packet) -> Packet | None:
+    """Take in a fragment; the whole packet once nothing is missing, else None."""
+    packet.recording = None
+    key = (packet.source, packet.destination, packet.protocol, int.from_bytes(packet.data[4:6]))
+    queue = namespace.fragments.get(key) or _open(namespace, packet, key)
+    if queue is None:
+        return None
+    if not _insert(namespace, queue, packet):
+        _close(namespace, key)
+        return None
+    if queue.total is None or sum(map(len, queue.pieces.values())) < queue.total or queue.first is None:
+        return None
+    return _join(namespace, key, queue, queue.first)
+
+
+def _open(namespace: "Namespace", packet: Packet, key: Key) -> FragmentQueue | None:
+    if len(namespace.fragments) >= QUEUE_LIMIT:
+        namespace.kernel.drop(packet, namespace, DropReason.NOMEM, "too many packets in pieces")
+        return None
+    timer = namespace.kernel.timer(lambda: _expire(namespace, key))
+    timer.set(namespace.kernel.now + TIMEOUT)
+    queue = namespace.fragments[key] = FragmentQueue(timer)
+    return queue
+
+
+def _close(namespace: "Namespace", key: Key) -> None:
+    namespace.fragments.pop(key).timer.cancel()
+
+
+def _expire(namespace: "Namespace", key: Key) -> None:
+    queue = namespace.fragments.pop(key, None)
+    if queue is not None and queue.first is not None:
+        namespace.kernel.drop(queue.first, namespace, DropReason.FRAG_REASM_TIMEOUT, "fragments missing")
+
+
+def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> bool:
+    start = (packet.fragment & OFFSET_MASK) * 8
+    piece = bytes(packet.payload)
+    more = bool(packet.fragment & MORE_FRAGMENTS)
+    end = start + len(piece)
+    bad = end > 65515 or (more and len(piece) % 8 != 0) or not piece
+    beyond = queue.total is not None and (end > queue.total or (not more and end != queue.total))
+    if bad or beyond or len(queue.pieces) >= PIECE_LIMIT:
+        namespace.kernel.drop(packet, namespace, DropReason.FRAG_TOO_FAR, "bad fragment")
+        return False
+    if any(start < at + len(other) and at < end for at, other in queue.pieces.items()):
+        namespace.kernel.drop(packet, namespace, DropReason.DUP_FRAG, "overlapping fragment")
+        return False
+    queue.pieces[start] = piece
+    if start == 0:
+        queue.first = packet
+    if not more:
+        queue.total = end
+    return True
+
+
+def _join(namespace: "Namespace", key: Key, queue: FragmentQueue, first: Packet) -> Packet:
+    _close(namespace, key)
+    header = bytes(first.data[: first.header_length])
+    first.data = bytearray(header + b"".join(piece for _, piece in sorted(queue.pieces.items())))
+    _rewrite(first, 0)
+    return first

@@ -1,0 +1,232 @@
+"""IPv4 input, forwarding and output (RFC 791, RFC 1812; Linux net/ipv4/ip_{input,forward,output}.c).
+
+The order of hooks is Linux's: PREROUTING, the routing decision, then INPUT, or FORWARD and POSTROUTING; for
+what this machine sends, routing, OUTPUT and POSTROUTING.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet import icmp as icmp_header
+from podwire.proto.packet.addresses import format_ipv4, is_multicast, prefix_mask
+from podwire.proto.packet.ipv4 import DONT_FRAGMENT
+from podwire.services.node.kernel import fragments, icmp
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.fib import Route
+from podwire.services.node.kernel.netfilter import hooks
+from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.namespace import Namespace
+
+LOOPBACK_NETWORK: Final = 127
+
+
+def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
+    """An IPv4 packet came in at a device."""
+    reason = None if packet.parsed else packet.parse()
+    if reason is not None:
+        return device.discard(packet, reason, "bad IPv4 header")
+    reason = _martian(namespace, device, packet)
+    if reason is not None:
+        return device.discard(packet, reason, f"martian source {format_ipv4(packet.source)}")
+    whole = defragment(namespace, packet)
+    if whole is None or (not whole.bridged and not hooks.run(namespace, "PREROUTING", whole)):
+        return None
+    return route_input(namespace, device, whole)
+
+
+def defragment(namespace: "Namespace", packet: Packet) -> Packet | None:
+    """What connection tracking sees: whole packets. None while fragments are missing."""
+    if not packet.fragment & FRAGMENT_BITS or not namespace.netfilter.tracks:
+        return packet
+    return fragments.reassemble(namespace, packet)
+
+
+def _martian(namespace: "Namespace", device: "Device", packet: Packet) -> DropReason | None:
+    source = packet.source
+    if device.kind == "loopback":
+        return None
+    if is_multicast(source) or source == 0xFFFFFFFF or (source >> 24 == 0 and packet.destination != 0xFFFFFFFF):
+        return DropReason.IP_INVALID_SOURCE
+    on_loopback = source >> 24 == LOOPBACK_NETWORK or packet.destination >> 24 == LOOPBACK_NETWORK
+    if on_loopback and not namespace.device_sysctl(device.name, "route_localnet"):
+        return DropReason.IP_LOCALNET
+    route = namespace.fib.lookup(source)
+    if route is not None and route.kind == "local" and source >> 24 != LOOPBACK_NETWORK:
+        return DropReason.IP_LOCAL_SOURCE
+    strict = namespace.device_sysctl(device.name, "rp_filter")
+    if strict and (route is None or (strict == 1 and route.device is not device)):
+        return DropReason.IP_RPFILTER
+    return None
+
+
+def route_input(namespace: "Namespace", device: "Device", packet: Packet) -> None:
+    """The routing decision for a packet from outside."""
+    packet.in_device = device
+    if packet.destination == 0xFFFFFFFF or (is_multicast(packet.destination)):
+        return deliver(namespace, packet)
+    route = namespace.fib.lookup(packet.destination)
+    if packet.trace:
+        trace_route(namespace, packet, route)
+    if route is not None and route.kind in ("local", "broadcast"):
+        return deliver(namespace, packet)
+    if not namespace.forwards:
+        reason = DropReason.IP_INNOROUTES if route is None else DropReason.IP_INADDRERRORS
+        return namespace.kernel.drop(packet, namespace, reason, "not for this host, and ip_forward is 0")
+    if route is None or route.kind != "unicast" or route.device is None:
+        return _no_way(namespace, packet, route)
+    return _forward(namespace, packet, route, route.device)
+
+
+def trace_route(namespace: "Namespace", packet: Packet, route: Route | None) -> None:
+    """Record which route was chosen."""
+    detail = "no route" if route is None else describe(route)
+    device = route.device.name if route is not None and route.device is not None else ""
+    namespace.kernel.hop(packet, "route", namespace, device=device, detail=detail)
+
+
+def describe(route: Route) -> str:
+    """A route in the words of ip-route."""
+    words = [] if route.kind == "unicast" else [route.kind]
+    prefix = "default" if route.length == 0 else f"{format_ipv4(route.destination)}/{route.length}"
+    words.append(prefix.removesuffix("/32"))
+    if route.gateway is not None:
+        words += ["via", format_ipv4(route.gateway)]
+    if route.device is not None:
+        words += ["dev", route.device.name]
+    return " ".join(words)
+
+
+def _no_way(namespace: "Namespace", packet: Packet, route: Route | None) -> None:
+    kind = "" if route is None else route.kind
+    namespace.kernel.drop(packet, namespace, DropReason.IP_INNOROUTES, f"{kind} route" if kind else "no route")
+    if kind == "prohibit":
+        icmp.send_error(namespace, packet, icmp_header.ADMINISTRATIVELY_PROHIBITED)
+    elif kind == "unreachable":
+        icmp.send_error(namespace, packet, icmp_header.HOST_UNREACHABLE)
+    elif kind != "blackhole":
+        icmp.send_error(namespace, packet, icmp_header.NET_UNREACHABLE)
+
+
+def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Device") -> None:
+    kernel = namespace.kernel
+    if packet.ttl <= 1:
+        kernel.drop(packet, namespace, DropReason.IP_INHDR, "TTL exceeded in transit")
+        return icmp.send_error(namespace, packet, 0, kind=icmp_header.TIME_EXCEEDED)
+    if packet.length > device.mtu and packet.data[6] & 0x40:
+        kernel.drop(packet, namespace, DropReason.PKT_TOO_BIG, f"{packet.length} > mtu {device.mtu} of {device.name}")
+        return icmp.send_error(namespace, packet, icmp_header.FRAGMENTATION_NEEDED, rest=device.mtu)
+    packet.decrease_ttl()
+    packet.out_device = device
+    if packet.recording is not None and packet.data[6] & 0x40:
+        packet.recording.limit_length(device.mtu)
+    if not hooks.run(namespace, "FORWARD", packet):
+        return None
+    next_hop = packet.destination if route.gateway is None else route.gateway
+    return finish_output(namespace, packet, device, next_hop)
+
+
+def finish_output(namespace: "Namespace", packet: Packet, device: "Device", next_hop: int) -> None:
+    """POSTROUTING, fragmentation, and on to the neighbour."""
+    packet.in_device = None
+    packet.out_device = device
+    if not hooks.run(namespace, "POSTROUTING", packet):
+        return None
+    if packet.length <= device.mtu:
+        return namespace.neighbours.output(device, next_hop, packet)
+    if packet.data[6] & 0x40:
+        namespace.kernel.drop(packet, namespace, DropReason.PKT_TOO_BIG, f"mtu {device.mtu} of {device.name}")
+        return icmp.send_error(namespace, packet, icmp_header.FRAGMENTATION_NEEDED, rest=device.mtu)
+    for piece in fragments.split(packet, device.mtu):
+        namespace.neighbours.output(device, next_hop, piece)
+    return None
+
+
+def deliver(namespace: "Namespace", packet: Packet) -> None:
+    """A packet for this host: reassembled, through INPUT, to its protocol."""
+    if packet.fragment & FRAGMENT_BITS:
+        whole = fragments.reassemble(namespace, packet)
+        if whole is None:
+            return None
+        packet = whole
+    packet.out_device = None
+    if not hooks.run(namespace, "INPUT", packet):
+        return None
+    return namespace.kernel.deliver(namespace, packet)
+
+
+def output(namespace: "Namespace", packet: Packet) -> None:
+    """Send a packet that this namespace made; its IP header is complete (ip_local_out)."""
+    route = route_output(namespace, packet.destination)
+    if packet.trace:
+        trace_route(namespace, packet, route)
+    if route is None or route.device is None:
+        return namespace.kernel.drop(packet, namespace, DropReason.IP_OUTNOROUTES, "no route")
+    packet.out_device = route.device
+    before = packet.destination
+    if not hooks.run(namespace, "OUTPUT", packet):
+        return None
+    if packet.destination != before:
+        return _rerouted(namespace, packet)
+    return _leave(namespace, packet, route)
+
+
+def _rerouted(namespace: "Namespace", packet: Packet) -> None:
+    """Route again after DNAT in OUTPUT (ip_route_me_harder)."""
+    route = route_output(namespace, packet.destination)
+    if packet.trace:
+        trace_route(namespace, packet, route)
+    if route is None or route.device is None:
+        return namespace.kernel.drop(packet, namespace, DropReason.IP_OUTNOROUTES, "no route after DNAT")
+    return _leave(namespace, packet, route)
+
+
+def _leave(namespace: "Namespace", packet: Packet, route: Route) -> None:
+    assert route.device is not None
+    next_hop = packet.destination if route.gateway is None else route.gateway
+    finish_output(namespace, packet, route.device, next_hop)
+
+
+def route_output(namespace: "Namespace", destination: int) -> Route | None:
+    """The route for something to send; local destinations go through lo. None if there is no way."""
+    route = namespace.fib.lookup(destination)
+    if route is None or route.kind in ("blackhole", "unreachable", "prohibit"):
+        return None
+    if route.kind == "local":
+        return namespace.loopback_route(route)
+    return route
+
+
+def source_for(namespace: "Namespace", destination: int) -> int | None:
+    """The address to send from; None if there is no route or no address."""
+    route = namespace.fib.lookup(destination)
+    if route is None or route.device is None:
+        return None
+    if route.kind == "local":
+        return destination
+    if route.source is not None:
+        return route.source
+    target = destination if route.gateway is None else route.gateway
+    return source_on(route.device, target) or _any_source(namespace)
+
+
+def source_on(device: "Device", target: int) -> int | None:
+    """The device's address that shares the target's prefix, else its first (inet_select_addr)."""
+    for each in device.addresses:
+        if (each.address ^ target) & prefix_mask(each.length) == 0:
+            return each.address
+    return device.addresses[0].address if device.addresses else None
+
+
+def _any_source(namespace: "Namespace") -> int | None:
+    for device in namespace.devices.values():
+        for each in device.addresses:
+            if each.scope == "global":
+                return each.address
+    return None
+
+
+def may_fragment(packet: Packet) -> bool:
+    """Whether routers may cut the packet in pieces."""
+    return not int.from_bytes(packet.data[6:8]) & DONT_FRAGMENT

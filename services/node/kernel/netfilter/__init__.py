@@ -1,0 +1,1 @@
+"""Netfilter: tables, chains, matches and targets, and the text that programs them."""

@@ -1,0 +1,205 @@
+"""Chains and tables, and the index that makes a long chain fast to walk.
+
+A run of rules that each name one exact destination (as in KUBE-SERVICES) or one destination port (as in
+KUBE-NODEPORTS) is looked up in a dict; the rules it skips are still counted as passed.
+"""
+
+from typing import Final
+
+from podwire.services.node.kernel.counters import Counter
+from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.matches.transport import Tcp, Udp
+from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
+from podwire.services.node.kernel.netfilter.rule import Rule
+from podwire.services.node.kernel.packet import Packet
+
+SHORTEST_RUN: Final = 8
+MAXIMUM_NAME: Final = 28
+
+
+class Run:
+    """Rules `first` to `end` (exclusive); `by_key` is None for a run that is walked one by one."""
+
+    __slots__ = ("by_key", "end", "first", "kind")
+
+    def __init__(self, kind: str, first: int) -> None:
+        self.kind = kind
+        self.first = first
+        self.end = first
+        self.by_key: dict[int, list[int]] | None = {} if kind else None
+
+    def candidates(self, packet: Packet, start: int) -> range | list[int]:
+        """Which of its rules from index `start` on could match, in order."""
+        if self.by_key is None:
+            return range(max(start, self.first), self.end)
+        key = packet.destination if self.kind == "destination" else packet.destination_port
+        return [index for index in self.by_key.get(key, ()) if index >= start]
+
+
+class Chain:
+    """A chain; `policy` is None for a user-defined one."""
+
+    __slots__ = ("_runs", "counter", "name", "policy", "rules")
+
+    def __init__(self, name: str, policy: str | None = None) -> None:
+        self.name = name
+        self.policy = policy
+        self.counter = Counter()
+        self.rules: list[Rule] = []
+        self._runs: list[Run] | None = None
+
+    def copy(self) -> "Chain":
+        """The same rules under a list and a policy of its own."""
+        twin = Chain(self.name, self.policy)
+        twin.counter = self.counter
+        twin.rules = list(self.rules)
+        twin._runs = self._runs
+        return twin
+
+    def edited(self) -> list[Rule]:
+        """The rules, for changing."""
+        self._runs = None
+        return self.rules
+
+    @property
+    def runs(self) -> list[Run]:
+        """The chain's rules in runs, built when first asked for."""
+        if self._runs is None:
+            self._runs = _find_runs(self.rules)
+        return self._runs
+
+
+def _find_runs(rules: list[Rule]) -> list[Run]:
+    runs: list[Run] = []
+    for index, rule in enumerate(rules):
+        kind, key = _index_key(rule)
+        if not runs or runs[-1].kind != kind:
+            runs.append(Run(kind, index))
+        runs[-1].end = index + 1
+        by_key = runs[-1].by_key
+        if by_key is not None:
+            by_key.setdefault(key, []).append(index)
+    for run in runs:
+        if run.end - run.first < SHORTEST_RUN:
+            run.by_key = None
+    return runs
+
+
+def _index_key(rule: Rule) -> tuple[str, int]:
+    destination = rule.destination
+    if destination is not None and destination.mask == 0xFFFFFFFF and not destination.inverted:
+        return "destination", destination.address
+    for match in rule.matches:
+        if isinstance(match, Tcp | Udp) and match.destinations is not None:
+            low, high, inverted = match.destinations
+            if low == high and not inverted:
+                return "port", low
+    return "", 0
+
+
+class Table:
+    """A table: builtin chains first, then the others in order of creation."""
+
+    __slots__ = ("chains", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.chains = {chain: Chain(chain, "ACCEPT") for chain in BUILTIN_CHAINS[name]}
+
+    def copy(self) -> "Table":
+        """A copy to try changes on: chains are shared until `edit` copies them."""
+        twin = Table.__new__(Table)
+        twin.name = self.name
+        twin.chains = dict(self.chains)
+        return twin
+
+    def edit(self, name: str) -> Chain:
+        """The chain, private to this copy of the table; NetfilterError if there is none."""
+        chain = self.chain(name).copy()
+        self.chains[name] = chain
+        return chain
+
+    def chain(self, name: str) -> Chain:
+        """The chain of a name; NetfilterError if there is none."""
+        if name not in self.chains:
+            raise NetfilterError("No chain/target/match by that name.")
+        return self.chains[name]
+
+    def create(self, name: str) -> Chain:
+        """A new user-defined chain."""
+        if name in self.chains:
+            raise NetfilterError("Chain already exists.")
+        check_chain_name(name)
+        chain = self.chains[name] = Chain(name)
+        return chain
+
+    def references(self, name: str) -> int:
+        """How many rules jump to a chain."""
+        return sum(rule.jump == name for chain in self.chains.values() for rule in chain.rules)
+
+    def all_references(self) -> dict[str, int]:
+        """How many rules jump to each chain."""
+        counts = dict.fromkeys(self.chains, 0)
+        for chain in self.chains.values():
+            for rule in chain.rules:
+                if rule.jump in counts:
+                    counts[rule.jump] += 1
+        return counts
+
+    def check(self) -> None:
+        """Refuse jumps to nowhere, loops, and targets in the wrong hook, as the kernel does at commit."""
+        for chain in self.chains.values():
+            for rule in chain.rules:
+                if rule.jump and (rule.jump not in self.chains or self.chains[rule.jump].policy is not None):
+                    raise NetfilterError(f"Couldn't load target `{rule.jump}':No such file or directory")
+        depths: dict[str, int] = {}
+        for name, chain in self.chains.items():
+            _measure(self, name, depths)
+            if chain.policy is not None:
+                _check_hooks(self, chain)
+
+
+def check_chain_name(name: str) -> None:
+    """Refuse what iptables refuses as a chain's name."""
+    if len(name) > MAXIMUM_NAME:
+        raise NetfilterError(f"chain name `{name}' too long (must be under {MAXIMUM_NAME + 1} chars)")
+    if not name or name[0] in "-!" or any(letter.isspace() for letter in name):
+        raise NetfilterError(f"Invalid chain name `{name}'")
+
+
+def _jumps(table: Table, name: str) -> dict[str, None]:
+    return {rule.jump: None for rule in table.chains[name].rules if rule.jump}
+
+
+def _measure(table: Table, root: str, depths: dict[str, int]) -> None:
+    """Depth-first over the jumps, without recursion; a chain met on its own path is a loop."""
+    path: list[tuple[str, list[str]]] = [(root, list(_jumps(table, root)))]
+    on_path = {root: None}
+    while path:
+        name, rest = path[-1]
+        if not rest:
+            depths[name] = 1
+            del on_path[name]
+            path.pop()
+            continue
+        following = rest.pop()
+        if following in on_path:
+            raise NetfilterError("Too many levels of symbolic links")
+        if following not in depths:
+            on_path[following] = None
+            path.append((following, list(_jumps(table, following))))
+
+
+def _check_hooks(table: Table, start: Chain) -> None:
+    seen = {start.name: None}
+    waiting = [start.name]
+    while waiting:
+        name = waiting.pop()
+        for rule in table.chains[name].rules:
+            hooks = rule.target.hooks if rule.target is not None else ()
+            if hooks and start.name not in hooks:
+                raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
+        for following in _jumps(table, name):
+            if following not in seen:
+                seen[following] = None
+                waiting.append(following)

@@ -1,0 +1,30 @@
+"""Match extensions, by the name that `-m` gives."""
+
+from typing import Final
+
+from podwire.services.node.kernel.netfilter.matches.base import Match
+from podwire.services.node.kernel.netfilter.matches.interface import AddressType, Physdev
+from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Statistic
+from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
+from podwire.services.node.kernel.netfilter.matches.state import Comment, Conntrack, Mark, State
+from podwire.services.node.kernel.netfilter.matches.transport import Icmp, Multiport, Tcp, Udp
+
+MATCHES: Final[dict[str, type[Match]]] = {
+    match.name: match
+    for match in (
+        AddressType,
+        Comment,
+        Conntrack,
+        Icmp,
+        Limit,
+        Mark,
+        Multiport,
+        Physdev,
+        Recent,
+        SetMatch,
+        State,
+        Statistic,
+        Tcp,
+        Udp,
+    )
+}

@@ -1,0 +1,48 @@
+"""The interface of a match extension."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.packet import Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.netfilter.evaluation import Evaluation
+
+
+class Match:
+    """One `-m` of a rule: fed its options while the rule is parsed, then asked about packets."""
+
+    name: ClassVar[str]
+    options: ClassVar[dict[str, int]]
+    """Option → how many words follow it."""
+
+    def accept(self, option: str, values: Sequence[str], inverted: bool) -> None:
+        """Take one option; NetfilterError if its value is bad."""
+        raise NotImplementedError  # every extension defines it
+
+    def finish(self) -> None:
+        """Check that nothing required is missing."""
+
+    def test(self, packet: Packet, at: "Evaluation") -> bool:
+        """Whether a packet matches."""
+        raise NotImplementedError  # every extension defines it
+
+    def save(self) -> str:
+        """The options as iptables-save prints them, without `-m name`."""
+        raise NotImplementedError  # every extension defines it
+
+    def describe(self) -> str:
+        """What `iptables -L -n` prints."""
+        raise NotImplementedError  # every extension defines it
+
+
+def not_inverted(option: str, inverted: bool) -> None:
+    """Refuse `!` before an option that has no opposite."""
+    if inverted:
+        raise NetfilterError(f'unexpected "!" flag before --{option}')
+
+
+def bang(inverted: bool) -> str:
+    """`! ` where a condition is turned around."""
+    return "! " if inverted else ""

@@ -1,0 +1,124 @@
+"""iptables-restore: text in, all of it or nothing (iptables/iptables-restore.c)."""
+
+from podwire.services.node.kernel.netfilter import commands
+from podwire.services.node.kernel.netfilter.chain import Table, check_chain_name
+from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
+from podwire.services.node.kernel.netfilter.tables import Netfilter
+from podwire.services.node.kernel.netfilter.words import parse_number, split
+
+
+def restore(netfilter: Netfilter, text: str, *, noflush: bool = False, counters: bool = False, owner: str = "") -> None:
+    """Apply a whole text; NetfilterError with the line number, and nothing applied, if any of it is wrong."""
+    reader = _Reader(netfilter, noflush=noflush, counters=counters, owner=owner)
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            reader.line(line)
+        except NetfilterError as error:
+            raise NetfilterError(error.message, number) from None
+    if reader.table is not None:
+        raise NetfilterError("COMMIT expected", len(lines) + 1)
+    if reader.done:
+        netfilter.install(reader.done)
+
+
+class _Reader:
+    """What has been read so far: committed tables, and the one that is open."""
+
+    def __init__(self, netfilter: Netfilter, *, noflush: bool, counters: bool, owner: str) -> None:
+        self._netfilter = netfilter
+        self._noflush = noflush
+        self._counters = counters
+        self._owner = owner
+        self.done: dict[str, Table] = {}
+        self.table: Table | None = None
+
+    def line(self, line: str) -> None:
+        line = line.strip()
+        if not line or line.startswith("#"):
+            return
+        if line.startswith("*"):
+            self._open(line[1:].strip())
+        elif self.table is None:
+            raise NetfilterError("failed")
+        elif line == "COMMIT":
+            self._commit(self.table)
+        elif line.startswith(":"):
+            self._chain(self.table, line[1:])
+        else:
+            self._rule(self.table, line)
+
+    def _open(self, name: str) -> None:
+        if self.table is not None:
+            raise NetfilterError("failed")
+        if name not in BUILTIN_CHAINS:
+            raise NetfilterError(f"can't initialize iptables table `{name}': Table does not exist")
+        if self._noflush or name in self.done:
+            self.table = (self.done.get(name) or self._netfilter.table(name)).copy()
+        else:
+            self.table = Table(name)
+
+    def _commit(self, table: Table) -> None:
+        table.check()
+        self.done[table.name] = table
+        self.table = None
+
+    def _chain(self, table: Table, line: str) -> None:
+        words = line.split()
+        if len(words) < 2:
+            raise NetfilterError("invalid chain line")
+        name, policy = words[0], words[1]
+        if name in BUILTIN_CHAINS[table.name]:
+            chain = table.edit(name)
+            if policy not in ("ACCEPT", "DROP", "-"):
+                raise NetfilterError(f"Can't set policy `{policy}' on `{name}': Bad policy name.")
+            chain.policy = chain.policy if policy == "-" else policy
+        else:
+            check_chain_name(name)
+            if name not in table.chains:
+                table.create(name)
+            chain = table.edit(name)
+        chain.edited().clear()
+        if self._counters and len(words) > 2:
+            chain.counter.set(*_parse_counters(words[2]))
+
+    def _rule(self, table: Table, line: str) -> None:
+        words = split(line)
+        counts = None
+        if words and words[0].startswith("["):
+            counts = _parse_counters(words.pop(0))
+        if not words:
+            raise NetfilterError("empty rule")
+        if "-t" in words[:1]:
+            raise NetfilterError("The -t option (seen in line) cannot be used in iptables-restore.")
+        commands.run(table, words, self._owner)
+        if counts is not None and self._counters and words[0] == "-A":
+            table.chains[words[1]].rules[-1].counter.set(*counts)
+
+
+def _parse_counters(text: str) -> tuple[int, int]:
+    if not (text.startswith("[") and text.endswith("]") and text.count(":") == 1):
+        raise NetfilterError(f"invalid counters {text}")
+    packets, octets = text[1:-1].split(":")
+    return parse_number(packets, 0, 2**64, "counter"), parse_number(octets, 0, 2**64, "counter")
+
+
+def run_command(netfilter: Netfilter, arguments: list[str], owner: str = "") -> None:
+    """One `iptables` call that changes something, as its arguments (without the program's name)."""
+    words = [word for word in arguments if word not in ("-w", "--wait", "-n", "-v")]
+    name = "filter"
+    for option in ("-t", "--table"):
+        if option in words:
+            at = words.index(option)
+            name = (words[at + 1 : at + 2] or [""])[0]
+            del words[at : at + 2]
+    if name not in BUILTIN_CHAINS:
+        raise NetfilterError(f"can't initialize iptables table `{name}': Table does not exist")
+    if not words:
+        raise NetfilterError("no command specified")
+    table = netfilter.table(name).copy()
+    commands.run(table, words, owner)
+    table.check()
+    if words[0] not in ("-C", "--check"):
+        netfilter.install({name: table})

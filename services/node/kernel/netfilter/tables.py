@@ -1,0 +1,54 @@
+"""The netfilter state of one namespace: tables, connections, sets, and which steps are worth taking."""
+
+from typing import TYPE_CHECKING
+
+from podwire.services.node.kernel.conntrack.table import ConnectionTable
+from podwire.services.node.kernel.netfilter.chain import Table
+from podwire.services.node.kernel.netfilter.hooks import CONFIRM, ORDER, TRACK
+from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.namespace import Namespace
+    from podwire.services.node.kernel.netfilter.ipset import IpSet
+
+
+class Netfilter:
+    """Tables appear when first used, as modules load; until then packets don't even look."""
+
+    def __init__(self, namespace: "Namespace") -> None:
+        self._namespace = namespace
+        self.tables: dict[str, Table] = {}
+        self.connections = ConnectionTable(namespace)
+        self.sets: dict[str, IpSet] = {}
+        self.recent: dict[str, dict[int, list[int]]] = {}
+        self.active = False
+        self.tracks = False
+        self.steps: dict[str, tuple[str, ...]] = dict.fromkeys(ORDER, ())
+
+    def table(self, name: str) -> Table:
+        """A table, fresh if it was never used."""
+        return self.tables.get(name) or Table(name)
+
+    def install(self, tables: dict[str, Table]) -> None:
+        """Put new versions of some tables in force, all in one step."""
+        self.tables = {
+            name: tables.get(name) or self.tables[name]
+            for name in BUILTIN_CHAINS
+            if name in tables or name in self.tables
+        }
+        self.active = bool(self.tables)
+        self.tracks = self.tracks or self._needs_conntrack()
+        self.steps = {hook: tuple(step for step in order if self._wanted(step)) for hook, order in ORDER.items()}
+        self._namespace.refresh()
+        self._namespace.kernel.changed()
+
+    def _wanted(self, step: str) -> bool:
+        return self.tracks if step in (TRACK, CONFIRM) else step in self.tables
+
+    def _needs_conntrack(self) -> bool:
+        return "nat" in self.tables or any(
+            rule.needs_conntrack
+            for table in self.tables.values()
+            for chain in table.chains.values()
+            for rule in chain.rules
+        )

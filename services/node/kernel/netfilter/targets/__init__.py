@@ -1,0 +1,32 @@
+"""Target extensions, by the name that `-j` gives."""
+
+from typing import Final
+
+from podwire.services.node.kernel.netfilter.targets.base import Target
+from podwire.services.node.kernel.netfilter.targets.nat import (
+    DestinationNat,
+    Masquerade,
+    Redirect,
+    SourceNat,
+)
+from podwire.services.node.kernel.netfilter.targets.other import ConntrackTarget, Log, MarkTarget, NoTrack
+from podwire.services.node.kernel.netfilter.targets.reject import Reject
+from podwire.services.node.kernel.netfilter.targets.verdict import Accept, Drop, Return
+
+TARGETS: Final[dict[str, type[Target]]] = {
+    target.name: target
+    for target in (
+        Accept,
+        ConntrackTarget,
+        DestinationNat,
+        Drop,
+        Log,
+        MarkTarget,
+        Masquerade,
+        NoTrack,
+        Redirect,
+        Reject,
+        Return,
+        SourceNat,
+    )
+}

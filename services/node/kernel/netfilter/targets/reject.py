@@ -1,0 +1,88 @@
+"""REJECT: drop, and say so."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from podwire.proto.packet import icmp as icmp_header
+from podwire.proto.packet.checksum import transport_checksum
+from podwire.proto.packet.ipv4 import TCP, build_packet
+from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
+from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.targets.base import DROP, Target
+from podwire.services.node.kernel.packet import Packet
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.netfilter.evaluation import Evaluation
+
+_KINDS: Final = {
+    "icmp-net-unreachable": icmp_header.NET_UNREACHABLE,
+    "icmp-host-unreachable": icmp_header.HOST_UNREACHABLE,
+    "icmp-proto-unreachable": icmp_header.PROTOCOL_UNREACHABLE,
+    "icmp-port-unreachable": icmp_header.PORT_UNREACHABLE,
+    "icmp-net-prohibited": icmp_header.NET_PROHIBITED,
+    "icmp-host-prohibited": icmp_header.HOST_PROHIBITED,
+    "icmp-admin-prohibited": icmp_header.ADMINISTRATIVELY_PROHIBITED,
+}
+_SHORT: Final = {
+    "net-unreach": "icmp-net-unreachable",
+    "host-unreach": "icmp-host-unreachable",
+    "proto-unreach": "icmp-proto-unreachable",
+    "port-unreach": "icmp-port-unreachable",
+    "net-prohib": "icmp-net-prohibited",
+    "host-prohib": "icmp-host-prohibited",
+    "admin-prohib": "icmp-admin-prohibited",
+    "tcp-rst": "tcp-reset",
+}
+
+
+class Reject(Target):
+    """Answer with an ICMP error or a TCP reset (RFC 9293 section 3.5.2), then drop."""
+
+    name = "REJECT"
+    tables = ("filter",)
+    hooks = ("INPUT", "FORWARD", "OUTPUT")
+    options: ClassVar = {"reject-with": 1}
+
+    def __init__(self) -> None:
+        self.answer = "icmp-port-unreachable"
+
+    def accept(self, option: str, values: Sequence[str]) -> None:
+        answer = _SHORT.get(values[0], values[0])
+        if answer != "tcp-reset" and answer not in _KINDS:
+            raise NetfilterError(f'unknown reject type "{values[0]}"')
+        self.answer = answer
+
+    def apply(self, packet: Packet, at: "Evaluation") -> str:
+        if self.answer == "tcp-reset":
+            send_reset(packet, at)
+        else:
+            at.namespace.kernel.send_icmp_error(at.namespace, packet, _KINDS[self.answer])
+        return DROP
+
+    def save(self) -> str:
+        return f"--reject-with {self.answer}"
+
+    def describe(self) -> str:
+        return f"reject-with {self.answer}"
+
+
+def send_reset(packet: Packet, at: "Evaluation") -> None:
+    """Reset the connection of a segment, unless it is itself a reset or is broken."""
+    segment = bytes(packet.payload)
+    if packet.protocol != TCP or packet.fragment & 0x1FFF or len(segment) < 20:
+        return
+    if packet.tcp_flags & RST or transport_checksum(packet.source, packet.destination, TCP, segment):
+        return
+    reply = build_segment(packet.destination, packet.source, _reset_for(segment))
+    data = build_packet(packet.destination, packet.source, TCP, reply, fragment=0x4000)
+    at.namespace.kernel.send_made(at.namespace, data, packet.trace)
+
+
+def _reset_for(segment: bytes) -> Tcp:
+    source, destination = int.from_bytes(segment[0:2]), int.from_bytes(segment[2:4])
+    flags = segment[13]
+    if flags & ACK:
+        return Tcp(destination, source, int.from_bytes(segment[8:12]), flags=RST)
+    length = len(segment) - (segment[12] >> 4) * 4 + bool(flags & SYN) + bool(flags & FIN)
+    acknowledgement = (int.from_bytes(segment[4:8]) + length) & 0xFFFFFFFF
+    return Tcp(destination, source, 0, acknowledgement, RST | ACK)

@@ -1,0 +1,1 @@
+"""What each programming operation does to the kernel; KernelError with Linux's errno where it is refused."""

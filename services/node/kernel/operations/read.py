@@ -1,0 +1,159 @@
+"""Reading state back, as structs."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from podwire.proto.messages import kernel as messages
+from podwire.proto.packet.addresses import format_ipv4, format_mac
+from podwire.services.node.kernel.conntrack.entry import Tuple
+from podwire.services.node.kernel.devices.bridge import Bridge
+from podwire.services.node.kernel.devices.device import Device
+from podwire.services.node.kernel.devices.veth import Veth
+from podwire.services.node.kernel.devices.vxlan import VxlanDevice
+from podwire.services.node.kernel.fib import Route
+from podwire.services.node.kernel.kernel import Kernel
+from podwire.services.node.kernel.namespace import Namespace
+from podwire.services.node.kernel.printing.iptables import iptables_save
+from podwire.services.node.kernel.printing.other import ipset_save
+
+
+def read(kernel: Kernel, operation: messages.Read) -> Any:
+    """What `operation.kind` asks for, in a namespace."""
+    kernel.settle()
+    namespace = kernel.namespace(operation.netns)
+    return _READERS[operation.kind](namespace, operation.table)
+
+
+def _links(namespace: Namespace, table: str) -> list[messages.Link]:
+    return [_link(device) for device in namespace.devices.values()]
+
+
+def _link(device: Device) -> messages.Link:
+    peer = device.peer if isinstance(device, Veth) else None
+    tunnel = device if isinstance(device, VxlanDevice) else None
+    return messages.Link(
+        index=device.index,
+        name=device.name,
+        kind=device.kind,
+        mtu=device.mtu,
+        up=device.up,
+        carrier=device.carrier,
+        address=format_mac(device.mac),
+        master=device.master.name if device.master is not None else "",
+        peer=peer.name if peer is not None else "",
+        peer_netns=peer.namespace.name if peer is not None else "",
+        hairpin=device.port.hairpin if device.port is not None else False,
+        vni=tunnel.vni if tunnel is not None else 0,
+        port=tunnel.port_number if tunnel is not None else 0,
+        local=format_ipv4(tunnel.local) if tunnel is not None and tunnel.local is not None else "",
+        rx_packets=device.received.packets,
+        rx_bytes=device.received.bytes,
+        rx_dropped=device.receive_drops,
+        tx_packets=device.sent.packets,
+        tx_bytes=device.sent.bytes,
+        tx_dropped=device.send_drops,
+    )
+
+
+def _addresses(namespace: Namespace, table: str) -> list[messages.LinkAddress]:
+    return [
+        messages.LinkAddress(device=device.name, address=f"{format_ipv4(each.address)}/{each.length}", scope=each.scope)
+        for device in namespace.devices.values()
+        for each in device.addresses
+    ]
+
+
+def _routes(namespace: Namespace, table: str) -> list[messages.Route]:
+    return [_route(route) for route in namespace.fib.routes("local" if table == "local" else "main")]
+
+
+def _route(route: Route) -> messages.Route:
+    return messages.Route(
+        destination=f"{format_ipv4(route.destination)}/{route.length}",
+        device=route.device.name if route.device is not None else "",
+        via=format_ipv4(route.gateway) if route.gateway is not None else "",
+        source=format_ipv4(route.source) if route.source is not None else "",
+        metric=route.metric,
+        table=route.table,
+        protocol=route.protocol,
+        scope=route.scope,
+        kind=route.kind,
+        onlink=route.onlink,
+    )
+
+
+def _neighbours(namespace: Namespace, table: str) -> list[messages.Neighbour]:
+    return [
+        messages.Neighbour(
+            device=device.name, address=format_ipv4(address), mac=format_mac(entry.mac), state=entry.state
+        )
+        for (device, address), entry in namespace.neighbours.entries.items()
+    ]
+
+
+def _fdb(namespace: Namespace, table: str) -> list[messages.Fdb]:
+    found = []
+    for device in namespace.devices.values():
+        if isinstance(device, VxlanDevice):
+            found += [
+                messages.Fdb(
+                    device=device.name,
+                    mac=format_mac(mac),
+                    remote=format_ipv4(entry.remote),
+                    permanent=entry.permanent,
+                )
+                for mac, entry in device.fdb.items()
+            ]
+        elif isinstance(device, Bridge):
+            found += [
+                messages.Fdb(
+                    device=entry.port.device.name if entry.port is not None else device.name,
+                    mac=format_mac(mac),
+                    permanent=entry.static,
+                )
+                for mac, entry in device.fdb.items()
+            ]
+    return found
+
+
+def _flows(namespace: Namespace, table: str) -> list[messages.Flow]:
+    return [
+        messages.Flow(
+            protocol=connection.tuples[0][0],
+            state=connection.tcp_state,
+            expires=connection.expires,
+            original=_tuple(connection.tuples[0]),
+            reply=_tuple(connection.tuples[1]),
+            assured=connection.assured,
+            seen_reply=connection.seen_reply,
+        )
+        for connection in namespace.netfilter.connections.connections()
+    ]
+
+
+def _tuple(tuple_: Tuple) -> tuple[str, int, str, int]:
+    return format_ipv4(tuple_[1]), tuple_[2], format_ipv4(tuple_[3]), tuple_[4]
+
+
+def _drops(namespace: Namespace, table: str) -> list[messages.DropCount]:
+    counts = namespace.kernel.drops.counts
+    return [
+        messages.DropCount(netns=netns, reason=reason.value, packets=packets)
+        for (netns, reason), packets in sorted(counts.items())
+        if netns == namespace.name
+    ]
+
+
+_READERS: Final[dict[str, Callable[[Namespace, str], Any]]] = {
+    "links": _links,
+    "addresses": _addresses,
+    "routes": _routes,
+    "neighbours": _neighbours,
+    "fdb": _fdb,
+    "sysctls": lambda namespace, _: dict(namespace.sysctls),
+    "netns": lambda namespace, _: [name for name in namespace.kernel.namespaces if name],
+    "iptables-save": lambda namespace, table: iptables_save(namespace.netfilter, table=table, counters=True),
+    "conntrack": _flows,
+    "ipset-save": lambda namespace, _: ipset_save(namespace.netfilter),
+    "drops": _drops,
+}

@@ -1,0 +1,220 @@
+"""A packet on its way through one machine: what Linux calls an sk_buff.
+
+`data` is the layer-3 packet, always as it would be on the wire; the parsed fields mirror it. Addresses and
+ports are changed only through `set_source` and `set_destination`, which keep bytes, fields and checksums agreed.
+"""
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.checksum import internet_checksum, updated_checksum
+from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4
+from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.summary import summarize_arp, summarize_packet
+from podwire.services.node.kernel.drops import DropReason
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.conntrack.entry import Connection
+    from podwire.services.node.kernel.counters import Counter
+    from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.flows import Recording
+
+_FIXED: Final = struct.Struct("!BBHHHBBHII")
+_PORTS: Final = struct.Struct("!HH")
+FRAGMENT_BITS: Final = 0x3FFF
+_CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
+
+
+class Packet:
+    """One packet. `source_port` and `destination_port` are 0 where there are none (ICMP, later fragments)."""
+
+    __slots__ = (
+        "bridged",
+        "connection",
+        "connection_state",
+        "data",
+        "destination",
+        "destination_port",
+        "direction",
+        "ethertype",
+        "fragment",
+        "header_length",
+        "in_device",
+        "link_destination",
+        "link_source",
+        "mark",
+        "out_device",
+        "parsed",
+        "physical_in",
+        "physical_out",
+        "protocol",
+        "recording",
+        "related",
+        "source",
+        "source_port",
+        "trace",
+        "transits",
+    )
+
+    def __init__(self, data: bytes | bytearray, ethertype: int = TYPE_IPV4, trace: str = "") -> None:
+        self.data = bytearray(data)
+        self.ethertype = ethertype
+        self.trace = trace
+        self.link_source = b"\0\0\0\0\0\0"
+        self.link_destination = b"\0\0\0\0\0\0"
+        self.parsed = False
+        self.source = self.destination = self.protocol = self.source_port = self.destination_port = 0
+        self.header_length = self.fragment = 0
+        self.in_device: Device | None = None
+        self.out_device: Device | None = None
+        self.physical_in: Device | None = None
+        self.physical_out: Device | None = None
+        self.mark = 0
+        self.connection: Connection | None = None
+        self.direction = 0
+        self.connection_state = ""
+        self.related = False
+        self.bridged = False
+        self.transits = 0
+        self.recording: Recording | None = None
+
+    def parse(self) -> DropReason | None:
+        """Check and read the IPv4 header and ports; why the packet is to be dropped, or None.
+
+        Bytes after the total length (Ethernet padding) are cut off, as ip_rcv does.
+        """
+        data = self.data
+        if len(data) < 20:
+            return DropReason.PKT_TOO_SMALL
+        first, _, total, _, self.fragment, _, self.protocol, _, self.source, self.destination = _FIXED.unpack_from(data)
+        length = self.header_length = (first & 15) * 4
+        if first >> 4 != 4 or length < 20 or length > len(data) or total < length:
+            return DropReason.IP_INHDR
+        if internet_checksum(data[:length]):
+            return DropReason.IP_CSUM
+        if total > len(data):
+            return DropReason.PKT_TOO_SMALL
+        if total < len(data):
+            del data[total:]
+        self._parse_ports()
+        self.parsed = True
+        return None
+
+    def _parse_ports(self) -> None:
+        self.source_port = self.destination_port = 0
+        has_ports = self.protocol in _CHECKSUM_AT and not self.fragment & 0x1FFF
+        if has_ports and len(self.data) >= self.header_length + 4:
+            self.source_port, self.destination_port = _PORTS.unpack_from(self.data, self.header_length)
+
+    @property
+    def ttl(self) -> int:
+        """Time to live."""
+        return self.data[8]
+
+    @property
+    def length(self) -> int:
+        """Bytes of the IP packet: what rules and chains count."""
+        return len(self.data)
+
+    @property
+    def payload(self) -> memoryview:
+        """What follows the IP header."""
+        return memoryview(self.data)[self.header_length :]
+
+    @property
+    def tcp_flags(self) -> int:
+        """The flag byte of a TCP segment; 0 if the packet is too short or no first fragment."""
+        at = self.header_length + 13
+        return self.data[at] if not self.fragment & 0x1FFF and len(self.data) > at else 0
+
+    def decrease_ttl(self) -> None:
+        """One hop less, with the header checksum."""
+        data = self.data
+        data[8] -= 1
+        checksum = (data[10] << 8) + data[11]
+        data[10:12] = updated_checksum(checksum, 0x100, 0).to_bytes(2)
+
+    def set_source(self, address: int, port: int) -> None:
+        """Translate the source."""
+        self._translate(12, 0, self.source, address, self.source_port, port)
+        self.source, self.source_port = address, port if self.source_port else 0
+
+    def set_destination(self, address: int, port: int) -> None:
+        """Translate the destination."""
+        self._translate(16, 2, self.destination, address, self.destination_port, port)
+        self.destination, self.destination_port = address, port if self.destination_port else 0
+
+    def _translate(self, at: int, port_at: int, old: int, new: int, old_port: int, new_port: int) -> None:
+        data = self.data
+        data[at : at + 4] = new.to_bytes(4)
+        self._update(10, old, new)
+        checksum_at = _CHECKSUM_AT.get(self.protocol)
+        if checksum_at is None or self.fragment & 0x1FFF or len(data) < self.header_length + checksum_at + 2:
+            return
+        checksum_at += self.header_length
+        if old_port:
+            port_at += self.header_length
+            data[port_at : port_at + 2] = new_port.to_bytes(2)
+        else:
+            new_port = 0
+        if self.protocol == UDP and not (data[checksum_at] or data[checksum_at + 1]):
+            return
+        self._update(checksum_at, old + old_port, new + new_port)
+
+    def _update(self, at: int, old: int, new: int) -> None:
+        data = self.data
+        checksum = updated_checksum(data[at] << 8 | data[at + 1], old, new)
+        if at == self.header_length + 6 and self.protocol == UDP:
+            checksum = checksum or 0xFFFF
+        data[at : at + 2] = checksum.to_bytes(2)
+
+    def count(self, counter: "Counter", length: int) -> None:
+        """Count this packet at a point, and have later packets of its flow counted there too."""
+        counter.packets += 1
+        counter.bytes += length
+        if self.recording is not None:
+            self.recording.counters.append((counter, length))
+
+    def frame(self) -> bytes:
+        """The Ethernet frame's bytes."""
+        return b"%b%b%b%b" % (
+            self.link_destination,
+            self.link_source,
+            self.ethertype.to_bytes(2),
+            bytes(self.data),
+        )
+
+    def copy(self) -> "Packet":
+        """An independent copy for flooding; it is never recorded for the flow cache."""
+        twin = Packet(self.data, self.ethertype, self.trace)
+        for name in _COPIED:
+            setattr(twin, name, getattr(self, name))
+        return twin
+
+    def leave_namespace(self) -> None:
+        """Forget what Linux scrubs when a packet crosses namespaces (skb_scrub_packet)."""
+        self.connection = None
+        self.connection_state = ""
+        self.related = False
+        self.mark = 0
+        self.bridged = False
+        self.physical_in = self.physical_out = None
+
+    def summary(self) -> str:
+        """One line in the manner of tcpdump."""
+        if self.ethertype == TYPE_IPV4:
+            return summarize_packet(self.data)
+        if self.ethertype == TYPE_ARP:
+            return summarize_arp(bytes(self.data))
+        return f"ethertype {self.ethertype:#06x}, length {len(self.data)}"
+
+    def endpoints(self) -> tuple[str, str]:
+        """Source and destination as `address` or `address:port`."""
+        source, destination = format_ipv4(self.source), format_ipv4(self.destination)
+        if self.protocol == ICMP or not self.source_port:
+            return source, destination
+        return f"{source}:{self.source_port}", f"{destination}:{self.destination_port}"
+
+
+_COPIED: Final = tuple(name for name in Packet.__slots__ if name not in ("data", "recording", "ethertype", "trace"))

@@ -1,0 +1,49 @@
+"""The texts of conntrack -L and ipset save."""
+
+from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.services.node.kernel.conntrack.entry import Connection, Tuple
+from podwire.services.node.kernel.namespace import Namespace
+from podwire.services.node.kernel.netfilter.tables import Netfilter
+
+_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
+
+
+def conntrack_list(namespace: Namespace) -> str:
+    """`conntrack -L`, one connection a line (libnetfilter_conntrack, snprintf default)."""
+    now = namespace.kernel.now
+    return "".join(_line(connection, now) + "\n" for connection in namespace.netfilter.connections.connections())
+
+
+def _line(connection: Connection, now: int) -> str:
+    protocol = connection.tuples[0][0]
+    seconds = max(connection.expires - now, 0) // 1_000_000_000
+    parts = [f"{_NAMES.get(protocol, 'unknown'):<8} {protocol} {seconds}"]
+    if protocol == TCP:
+        parts.append(connection.tcp_state)
+    parts.append(_tuple(connection.tuples[0], 8))
+    if not connection.seen_reply:
+        parts.append("[UNREPLIED]")
+    parts.append(_tuple(connection.tuples[1], 0))
+    if connection.assured:
+        parts.append("[ASSURED]")
+    return " ".join([*parts, f"mark={connection.mark}", "use=1"])
+
+
+def _tuple(tuple_: Tuple, icmp_type: int) -> str:
+    protocol, source, source_port, destination, destination_port = tuple_
+    text = f"src={format_ipv4(source)} dst={format_ipv4(destination)}"
+    if protocol == ICMP:
+        return f"{text} type={icmp_type} code=0 id={source_port}"
+    if protocol in (TCP, UDP):
+        return f"{text} sport={source_port} dport={destination_port}"
+    return text
+
+
+def ipset_save(netfilter: Netfilter) -> str:
+    """`ipset save`."""
+    lines = []
+    for each in netfilter.sets.values():
+        lines.append(f"create {each.name} {each.kind} family inet hashsize 1024 maxelem {each.maxelem}")
+        lines += [f"add {each.name} {each.format(member)}" for member in each.members]
+    return "".join(line + "\n" for line in lines)

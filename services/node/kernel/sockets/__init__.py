@@ -1,0 +1,1 @@
+"""Sockets: UDP, ping and TCP endpoints inside network namespaces."""

@@ -1,0 +1,221 @@
+"""All sockets of one namespace: ports, demultiplexing, and what comes of packets that no socket wants."""
+
+import errno
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet import icmp as icmp_header
+from podwire.proto.packet.checksum import transport_checksum
+from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.icmp import Icmp
+from podwire.proto.packet.ipv4 import ICMP, TCP, UDP, build_packet
+from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
+from podwire.proto.packet.udp import Udp
+from podwire.services.node.kernel import ip
+from podwire.services.node.kernel.conntrack.table import quoted_packet
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.packet import Packet
+from podwire.services.node.kernel.sockets.base import ANY
+from podwire.services.node.kernel.sockets.ping import PingSocket
+from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
+from podwire.services.node.kernel.sockets.udp import UdpSocket
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.namespace import Namespace
+
+ERRNO_OF_UNREACHABLE: Final = {
+    0: errno.ENETUNREACH,
+    1: errno.EHOSTUNREACH,
+    2: errno.ENOPROTOOPT,
+    3: errno.ECONNREFUSED,
+    9: errno.ENETUNREACH,
+    10: errno.EHOSTUNREACH,
+    13: errno.EHOSTUNREACH,
+}
+PATH_LIMIT: Final = 256
+MINIMUM_PATH_MTU: Final = 552
+
+type FourTuple = tuple[int, int, int, int]
+"""(local address, local port, remote address, remote port)."""
+
+
+class SocketTable:
+    """Sockets by what packets find them by."""
+
+    def __init__(self, namespace: "Namespace") -> None:
+        self._namespace = namespace
+        self.udp: dict[int, list[UdpSocket]] = {}
+        self.listeners: dict[int, list[TcpListener]] = {}
+        self.connections: dict[FourTuple, TcpSocket] = {}
+        self.pings: dict[int, PingSocket] = {}
+        self._path_mtus: dict[int, int] = {}
+
+    def open_udp(self, trace: str = "") -> UdpSocket:
+        """A UDP socket, unbound."""
+        return UdpSocket(self._namespace, trace)
+
+    def open_tcp(self, trace: str = "") -> TcpSocket:
+        """A TCP socket to connect with."""
+        return TcpSocket(self._namespace, trace)
+
+    def listen_tcp(self, endpoint: tuple[str, int], backlog: int = 128) -> TcpListener:
+        """A listening TCP socket; KernelError EADDRINUSE, EADDRNOTAVAIL."""
+        return TcpListener(self._namespace, endpoint, backlog)
+
+    def open_ping(self, trace: str = "") -> PingSocket:
+        """An ICMP echo socket with an identifier of its own."""
+        return PingSocket(self._namespace, trace)
+
+    def check_local(self, address: int) -> None:
+        """Refuse to bind to an address that is not of this namespace."""
+        route = self._namespace.fib.lookup(address)
+        if address != ANY and (route is None or route.kind != "local"):
+            raise KernelError(errno.EADDRNOTAVAIL)
+
+    def source_for(self, destination: int) -> int:
+        """The address to send from; KernelError ENETUNREACH."""
+        source = ip.source_for(self._namespace, destination)
+        if source is None or ip.route_output(self._namespace, destination) is None:
+            raise KernelError(errno.ENETUNREACH)
+        return source
+
+    def ephemeral_ports(self) -> list[int]:
+        """Every port of ip_local_port_range, from a random one on."""
+        low, high = (int(word) for word in self._namespace.sysctls["net.ipv4.ip_local_port_range"].split())
+        start = self._namespace.kernel.random.getrandbits(16) % (high - low + 1)
+        return [*range(low + start, high + 1), *range(low, low + start)]
+
+    def mtu_to(self, destination: int) -> int:
+        """The path's MTU as far as it is known: the device's, or what a router said."""
+        route = ip.route_output(self._namespace, destination)
+        device_mtu = 65535 if route is None or route.device is None else route.device.mtu
+        return min(device_mtu, self._path_mtus.get(destination, 65535))
+
+    def tcp_input(self, packet: Packet) -> None:
+        """A TCP segment for this host."""
+        try:
+            segment, at = Tcp.parse(packet.payload)
+        except PacketError as error:
+            return self._drop(packet, DropReason.HDR_TRUNC, error.reason)
+        if transport_checksum(packet.source, packet.destination, TCP, packet.payload):
+            return self._drop(packet, DropReason.TCP_CSUM, "bad TCP checksum")
+        key = (packet.destination, segment.destination_port, packet.source, segment.source_port)
+        connection = self.connections.get(key)
+        payload = bytes(packet.payload[at:])
+        if connection is not None:
+            self._trace(packet, f"tcp {connection.state}")
+            return connection.segment_arrived(packet, segment, payload)
+        listener = self._listener(packet.destination, segment.destination_port)
+        if listener is not None:
+            self._trace(packet, "tcp LISTEN")
+            return listener.segment_arrived(packet, segment, payload)
+        self._drop(packet, DropReason.NO_SOCKET, f"no TCP socket on port {segment.destination_port}")
+        return self.reset(packet, segment, len(payload))
+
+    def _trace(self, packet: Packet, detail: str) -> None:
+        if packet.trace:
+            self._namespace.kernel.hop(packet, "socket", self._namespace, detail=detail)
+
+    def _listener(self, address: int, port: int) -> TcpListener | None:
+        for listener in self.listeners.get(port, ()):
+            if listener.local[0] in (ANY, address):
+                return listener
+        return None
+
+    def reset(self, packet: Packet, segment: Tcp, length: int) -> None:
+        """Answer a segment that belongs to nothing (RFC 9293 section 3.5.2)."""
+        if segment.flags & RST:
+            return
+        if segment.flags & ACK:
+            reply = Tcp(segment.destination_port, segment.source_port, segment.acknowledgement, flags=RST)
+        else:
+            length += bool(segment.flags & SYN) + bool(segment.flags & FIN)
+            acknowledged = (segment.sequence + length) & 0xFFFFFFFF
+            reply = Tcp(segment.destination_port, segment.source_port, 0, acknowledged, RST | ACK)
+        octets = build_segment(packet.destination, packet.source, reply)
+        data = build_packet(packet.destination, packet.source, TCP, octets, fragment=0x4000)
+        self._namespace.kernel.send_made(self._namespace, data, packet.trace)
+
+    def udp_input(self, packet: Packet) -> None:
+        """A UDP datagram for this host."""
+        try:
+            header, at = Udp.parse(packet.payload)
+        except PacketError as error:
+            return self._drop(packet, DropReason.PKT_TOO_SMALL, error.reason)
+        payload = packet.payload[: header.length]
+        if header.checksum and transport_checksum(packet.source, packet.destination, UDP, payload):
+            return self._drop(packet, DropReason.UDP_CSUM, "bad UDP checksum")
+        socket = self._udp_socket(packet.destination, header.destination_port, packet.source, header.source_port)
+        if socket is None:
+            self._drop(packet, DropReason.NO_SOCKET, f"no UDP socket on port {header.destination_port}")
+            kernel = self._namespace.kernel
+            return kernel.send_icmp_error(self._namespace, packet, icmp_header.PORT_UNREACHABLE)
+        self._trace(packet, f"udp port {header.destination_port}")
+        return socket.datagram_arrived(packet, bytes(payload[at:]))
+
+    def _udp_socket(self, address: int, port: int, source: int, source_port: int) -> UdpSocket | None:
+        best, best_score = None, -1
+        for socket in self.udp.get(port, ()):
+            if socket.remote not in (None, (source, source_port)) or socket.local[0] not in (ANY, address):
+                continue
+            score = (socket.remote is not None) * 2 + (socket.local[0] != ANY)
+            if score > best_score:
+                best, best_score = socket, score
+        return best
+
+    def echo_reply(self, packet: Packet, header: Icmp, payload: bytes) -> None:
+        """An answer to a ping of ours."""
+        socket = self.pings.get(header.identifier)
+        if socket is None:
+            return self._drop(packet, DropReason.NO_SOCKET, f"no ping socket {header.identifier}")
+        self._trace(packet, f"ping id {header.identifier} seq {header.sequence}")
+        return socket.reply_arrived(packet, header, payload)
+
+    def icmp_error(self, packet: Packet, header: Icmp, quoted: bytes) -> None:
+        """An ICMP error: learn the path MTU, and tell the socket whose packet it quotes."""
+        inner = quoted_packet(packet)
+        if inner is None:
+            return self._drop(packet, DropReason.NOT_SPECIFIED, "ICMP error that quotes too little")
+        if header.type == icmp_header.DESTINATION_UNREACHABLE and header.code == icmp_header.FRAGMENTATION_NEEDED:
+            self._learn_path(inner.destination, header.sequence)
+        number = errno.EHOSTUNREACH
+        if header.type == icmp_header.DESTINATION_UNREACHABLE:
+            number = ERRNO_OF_UNREACHABLE.get(header.code, 0)
+        self._trace(packet, "icmp error")
+        return self._tell(packet, inner, header, number)
+
+    def _learn_path(self, destination: int, mtu: int) -> None:
+        if len(self._path_mtus) >= PATH_LIMIT:
+            self._path_mtus.clear()
+        self._path_mtus[destination] = max(mtu, MINIMUM_PATH_MTU)
+
+    def _tell(self, packet: Packet, inner: Packet, header: Icmp, number: int) -> None:
+        if inner.protocol == TCP:
+            key = (inner.source, inner.source_port, inner.destination, inner.destination_port)
+            connection = self.connections.get(key)
+            if connection is not None:
+                sequence = int.from_bytes(inner.payload[4:8])
+                connection.icmp_arrived(header, number, sequence)
+        elif inner.protocol == UDP:
+            socket = self._udp_socket(inner.source, inner.source_port, inner.destination, inner.destination_port)
+            if socket is not None and socket.remote is not None and number:
+                socket.fail(number)
+        elif inner.protocol == ICMP:
+            ping = self.pings.get(int.from_bytes(inner.payload[4:6]))
+            if ping is not None:
+                ping.error_arrived(packet, header, int.from_bytes(inner.payload[6:8]))
+
+    def _drop(self, packet: Packet, reason: DropReason, detail: str) -> None:
+        self._namespace.kernel.drop(packet, self._namespace, reason, detail)
+
+    def close_all(self) -> None:
+        """The namespace goes: every socket dies without a word."""
+        for connection in list(self.connections.values()):
+            connection.vanish()
+        everything = [*self.pings.values()]
+        for ping in everything:
+            ping.close()
+        for udp in [socket for sockets in self.udp.values() for socket in sockets]:
+            udp.close()
+        for listener in [socket for sockets in self.listeners.values() for socket in sockets]:
+            listener.close()

@@ -1,0 +1,139 @@
+"""UDP sockets (RFC 768; udp(7))."""
+
+import errno
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.ipv4 import UDP
+from podwire.proto.packet.udp import build_datagram
+from podwire.services.node.kernel.drops import DropReason
+from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.packet import Packet
+from podwire.services.node.kernel.sockets.base import (
+    ANY,
+    RECEIVE_BUFFER,
+    Endpoint,
+    Socket,
+    atomic,
+    parse_endpoint,
+)
+
+if TYPE_CHECKING:
+    from podwire.services.node.kernel.namespace import Namespace
+
+OVERHEAD: Final = 256
+"""What a waiting datagram is charged beside its payload, so that empty ones are bounded too."""
+TRACED_PEERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """A received datagram: from where, to which of our addresses, and the trace it carried."""
+
+    payload: bytes
+    source: Endpoint
+    destination: str
+    trace: str
+
+
+class UdpSocket(Socket):
+    """A UDP socket. What it sends to a peer whose last datagram was traced is traced too."""
+
+    def __init__(self, namespace: "Namespace", trace: str = "") -> None:
+        super().__init__(namespace, trace)
+        self._queue: deque[Datagram] = deque()
+        self._charged = 0
+        self._traces: dict[tuple[int, int], str] = {}
+
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take a local address and port (0: an ephemeral one); KernelError EADDRINUSE, EADDRNOTAVAIL."""
+        self.check_open()
+        address, port = parse_endpoint(endpoint)
+        table = self.namespace.sockets
+        table.check_local(address)
+        if self.local[1]:
+            raise KernelError(errno.EINVAL)
+        if port == 0:
+            port = next((each for each in table.ephemeral_ports() if self._free(address, each)), 0)
+        if not port or not self._free(address, port):
+            raise KernelError(errno.EADDRINUSE)
+        self.local = (address, port)
+        table.udp.setdefault(port, []).append(self)
+
+    def _free(self, address: int, port: int) -> bool:
+        others = self.namespace.sockets.udp.get(port, ())
+        taken_by_tunnel = any(number == port for number, _ in self.namespace.tunnels)
+        return not taken_by_tunnel and all(
+            other.local[0] != address and ANY not in (address, other.local[0]) for other in others
+        )
+
+    def connect(self, endpoint: Endpoint) -> None:
+        """Fix the peer, and with it the source address; KernelError ENETUNREACH."""
+        remote = parse_endpoint(endpoint)
+        source = self.namespace.sockets.source_for(remote[0])
+        if not self.local[1]:
+            self.bind((format_ipv4(source), 0))
+        elif self.local[0] == ANY:
+            self.local = (source, self.local[1])
+        self.remote = remote
+
+    def send(self, payload: bytes) -> None:
+        """Send to the peer; KernelError EDESTADDRREQ, or what an ICMP error reported."""
+        if self.remote is None:
+            raise KernelError(errno.EDESTADDRREQ)
+        self.send_to(payload, (format_ipv4(self.remote[0]), self.remote[1]))
+
+    @atomic
+    def send_to(self, payload: bytes, endpoint: Endpoint, source: str = "") -> None:
+        """Send a datagram; KernelError EMSGSIZE, ENETUNREACH, or a pending error."""
+        self.check_open()
+        self.raise_error()
+        if len(payload) > 65507:
+            raise KernelError(errno.EMSGSIZE)
+        address, port = parse_endpoint(endpoint)
+        if not self.local[1]:
+            self.bind(("0.0.0.0", 0))
+        own = parse_endpoint((source, 0))[0] if source else self.local[0]
+        own = own or self.namespace.sockets.source_for(address)
+        self.namespace.sockets.source_for(address)
+        datagram = build_datagram(own, self.local[1], address, port, payload)
+        kept, self.trace = self.trace, self.trace or self._traces.pop((address, port), "")
+        self.transmit(own, address, UDP, datagram)
+        self.trace = kept
+
+    def receive(self) -> Datagram | None:
+        """The oldest waiting datagram, None if there is none; KernelError for a pending error."""
+        self.check_open()
+        self.raise_error()
+        if not self._queue:
+            return None
+        datagram = self._queue.popleft()
+        self._charged -= len(datagram.payload) + OVERHEAD
+        return datagram
+
+    def datagram_arrived(self, packet: Packet, payload: bytes) -> None:
+        """Queue a datagram, or drop it if the owner is too slow."""
+        if self._charged + len(payload) + OVERHEAD > RECEIVE_BUFFER:
+            self.namespace.kernel.drop(packet, self.namespace, DropReason.SOCKET_RCVBUFF, "receive queue full")
+            return
+        if packet.trace:
+            if len(self._traces) >= TRACED_PEERS:
+                self._traces.pop(next(iter(self._traces)))
+            self._traces[packet.source, packet.source_port] = packet.trace
+        self._charged += len(payload) + OVERHEAD
+        source = (format_ipv4(packet.source), packet.source_port)
+        self._queue.append(Datagram(payload, source, format_ipv4(packet.destination), packet.trace))
+        self.ready()
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self.closed:
+            return
+        self.closed = True
+        sockets = self.namespace.sockets.udp.get(self.local[1], [])
+        if self in sockets:
+            sockets.remove(self)
+        if not sockets:
+            self.namespace.sockets.udp.pop(self.local[1], None)
