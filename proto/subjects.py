@@ -119,6 +119,11 @@ def kubelet(node: str) -> str:
     return f"kubelet.{token(node)}"
 
 
+def machine(node: str) -> str:
+    """`machine.<node>`: what an operator asks of a machine (a shell on it, a traced connection)."""
+    return f"machine.{token(node)}"
+
+
 def stream_input(node: str, session: str) -> str:
     """`stream.<node>.<session>.in`: frames towards the program of one exec session."""
     return f"stream.{token(node)}.{token(session)}.in"

@@ -1,0 +1,118 @@
+"""Running the plugin chain that the node's conflist names, as containerd does through libcni."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from podwire.proto.messages import kernel as operations
+from podwire.services.node.cni import bridge, flannel, portmap
+from podwire.services.node.cni.plugin import (
+    INVALID_CONFIGURATION,
+    Arguments,
+    CniError,
+    Configuration,
+    Host,
+    Result,
+)
+from podwire.services.node.runtime.records import SandboxRecord
+
+if TYPE_CHECKING:
+    from podwire.services.node.machine import Machine
+
+__all__ = ["CniError", "add_network", "delete_network", "network_condition"]
+
+FOLDER: Final = "/etc/cni/net.d"
+_INTERFACE: Final = "eth0"
+
+
+class Add(Protocol):
+    """A plugin's ADD; chained plugins get the result so far."""
+
+    def __call__(self, host: Host, configuration: Configuration, arguments: Arguments) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin's commands."""
+
+    add: Callable[[Host, Configuration, Arguments, Result], Result]
+    delete: Callable[[Host, Configuration, Arguments], None]
+
+
+def _interface_plugin(add: Add) -> Callable[[Host, Configuration, Arguments, Result], Result]:
+    return lambda host, configuration, arguments, before: add(host, configuration, arguments)
+
+
+PLUGINS: Final = {
+    "flannel": Plugin(_interface_plugin(flannel.add), flannel.delete),
+    "bridge": Plugin(_interface_plugin(bridge.add), bridge.delete),
+    "portmap": Plugin(portmap.add, portmap.delete),
+}
+
+
+def network_list(machine: "Machine") -> tuple[str, list[dict[str, Any]]]:
+    """Name and plugins of the first conflist. Raises CniError."""
+    names = [name for name in machine.files.entries(FOLDER) if name.endswith(".conflist")]
+    if not names:
+        raise CniError("cni plugin not initialized")
+    try:
+        conflist = json.loads(machine.files.read(f"{FOLDER}/{names[0]}") or b"")
+        plugins = [{"name": conflist["name"], **entry} for entry in conflist["plugins"]]
+        kinds = [str(entry["type"]) for entry in plugins]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CniError(f"error parsing {FOLDER}/{names[0]}: {error}", INVALID_CONFIGURATION) from None
+    for kind in kinds:
+        if kind not in PLUGINS:
+            raise CniError(f'failed to find plugin "{kind}" in path [/opt/cni/bin]')
+    return str(conflist["name"]), plugins
+
+
+def network_condition(machine: "Machine") -> tuple[bool, str]:
+    """Whether the machine can give pods a network, and why not."""
+    try:
+        network_list(machine)
+    except CniError as error:
+        return False, str(error)
+    return True, ""
+
+
+def _host(machine: "Machine") -> Host:
+    return Host(machine.files, machine.shell, machine.random)
+
+
+def _arguments(record: SandboxRecord) -> Arguments:
+    pod = f"{record.config.namespace}/{record.config.name}"
+    return Arguments(record.id, record.namespace, _INTERFACE, pod)
+
+
+async def add_network(machine: "Machine", record: SandboxRecord) -> str:
+    """Makes the namespace and runs ADD of each plugin; the pod's address. Raises CniError; DEL cleans up after it."""
+    host, arguments = _host(machine), _arguments(record)
+    _, plugins = network_list(machine)
+    host.program(operations.NetnsAdd(netns=record.namespace))
+    host.program(operations.LinkSet(netns=record.namespace, name="lo", up=True))
+    result = Result()
+    for configuration in plugins:
+        kind = configuration["type"]
+        try:
+            result = PLUGINS[kind].add(host, configuration, arguments, result)
+        except CniError as error:
+            raise CniError(f'plugin type="{kind}" failed (add): {error}', error.code) from None
+    if not result.addresses:
+        raise CniError("the plugin chain gave no address")
+    return result.addresses[0].address.partition("/")[0]
+
+
+async def delete_network(machine: "Machine", record: SandboxRecord) -> None:
+    """Runs DEL of each plugin, last first, and removes the namespace. Idempotent. Raises CniError."""
+    host, arguments = _host(machine), _arguments(record)
+    try:
+        _, plugins = network_list(machine)
+    except CniError:
+        plugins = []
+    for configuration in reversed(plugins):
+        PLUGINS[configuration["type"]].delete(host, configuration, arguments)
+    known: list[str] = host.program(operations.Read(kind="netns"))
+    if record.namespace in known:
+        host.program(operations.NetnsDelete(netns=record.namespace))

@@ -1,0 +1,113 @@
+"""One machine: kernel, files, containers. All of it is lost with the process: that is a loss of power."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from podwire.proto import subjects
+from podwire.proto.messages import codec
+from podwire.proto.messages import kernel as operations
+from podwire.services.chassis.bus.base import Bus, Message
+from podwire.services.chassis.bus.pieces import Responder
+from podwire.services.chassis.chance import RandomStream, uuid4
+from podwire.services.chassis.clock import Clock
+from podwire.services.chassis.context import Context
+from podwire.services.chassis.logs import Logger
+from podwire.services.chassis.tasks import OrderedTaskGroup
+from podwire.services.node.files import Files
+from podwire.services.node.kernel.kernel import Kernel
+from podwire.services.node.kernel.programming import Programmer, apply_operation
+from podwire.services.node.runtime.runtime import Runtime
+from podwire.services.node.settings import NodeSettings
+from podwire.services.node.shell import KernelShell
+
+NIC: Final = "eth0"
+
+
+@dataclass(slots=True)
+class Machine:
+    """What everything on a machine shares."""
+
+    name: str
+    address: str
+    boot_id: str
+    kernel: Kernel
+    shell: KernelShell
+    files: Files
+    bus: Bus
+    clock: Clock
+    random: RandomStream
+    tasks: OrderedTaskGroup
+    log: Logger
+    programmer: Programmer
+    runtime: Runtime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runtime = Runtime(self)
+
+
+def boot(context: Context, settings: NodeSettings) -> Machine:
+    """Powers a machine on: a new boot id, an empty kernel with its NIC, the files of a fresh installation."""
+    boot_id = uuid4(context.random)
+    kernel = Kernel(settings.node, boot_id, context.random)
+    shell = KernelShell(kernel, context.bus, context.clock)
+    machine = Machine(
+        name=settings.node,
+        address=settings.address.partition("/")[0],
+        boot_id=boot_id,
+        kernel=kernel,
+        shell=shell,
+        files=Files(_installed_files(settings)),
+        bus=context.bus,
+        clock=context.clock,
+        random=context.random,
+        tasks=context.tasks,
+        log=context.log,
+        programmer=Programmer(kernel),
+    )
+    _bring_up(machine, settings)
+    return machine
+
+
+def _installed_files(settings: NodeSettings) -> dict[str, bytes]:
+    return {
+        "/etc/hostname": f"{settings.node}\n".encode(),
+        "/etc/hosts": f"127.0.0.1\tlocalhost\n{settings.address.partition('/')[0]}\t{settings.node}\n".encode(),
+        "/etc/resolv.conf": f"nameserver {settings.gateway}\n".encode(),
+        "/etc/os-release": b'PRETTY_NAME="podwire (emulated)"\nID=podwire\n',
+    }
+
+
+def mac_of(address: str) -> str:
+    """A locally administered MAC that follows from the address, as Docker makes them: 02:42 and the four octets."""
+    octets = [int(part) for part in address.partition("/")[0].split(".")]
+    return "02:42:" + ":".join(f"{octet:02x}" for octet in octets)
+
+
+def _bring_up(machine: Machine, settings: NodeSettings) -> None:
+    mac = mac_of(settings.address)
+    machine.shell.plug(NIC, settings.segment, mac)
+    for operation in (
+        operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=settings.segment, mtu=settings.mtu, up=True),
+        operations.AddressAdd(device=NIC, address=settings.address),
+        operations.RouteAdd(destination="0.0.0.0/0", via=settings.gateway, device=NIC),
+        operations.SysctlWrite(key="net.ipv4.ip_forward", value="1"),
+    ):
+        with machine.shell.turn() as kernel:
+            apply_operation(kernel, operation)
+
+
+def serve_programming(machine: Machine) -> None:
+    """Answers on `kernel.<node>`; a foreign message gets no answer and is counted."""
+
+    async def answer(message: Message) -> bytes:
+        try:
+            request = codec.decode(operations.Program, message.payload)
+        except codec.ForeignMessage as error:
+            machine.shell.malformed += 1
+            failure = operations.Failure(index=-1, errno=22, name="EINVAL", message=str(error))
+            return codec.encode(operations.Programmed(boot_id=machine.boot_id, error=failure))
+        with machine.shell.turn():
+            reply = machine.programmer.apply(request, machine.clock.monotonic_ns())
+        return codec.encode(reply)
+
+    Responder(machine.bus, machine.tasks, answer).serve(subjects.kernel(machine.name))

@@ -1,0 +1,1 @@
+"""Sockets of the machine's namespaces for code that awaits: programs, images, claimed containers, probes."""

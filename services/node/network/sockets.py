@@ -1,0 +1,205 @@
+"""The kernel's sockets with awaiting in place of readiness callbacks."""
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.sockets.base import Socket
+from podwire.services.node.kernel.sockets.ping import Echo, PingSocket
+from podwire.services.node.kernel.sockets.table import SocketTable
+from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
+from podwire.services.node.kernel.sockets.udp import Datagram, UdpSocket
+from podwire.services.node.shell import KernelShell
+
+Endpoint = tuple[str, int]
+_OPENING: Final = ("SYN_SENT", "SYN_RECEIVED")
+
+
+class Readiness:
+    """Wakes whoever waits when the socket says that something changed."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._waiting: list[asyncio.Future[None]] = []
+        socket.on_ready = self._wake
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def change(self) -> None:
+        """Returns at the next change."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+
+class TcpStream:
+    """A TCP connection as a stream of bytes."""
+
+    def __init__(self, shell: KernelShell, socket: TcpSocket) -> None:
+        self.socket = socket
+        self._shell = shell
+        self._readiness = Readiness(socket)
+
+    async def established(self) -> None:
+        """Returns when the handshake is done. Raises OSError (ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, …)."""
+        while self.socket.state in _OPENING and not self.socket.error:
+            await self._readiness.change()
+        self.socket.raise_error()
+        if self.socket.state == "CLOSED":
+            raise KernelError(errno.ECONNRESET)
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Some bytes, b"" at the end. Raises OSError."""
+        while True:
+            with self._shell.turn():
+                data = self.socket.receive(limit)
+            if data is not None:
+                return data
+            await self._readiness.change()
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the kernel has taken all bytes. Raises OSError."""
+        rest = data
+        while rest:
+            with self._shell.turn():
+                rest = rest[self.socket.send(rest) :]
+            if rest:
+                await self._readiness.change()
+
+    def finish(self) -> None:
+        """Half-closes: no more will be written."""
+        with self._shell.turn():
+            self.socket.shutdown()
+
+    def close(self) -> None:
+        """Closes both ways."""
+        with self._shell.turn():
+            self.socket.close()
+
+    def abort(self) -> None:
+        """Resets the connection."""
+        with self._shell.turn():
+            self.socket.abort()
+
+
+class Listener:
+    """A listening socket that hands its connections to a handler."""
+
+    def __init__(self, shell: KernelShell, socket: TcpListener, on_connection: Callable[[TcpStream], None]) -> None:
+        self.socket = socket
+        self._shell, self._on_connection = shell, on_connection
+        socket.on_ready = self._accept
+
+    def _accept(self) -> None:
+        while (connection := self.socket.accept()) is not None:
+            self._on_connection(TcpStream(self._shell, connection))
+
+    def close(self) -> None:
+        """Stops listening."""
+        with self._shell.turn():
+            self.socket.close()
+
+
+class UdpChannel:
+    """A UDP socket."""
+
+    def __init__(self, shell: KernelShell, socket: UdpSocket) -> None:
+        self.socket = socket
+        self._shell = shell
+        self._readiness = Readiness(socket)
+
+    def send(self, data: bytes, to: Endpoint) -> None:
+        """Sends one datagram. Raises OSError."""
+        with self._shell.turn():
+            self.socket.send_to(data, to)
+
+    async def receive(self) -> Datagram:
+        """The next datagram. Raises OSError for what an ICMP error reported."""
+        while True:
+            with self._shell.turn():
+                datagram = self.socket.receive()
+            if datagram is not None:
+                return datagram
+            await self._readiness.change()
+
+    def close(self) -> None:
+        """Gives the port back."""
+        with self._shell.turn():
+            self.socket.close()
+
+
+class Pinger:
+    """An ICMP echo socket."""
+
+    def __init__(self, shell: KernelShell, socket: PingSocket) -> None:
+        self._shell, self._socket = shell, socket
+        self._readiness = Readiness(socket)
+
+    def send(self, address: str, sequence: int, payload: bytes, ttl: int = 0) -> None:
+        """Sends one echo request. Raises OSError."""
+        with self._shell.turn():
+            self._socket.send_echo(address, sequence, payload, ttl=ttl)
+
+    async def receive(self) -> Echo:
+        """The next answer. Raises OSError."""
+        while True:
+            with self._shell.turn():
+                echo = self._socket.receive()
+            if echo is not None:
+                return echo
+            await self._readiness.change()
+
+    def close(self) -> None:
+        """Gives the identifier back."""
+        with self._shell.turn():
+            self._socket.close()
+
+
+class Network:
+    """One network namespace as programs see it. `trace` marks everything that is sent through it."""
+
+    def __init__(self, shell: KernelShell, namespace: str, trace: str = "") -> None:
+        self.shell = shell
+        self.namespace = namespace
+        self.trace = trace
+
+    def _table(self) -> SocketTable:
+        return self.shell.kernel.namespace(self.namespace).sockets
+
+    async def connect(self, endpoint: Endpoint) -> TcpStream:
+        """Connects. Raises OSError; a caller that gives up must close what it cancelled."""
+        with self.shell.turn():
+            socket: TcpSocket = self._table().open_tcp(self.trace)
+            stream = TcpStream(self.shell, socket)
+            socket.connect(endpoint)
+        try:
+            await stream.established()
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def listen(
+        self, port: int, on_connection: Callable[[TcpStream], None], address: str = "0.0.0.0", backlog: int = 128
+    ) -> Listener:
+        """Listens. Raises OSError (EADDRINUSE)."""
+        with self.shell.turn():
+            return Listener(self.shell, self._table().listen_tcp((address, port), backlog), on_connection)
+
+    def open_udp(self, port: int | None = None, address: str = "0.0.0.0") -> UdpChannel:
+        """A UDP socket, bound if a port is given. Raises OSError."""
+        with self.shell.turn():
+            socket: UdpSocket = self._table().open_udp(self.trace)
+            if port is not None:
+                socket.bind((address, port))
+            return UdpChannel(self.shell, socket)
+
+    def open_ping(self) -> Pinger:
+        """An ICMP echo socket."""
+        with self.shell.turn():
+            return Pinger(self.shell, self._table().open_ping(self.trace))

@@ -1,0 +1,122 @@
+"""Byte streams between programs: bounded pipes, and the ends that a container's log or an exec session hold."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+CAPACITY: Final = 65536
+
+
+class BrokenPipe(OSError):
+    """Nobody reads any more."""
+
+
+class Reader(Protocol):
+    """Where a program reads from."""
+
+    async def read(self, limit: int = CAPACITY) -> bytes:
+        """Some bytes, b"" at the end."""
+        ...
+
+
+class Writer(Protocol):
+    """Where a program writes to."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the bytes are taken. Raises BrokenPipe."""
+        ...
+
+    def close(self) -> None:
+        """No more follows."""
+        ...
+
+
+class Pipe:
+    """pipe(7): writers wait while it is full, readers while it is empty; closing either end wakes the other."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._changed = asyncio.Event()
+        self._ended = False
+        self._abandoned = False
+
+    async def read(self, limit: int = CAPACITY) -> bytes:
+        while not self._data and not self._ended:
+            self._changed.clear()
+            await self._changed.wait()
+        data = bytes(self._data[:limit])
+        del self._data[:limit]
+        self._changed.set()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            if self._abandoned or self._ended:
+                raise BrokenPipe(32, "Broken pipe")
+            room = CAPACITY - len(self._data)
+            if room <= 0:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            self._data += rest[:room]
+            rest = rest[room:]
+            self._changed.set()
+
+    def close(self) -> None:
+        self._ended = True
+        self._changed.set()
+
+    def abandon(self) -> None:
+        """The reading end is closed: writers get BrokenPipe."""
+        self._abandoned = True
+        self._data.clear()
+        self._changed.set()
+
+
+class NoInput:
+    """/dev/null to read from."""
+
+    async def read(self, limit: int = CAPACITY) -> bytes:
+        return b""
+
+
+class Sink:
+    """Hands every write to a function; used for logs, collected output and exec sessions."""
+
+    def __init__(self, take: Callable[[bytes], None], on_close: Callable[[], None] | None = None) -> None:
+        self._take, self._on_close = take, on_close
+
+    async def write(self, data: bytes) -> None:
+        if data:
+            self._take(data)
+
+    def close(self) -> None:
+        if self._on_close is not None:
+            self._on_close()
+
+
+async def read_all(reader: Reader) -> bytes:
+    """Everything up to the end."""
+    parts = []
+    while data := await reader.read():
+        parts.append(data)
+    return b"".join(parts)
+
+
+class Lines:
+    """Line by line from a reader."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader, self._rest, self._ended = reader, b"", False
+
+    async def next(self) -> bytes | None:
+        """The next line without its newline, None at the end."""
+        while b"\n" not in self._rest and not self._ended:
+            data = await self._reader.read()
+            self._ended = not data
+            self._rest += data
+        if not self._rest:
+            return None
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line

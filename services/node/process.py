@@ -1,0 +1,53 @@
+"""What a running program gets: arguments, environment, files, network, streams; the machine if it is the host's."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from podwire.services.chassis.chance import RandomBits
+from podwire.services.chassis.clock import Clock
+from podwire.services.node.files import ContainerFiles, Files
+from podwire.services.node.network.sockets import Network
+from podwire.services.node.pipes import Reader, Writer
+
+if TYPE_CHECKING:
+    from podwire.services.node.machine import Machine
+
+FileView = Files | ContainerFiles
+
+
+@dataclass(slots=True)
+class Process:
+    """One program's surroundings. `machine` is set for programs that may see the machine itself (the host's own)."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    files: FileView
+    network: Network
+    stdin: Reader
+    stdout: Writer
+    stderr: Writer
+    hostname: str
+    clock: Clock
+    random: RandomBits
+    programs: "dict[str, Program]"
+    folder: str = "/"
+    machine: "Machine | None" = None
+    is_terminal: bool = False
+    process_names: Callable[[], list[str]] = field(default=list)
+
+    def with_arguments(self, arguments: list[str]) -> "Process":
+        """The same surroundings for another program."""
+        return replace(self, arguments=arguments)
+
+    async def print(self, text: str) -> None:
+        """Writes text to standard output as it is."""
+        await self.stdout.write(text.encode())
+
+    async def complain(self, text: str) -> None:
+        """Writes a line to standard error."""
+        await self.stderr.write(f"{text}\n".encode())
+
+
+Program = Callable[[Process], Awaitable[int]]
+"""A program: its exit code."""

@@ -1,0 +1,143 @@
+"""The kernel's shell: time goes in, frames travel over the bus, deadlines become timers.
+
+Frames that leave in one turn of the loop go as one message a destination. While the bus is away frames are dropped and
+counted: no packets from the past.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from podwire.proto import subjects
+from podwire.proto.messages import codec, wire
+from podwire.services.chassis.bus.base import Bus, Message, Subscription
+from podwire.services.chassis.clock import SECOND, Clock
+from podwire.services.node.kernel.kernel import Kernel
+
+_BATCH: Final = 512
+_BATCH_BYTES: Final = 1024 * 1024
+
+
+class KernelShell:
+    """Runs one kernel on the running loop."""
+
+    def __init__(self, kernel: Kernel, bus: Bus, clock: Clock) -> None:
+        self.kernel = kernel
+        self.malformed = 0
+        self.lost = 0
+        self._bus, self._clock = bus, clock
+        self._segments: dict[str, str] = {}
+        self._subscriptions: list[Subscription] = []
+        self._flush_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: int | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def plug(self, device: str, segment: str, mac: str) -> None:
+        """Connects a NIC to a segment: it hears its own MAC's subject and broadcasts."""
+        self._segments[device] = segment
+
+        def receive(message: Message) -> None:
+            self._receive(device, message.payload)
+
+        for address in (mac, subjects.BROADCAST_MAC):
+            self._subscriptions.append(self._bus.subscribe(subjects.wire(segment, address), receive))
+
+    def unplug(self) -> None:
+        """Cuts all NICs off and stops the timers: the machine has no power."""
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._subscriptions.clear()
+        self._segments.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _receive(self, device: str, payload: bytes) -> None:
+        try:
+            frames, traces = wire.decode(payload)
+        except wire.WireError:
+            self.malformed += 1
+            return
+        now = self._clock.monotonic_ns()
+        receive = self.kernel.receive
+        if traces:
+            for index, frame in enumerate(frames):
+                receive(device, frame, now, traces.get(index, ""))
+        else:
+            for frame in frames:
+                receive(device, frame, now)
+        self._schedule()
+
+    @contextmanager
+    def turn(self) -> Iterator[Kernel]:
+        """Every use of the kernel from outside: the time is right before it, what it sent leaves after it."""
+        self.kernel.set_time(self._clock.monotonic_ns())
+        try:
+            yield self.kernel
+        finally:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        kernel = self.kernel
+        if kernel.transmitted:
+            transmitted, kernel.transmitted = kernel.transmitted, []
+            self._send(transmitted)
+        if kernel.hops:
+            hops, kernel.hops = kernel.hops, []
+            self._bus.publish(subjects.telemetry("hop", kernel.hostname), codec.encode(hops))
+        self._set_timer()
+
+    def _send(self, transmitted: list[tuple[str, bytes, str]]) -> None:
+        if not self._bus.connected:
+            self.lost += len(transmitted)
+            return
+        batches: dict[tuple[str, bytes], tuple[list[bytes], dict[int, str]]] = {}
+        for device, frame, trace in transmitted:
+            batch = batches.get((device, frame[:6]))
+            if batch is None:
+                batch = batches[device, frame[:6]] = ([], {})
+            if trace:
+                batch[1][len(batch[0])] = trace
+            batch[0].append(frame)
+        for (device, destination), (frames, traces) in batches.items():
+            self._publish(device, destination, frames, traces)
+
+    def _publish(self, device: str, destination: bytes, frames: list[bytes], traces: dict[int, str]) -> None:
+        segment = self._segments.get(device)
+        if segment is None:
+            self.lost += len(frames)
+            return
+        address = subjects.BROADCAST_MAC if destination[0] & 1 else destination.hex()
+        subject = subjects.wire(segment, address)
+        if len(frames) <= _BATCH and sum(map(len, frames)) <= _BATCH_BYTES:
+            self._bus.publish(subject, wire.encode(frames, traces))
+            return
+        half = len(frames) // 2
+        early = {index: trace for index, trace in traces.items() if index < half}
+        late = {index - half: trace for index, trace in traces.items() if index >= half}
+        self._publish(device, destination, frames[:half], early)
+        self._publish(device, destination, frames[half:], late)
+
+    def _set_timer(self) -> None:
+        deadline = self.kernel.next_deadline()
+        if deadline == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline is not None:
+            delay = max(0, deadline - self._clock.monotonic_ns())
+            self._timer = self._loop.call_later(delay / SECOND, self._run_timers)
+
+    def _run_timers(self) -> None:
+        self._timer, self._timer_at = None, None
+        self.kernel.run_timers(self._clock.monotonic_ns())
+        self._flush()
