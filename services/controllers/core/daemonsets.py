@@ -1,0 +1,193 @@
+"""DaemonSets: one pod on every node that fits (kubernetes `pkg/controller/daemon`).
+
+Each pod is bound to its node by a node affinity on metadata.name, which the scheduler honours; a template's revision is
+the pods' label controller-revision-hash.
+"""
+
+from typing import Any, Final
+
+from podwire.proto.kube.resources import DAEMON_SETS, NODES, PODS
+from podwire.proto.kube.selection import items, matches_node, section, untolerated
+from podwire.proto.subjects import ObjectKey
+from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
+from podwire.services.controllers.core import pods as judge
+from podwire.services.controllers.core.cluster import Cluster, is_going
+from podwire.services.controllers.core.templates import pod_from, template_hash
+from podwire.services.controllers.core.times import parse, rfc3339
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+
+HASH_LABEL: Final = "controller-revision-hash"
+_COMPONENT: Final = "daemonset-controller"
+_TOLERATED: Final = (
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+)
+_HOST_TOLERATED: Final = ("node.kubernetes.io/network-unavailable", "NoSchedule")
+
+
+def tolerations(spec: Json) -> list[Json]:
+    """The template's tolerations and those that every daemon has (AddOrUpdateDaemonPodTolerations)."""
+    pairs = [*_TOLERATED, _HOST_TOLERATED] if spec.get("hostNetwork") else list(_TOLERATED)
+    own = [entry for entry in items(spec, "tolerations") if (entry.get("key"), entry.get("effect")) not in pairs]
+    return own + [{"key": key, "operator": "Exists", "effect": effect} for key, effect in pairs]
+
+
+def target_node(pod: Json) -> str:
+    """The node a daemon pod is on or is meant for."""
+    spec = section(pod, "spec")
+    if spec.get("nodeName"):
+        return str(spec["nodeName"])
+    required = section(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    for term in items(required, "nodeSelectorTerms"):
+        for field in items(term, "matchFields"):
+            if field.get("key") == "metadata.name":
+                return str(items(field, "values")[0])
+    return ""
+
+
+def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
+    """The writes that one DaemonSet needs."""
+    plan = Plan()
+    daemon_set = cluster[DAEMON_SETS].objects.get(key)
+    if daemon_set is None:
+        return plan
+    by_node: dict[str, list[Json]] = {}
+    for pod in cluster[PODS].owned_by(daemon_set["metadata"]["uid"]):
+        by_node.setdefault(target_node(pod), []).append(pod)
+    fitting = [node for node in cluster[NODES].all() if _should_run(daemon_set, node)]
+    digest = template_hash(section(daemon_set, "spec", "template"))
+    if not is_going(daemon_set):
+        _place(daemon_set, fitting, by_node, digest, plan, now, random)
+        _give_up(daemon_set, cluster, by_node, plan)
+        _roll(daemon_set, fitting, by_node, digest, plan)
+    _status(daemon_set, cluster, fitting, by_node, digest, plan, now)
+    return plan
+
+
+def _should_run(daemon_set: Json, node: Json) -> bool:
+    spec = section(daemon_set, "spec", "template", "spec")
+    taints = items(section(node, "spec"), "taints")
+    return matches_node(spec, node) and untolerated(taints, tolerations(spec)) is None
+
+
+def _should_continue(daemon_set: Json, node: Json) -> bool:
+    """A pod stays although a NoSchedule taint came."""
+    spec = section(daemon_set, "spec", "template", "spec")
+    taints = items(section(node, "spec"), "taints")
+    return matches_node(spec, node) and untolerated(taints, tolerations(spec), ("NoExecute",)) is None
+
+
+def _place(
+    daemon_set: Json,
+    fitting: list[Json],
+    by_node: dict[str, list[Json]],
+    digest: str,
+    plan: Plan,
+    now: int,
+    random: RandomBits,
+) -> None:
+    about = About(_COMPONENT, daemon_set, DAEMON_SETS.api_version, DAEMON_SETS.kind)
+    for node in fitting:
+        name = node["metadata"]["name"]
+        if any(not judge.is_over(pod) for pod in by_node.get(name, [])) or is_going(node):
+            continue
+        pod = _pod(daemon_set, name, digest, random)
+        plan.writes.append(Create(PODS, pod))
+        text = f"Created pod: {pod['metadata']['name']}"
+        plan.writes.append(event(about, hexadecimal(random, 16), rfc3339(now), "SuccessfulCreate", text))
+
+
+def _pod(daemon_set: Json, node: str, digest: str, random: RandomBits) -> Json:
+    generation = str(daemon_set["metadata"].get("generation", 1))
+    labels = {HASH_LABEL: digest, "pod-template-generation": generation}
+    pod = pod_from(DAEMON_SETS, daemon_set, name_suffix(random), labels)
+    spec = pod["spec"]
+    affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    affinity["requiredDuringSchedulingIgnoredDuringExecution"] = {
+        "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}]
+    }
+    spec["tolerations"] = tolerations(spec)
+    return pod
+
+
+def _give_up(daemon_set: Json, cluster: Cluster, by_node: dict[str, list[Json]], plan: Plan) -> None:
+    """Pods on nodes that fit no more, pods that failed, and all but the oldest of a node."""
+    for name in sorted(by_node):
+        node = cluster[NODES].get("", name)
+        alive = [pod for pod in by_node[name] if judge.is_active(pod)]
+        alive.sort(key=lambda pod: (parse(pod["metadata"].get("creationTimestamp")), pod["metadata"]["name"]))
+        surplus = alive[1:] if node is not None and _should_continue(daemon_set, node) else alive
+        over = [pod for pod in by_node[name] if judge.is_over(pod) and not is_going(pod)]
+        for pod in surplus + over:
+            plan.writes.append(_delete(pod))
+
+
+def _delete(pod: Json) -> Delete:
+    meta = pod["metadata"]
+    return Delete(PODS, meta["namespace"], meta["name"], meta["uid"])
+
+
+def _roll(daemon_set: Json, fitting: list[Json], by_node: dict[str, list[Json]], digest: str, plan: Plan) -> None:
+    """Pods of an older template go, as many at once as may be unavailable."""
+    strategy = section(daemon_set, "spec", "updateStrategy")
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return
+    allowed = _count(section(strategy, "rollingUpdate").get("maxUnavailable", 1), len(fitting))
+    unavailable, outdated = 0, []
+    for node in fitting:
+        alive = [pod for pod in by_node.get(node["metadata"]["name"], []) if judge.is_active(pod)]
+        if not alive or not judge.is_ready(alive[0]):
+            unavailable += 1
+        outdated += [pod for pod in alive[:1] if section(pod, "metadata", "labels").get(HASH_LABEL) != digest]
+    unready = [pod for pod in outdated if not judge.is_ready(pod)]
+    ready = [pod for pod in outdated if judge.is_ready(pod)]
+    plan.writes += [_delete(pod) for pod in unready + ready[: max(0, allowed - unavailable)]]
+
+
+def _count(value: Any, whole: int) -> int:
+    if isinstance(value, str):
+        return max(1, -(-whole * int(value.removesuffix("%") or 0) // 100))
+    return int(value)
+
+
+def _status(
+    daemon_set: Json,
+    cluster: Cluster,
+    fitting: list[Json],
+    by_node: dict[str, list[Json]],
+    digest: str,
+    plan: Plan,
+    now: int,
+) -> None:
+    meta, minimum = daemon_set["metadata"], section(daemon_set, "spec").get("minReadySeconds", 0)
+    wanted_on = [node["metadata"]["name"] for node in fitting]
+    placed = [pods[0] for name in wanted_on if (pods := [pod for pod in by_node.get(name, []) if judge.is_active(pod)])]
+    available = 0
+    for pod in placed:
+        moment = judge.available_at(pod, minimum)
+        available += int(moment is not None and moment <= now)
+        if moment is not None and moment > now:
+            plan.again_at(moment)
+    status = {
+        "desiredNumberScheduled": len(fitting),
+        "currentNumberScheduled": len(placed),
+        "numberMisscheduled": sum(_any_active(by_node[name]) for name in by_node if name not in wanted_on),
+        "numberReady": sum(judge.is_ready(pod) for pod in placed),
+        "updatedNumberScheduled": sum(section(pod, "metadata", "labels").get(HASH_LABEL) == digest for pod in placed),
+        "numberAvailable": available,
+        "numberUnavailable": len(fitting) - available,
+        "observedGeneration": meta.get("generation", 0),
+    }
+    current = section(daemon_set, "status")
+    if any(current.get(name, 0) != value for name, value in status.items()):
+        revision = cluster[DAEMON_SETS].revision(daemon_set)
+        body = {"status": status}
+        plan.writes.append(Patch(DAEMON_SETS, meta["namespace"], meta["name"], body, "status", revision))
+
+
+def _any_active(pods: list[Json]) -> bool:
+    return any(judge.is_active(pod) for pod in pods)

@@ -1,0 +1,170 @@
+"""Every controller that is a fold and a decision, with the changes that it looks at."""
+
+from collections.abc import Callable
+
+from podwire.proto.kube import resources
+from podwire.proto.kube.resources import Resource
+from podwire.proto.subjects import ObjectKey
+from podwire.services.controllers.core import (
+    daemonsets,
+    deployments,
+    endpoints,
+    endpointslices,
+    garbage,
+    namespaces,
+    node_ipam,
+    node_lifecycle,
+    replicasets,
+)
+from podwire.services.controllers.core.cluster import Cluster, controller_of
+from podwire.services.controllers.loop import WHOLE, Controller, Route
+
+
+def _itself(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return [key]
+
+
+def _whole(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return [WHOLE]
+
+
+def _all_of(resource: Resource) -> Callable[[Cluster], list[ObjectKey]]:
+    return lambda cluster: sorted(cluster[resource].objects)
+
+
+def _everything(cluster: Cluster) -> list[ObjectKey]:
+    return [WHOLE]
+
+
+def _in_namespace(resource: Resource) -> Route:
+    """All objects of a resource in the changed object's namespace."""
+
+    def route(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+        shelf = cluster[resource]
+        return [shelf.key(key.namespace, value["metadata"]["name"]) for value in shelf.in_namespace(key.namespace)]
+
+    return route
+
+
+def _owner(dependent: Resource, resource: Resource) -> Route:
+    """The controlling owner; when the object is gone or has none, every possible owner in its namespace."""
+    fallback = _in_namespace(resource)
+
+    def route(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+        value = cluster[dependent].objects.get(key)
+        owner = controller_of(value) if value is not None else {}
+        if owner.get("kind") == resource.kind:
+            return [cluster[resource].key(key.namespace, owner["name"])]
+        return [] if owner else fallback(key, cluster)
+
+    return route
+
+
+def _all_daemon_sets(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return sorted(cluster[resources.DAEMON_SETS].objects)
+
+
+def _named_service(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return [cluster[resources.SERVICES].key(key.namespace, key.name)]
+
+
+def _service_of_slice(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    value = cluster[resources.ENDPOINT_SLICES].objects.get(key)
+    if value is None:
+        return _in_namespace(resources.SERVICES)(key, cluster)
+    return [cluster[resources.SERVICES].key(key.namespace, endpointslices.service_of(value))]
+
+
+def _namespace_of(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return [cluster[resources.NAMESPACES].key("", key.namespace)]
+
+
+def controllers() -> list[Controller]:
+    """The table; made anew for each process, since some decisions remember what they saw."""
+    return [
+        Controller(
+            "deployment",
+            deployments.decide,
+            {
+                resources.DEPLOYMENTS: _itself,
+                resources.REPLICA_SETS: _owner(resources.REPLICA_SETS, resources.DEPLOYMENTS),
+                resources.PODS: _recreating,
+            },
+            _all_of(resources.DEPLOYMENTS),
+        ),
+        Controller(
+            "replicaset",
+            replicasets.decide,
+            {
+                resources.REPLICA_SETS: _itself,
+                resources.PODS: _owner(resources.PODS, resources.REPLICA_SETS),
+            },
+            _all_of(resources.REPLICA_SETS),
+        ),
+        Controller(
+            "daemonset",
+            daemonsets.decide,
+            {
+                resources.DAEMON_SETS: _itself,
+                resources.PODS: _owner(resources.PODS, resources.DAEMON_SETS),
+                resources.NODES: _all_daemon_sets,
+            },
+            _all_of(resources.DAEMON_SETS),
+        ),
+        Controller(
+            "endpoint",
+            endpoints.decide,
+            {
+                resources.SERVICES: _itself,
+                resources.PODS: _in_namespace(resources.SERVICES),
+                resources.ENDPOINTS: _named_service,
+            },
+            _all_of(resources.SERVICES),
+        ),
+        Controller(
+            "endpointslice",
+            endpointslices.decide,
+            {
+                resources.SERVICES: _itself,
+                resources.PODS: _in_namespace(resources.SERVICES),
+                resources.ENDPOINT_SLICES: _service_of_slice,
+            },
+            _all_of(resources.SERVICES),
+        ),
+        Controller(
+            "node-ipam",
+            node_ipam.decide,
+            {resources.NODES: _whole, resources.IP_ADDRESSES: _whole},
+            _everything,
+        ),
+        Controller(
+            "node-lifecycle",
+            node_lifecycle.NodeLifecycle().decide,
+            {resources.NODES: _whole, resources.LEASES: _whole, resources.PODS: _whole},
+            _everything,
+        ),
+        Controller(
+            "pod-garbage-collector",
+            garbage.PodCollector().decide,
+            {resources.NODES: _whole, resources.PODS: _whole},
+            _everything,
+        ),
+        Controller("event-expiry", garbage.expired_events, {resources.EVENTS: _whole}, _everything),
+        Controller(
+            "service-account",
+            namespaces.service_account,
+            {resources.NAMESPACES: _itself, resources.SERVICE_ACCOUNTS: _namespace_of},
+            _all_of(resources.NAMESPACES),
+        ),
+    ]
+
+
+def _recreating(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    """A pod that goes may be what a Recreate roll-over waits for."""
+    if key in cluster[resources.PODS].objects:
+        return []
+    return [
+        cluster[resources.DEPLOYMENTS].key(key.namespace, value["metadata"]["name"])
+        for value in cluster[resources.DEPLOYMENTS].in_namespace(key.namespace)
+        if value.get("spec", {}).get("strategy", {}).get("type") == "Recreate"
+    ]
