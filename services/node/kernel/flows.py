@@ -283,7 +283,7 @@ class FlowCache:
             packet = Packet(inner)
             packet.parse()
             packet.link_destination = flow.head[:6]
-            return self._kernel.deliver_now(flow.namespace, packet)
+            return self._kernel.deliver_later(flow.namespace, packet)
         if flow.underlay is None:
             frame = flow.head[:14] + inner
         else:

@@ -74,7 +74,7 @@ class Kernel:
         self.namespaces: dict[str, Namespace] = {}
         self._turn = Turn(self)
         self._wheel = TimerWheel()
-        self._queue: deque[tuple[Callable[[Packet], None], Packet]] = deque()
+        self._queue: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._serial = 0
         self._hop_sequence = 0
         self.root = self.add_namespace("")
@@ -171,15 +171,23 @@ class Kernel:
         return None
 
     def send_made(self, namespace: Namespace, data: bytes, trace: str) -> None:
-        """Send a whole IP packet that this machine made, when the present turn ends."""
+        """Send a whole IP packet that this machine made, after everything else that waits."""
         with self._turn:
-            recording = None if trace else self.flows.handle_packet(namespace.serial, data)
-            if recording is True:
-                return
-            packet = icmp.made(data, trace)
-            if isinstance(recording, Recording):
-                packet.recording = recording
-            self.enqueue_output(namespace, packet)
+            self._queue.append((self._send_now, (namespace, data, trace)))
+
+    def _send_now(self, made: tuple[Namespace, bytes, str]) -> None:
+        namespace, data, trace = made
+        recording = None if trace else self.flows.handle_packet(namespace.serial, data)
+        if recording is True:
+            return
+        packet = icmp.made(data, trace)
+        if isinstance(recording, Recording):
+            packet.recording = recording
+        ip.output(namespace, packet)
+
+    def deliver_later(self, namespace: Namespace, packet: Packet) -> None:
+        """Hand a packet to the protocols after everything else that waits."""
+        self._push(namespace, lambda each: self.deliver_now(namespace, each), packet)
 
     def send_icmp_error(self, namespace: Namespace, packet: Packet, code: int) -> None:
         """Answer a packet with destination unreachable."""
@@ -202,8 +210,8 @@ class Kernel:
         """Let every waiting packet travel."""
         queue = self._queue
         while queue:
-            then, packet = queue.popleft()
-            then(packet)
+            then, what = queue.popleft()
+            then(what)
 
     def deliver(self, namespace: Namespace, packet: Packet) -> None:
         """Hand a packet that passed INPUT to its protocol; a tunnel's packet goes on from there."""

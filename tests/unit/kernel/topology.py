@@ -10,6 +10,7 @@ from podwire.proto.messages import kernel as m
 from podwire.proto.packet.addresses import BROADCAST_MAC, format_mac
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import apply_operation
+from podwire.services.node.kernel.sockets.table import SocketTable
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
@@ -45,6 +46,7 @@ class Node:
             m.SysctlWrite(key="net.ipv4.ip_forward", value="1"),
             m.LinkAdd(kind="nic", name="eth0", address=self.mac, up=True, segment="lan"),
             m.AddressAdd(device="eth0", address=f"10.0.0.{number}/24", broadcast="+"),
+            m.RouteAdd(destination="default", via="10.0.0.254"),
             m.LinkAdd(
                 kind="vxlan",
                 name="flannel.1",
@@ -56,7 +58,7 @@ class Node:
                 up=True,
             ),
             m.AddressAdd(device="flannel.1", address=f"10.244.{number}.0/32"),
-            m.LinkAdd(kind="bridge", name="cni0", mtu=1450, up=True),
+            m.LinkAdd(kind="bridge", name="cni0", mtu=1450, address=f"02:00:00:00:02:{number:02x}", up=True),
             m.AddressAdd(device="cni0", address=f"10.244.{number}.1/24", broadcast="+"),
         )
         self.pods: dict[str, str] = {}
@@ -89,7 +91,7 @@ class Node:
         self.pods[name] = address
         return address
 
-    def sockets(self, netns: str = ""):  # type: ignore[no-untyped-def]  # the tests read better without the import
+    def sockets(self, netns: str = "") -> SocketTable:
         return self.kernel.namespace(netns).sockets
 
 

@@ -14,7 +14,7 @@ from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.printing.iptables import iptables_save
-from podwire.services.node.kernel.printing.other import ipset_save
+from podwire.services.node.kernel.printing.netfilter import ipset_save
 
 
 def read(kernel: Kernel, operation: messages.Read) -> Any:

@@ -128,7 +128,7 @@ class TcpSocket(Socket):
         self._window_update = (0, 0)
         self._send_scale = self._receive_scale = 0
         self._outgoing = bytearray()
-        self._fin_queued = False
+        self._fin_queued = self._fin_acknowledged = False
         self._incoming = ReceiveBuffer(0)
         self._their_fin: int | None = None
         self._rtt = RttEstimator()
@@ -359,7 +359,9 @@ class TcpSocket(Socket):
 
     def _waiting(self) -> bool:
         sent = self._in_flight
-        return sent < len(self._outgoing) or (self._fin_queued and sent == len(self._outgoing))
+        if sent == len(self._outgoing):
+            return self._fin_queued and not self._fin_acknowledged
+        return sent < len(self._outgoing)
 
     def _send_one(self) -> bool:
         sent = self._in_flight
@@ -371,7 +373,7 @@ class TcpSocket(Socket):
                 return False  # silly window: wait for more room
             self._send_data(sent, length)
             return True
-        if left == 0 and self._fin_queued:
+        if left == 0 and self._fin_queued and not self._fin_acknowledged:
             self._emit(FIN | ACK, self._next, b"")
             self._sent(1)
             return True
@@ -420,9 +422,8 @@ class TcpSocket(Socket):
         return self._send_syn()
 
     def _probe(self) -> None:
-        """A closed window: ask whether it opened, with a byte that may not fit (RFC 9293 section 3.8.6.1)."""
-        if self._outgoing:
-            self._emit(ACK, self._unacknowledged, bytes(self._outgoing[:1]))
+        """A closed window: ask whether it opened, with an old sequence number that must be answered, as Linux does."""
+        self._emit(ACK, advanced(self._unacknowledged, -1), b"")
 
     def _start_over(self) -> None:
         self._congestion.timed_out(self._in_flight)
@@ -435,7 +436,7 @@ class TcpSocket(Socket):
         self._timed = None
         if payload:
             self._emit(ACK, self._unacknowledged, payload)
-        elif self._fin_queued:
+        elif self._fin_queued and not self._fin_acknowledged:
             self._emit(FIN | ACK, self._unacknowledged, b"")
 
     def _lingered(self) -> None:
@@ -599,7 +600,9 @@ class TcpSocket(Socket):
         self._rtt.progressed()
         self._control(advance, upto)
         self._retransmit.cancel()
-        if advance > of_data and self.state in AFTER_OUR_FIN_ACKED:
+        if advance > of_data and self._fin_queued:
+            self._fin_acknowledged = True
+        if self._fin_acknowledged and self.state in AFTER_OUR_FIN_ACKED:
             self._our_fin_acknowledged()
         self.ready()
 

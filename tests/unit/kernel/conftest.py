@@ -1,0 +1,6 @@
+"""Kernel tests share one address plan: topology.py and services.py beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
