@@ -16,6 +16,8 @@ from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.operations import addresses, entries, links, read, routes
 
 REQUESTER_LIMIT: Final = 1024
+_NAMES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
+"""Netlink's names for numbers that have two."""
 
 HANDLERS: Final[dict[type[Any], Callable[[Kernel, Any], Any]]] = {
     messages.NetnsAdd: links.add_namespace,
@@ -89,6 +91,6 @@ class Programmer:
         return messages.Programmed(boot_id=self._kernel.boot_id, replies=tuple(replies))
 
     def _failed(self, index: int, number: int, message: str, replies: tuple[Any, ...] = ()) -> messages.Programmed:
-        name = errno.errorcode.get(number, str(number))
+        name = _NAMES.get(number) or errno.errorcode.get(number, str(number))
         failure = messages.Failure(index=index, errno=number, name=name, message=message)
         return messages.Programmed(boot_id=self._kernel.boot_id, replies=replies, error=failure)

@@ -3,8 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services import FLANNEL, rules
-from topology import MILLISECOND, SECOND, Network, m
+from topology import MILLISECOND, SECOND, Network
 
+from podwire.proto.messages import kernel as m
 from podwire.services.node.kernel.printing.iptables import iptables_save
 from podwire.services.node.kernel.printing.links import Selection, ip_link
 from podwire.services.node.kernel.printing.netfilter import conntrack_list

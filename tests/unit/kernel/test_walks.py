@@ -4,8 +4,9 @@ import errno
 
 import pytest
 from services import FLANNEL, rules
-from topology import SECOND, Network, m
+from topology import SECOND, Network
 
+from podwire.proto.messages import kernel as m
 from podwire.proto.messages.telemetry import Hop
 from podwire.proto.packet.summary import summarize_frame
 from podwire.services.node.kernel.drops import DropReason

@@ -90,7 +90,7 @@ def _columns(verbose: bool, line_numbers: bool, exact: bool) -> str:
         text += f"{'pkts':>8} {'bytes':>10} " if exact else f"{'pkts':>5} {'bytes':>5} "
     text += f"{'target':<9}  prot opt"
     if verbose:
-        text += f" {'in':<6} {'out':<6}"
+        text += f" {'in':<6} {'out':<6} "
     return text + f" {'source':<19}  {'destination':<19} "
 
 
@@ -110,13 +110,12 @@ def _number(value: int, exact: bool) -> str:
 def _rule_line(rule: Rule, number: int, verbose: bool, exact: bool) -> str:
     text = f"{number:<4} " if number else ""
     if verbose:
-        text += _number(rule.counter.packets, exact) + (
-            f"{rule.counter.bytes:>10} " if exact else _number(rule.counter.bytes, exact)
-        )
+        text += _number(rule.counter.packets, exact)
+        text += f"{rule.counter.bytes:>10} " if exact else _number(rule.counter.bytes, exact)
     text += f"{rule.verdict:<9} " + _protocol(rule)
     if verbose:
-        text += f" {_interface(rule.in_interface):<6} {_interface(rule.out_interface):<6}"
-    text += f" {_address(rule.source)} {_address(rule.destination)}"
+        text += f" {_interface(rule.in_interface):<6} {_interface(rule.out_interface):<6} "
+    text += _address(rule.source) + _address(rule.destination)
     if rule.goto:
         text += " [goto] "
     details = [match.describe() for match in rule.matches]
@@ -139,6 +138,5 @@ def _interface(interface: tuple[str, bool] | None) -> str:
 
 def _address(prefix: Prefix | None) -> str:
     if prefix is None:
-        return f"{'0.0.0.0/0':<19} "
-    text = prefix.text().removesuffix("/32")
-    return f"{'!' + text if prefix.inverted else text:<19} "
+        return f" {'0.0.0.0/0':<19} "
+    return f"{'!' if prefix.inverted else ' '}{prefix.text().removesuffix('/32'):<19} "
