@@ -191,12 +191,12 @@ class ConnectionTable:
         return ICMP_TIMEOUT if packet.protocol == ICMP else GENERIC_TIMEOUT
 
     def _track_icmp_error(self, packet: Packet) -> bool:
+        """An error answers the packet that it quotes, as that looked after NAT (nf_conntrack_inet_error)."""
         quoted = quoted_packet(packet)
         key = None if quoted is None else self._tuple(quoted)
-        found = None if key is None else self.by_tuple.get(key)
+        found = None if key is None else self.lookup(inverse(key))
         if found is not None:
-            packet.connection, direction = found
-            packet.direction = 1 - direction
+            packet.connection, packet.direction = found
             packet.connection_state, packet.related = "RELATED", True
             packet.trace = packet.trace or packet.connection.trace
         return True
