@@ -2,18 +2,22 @@
 
 from typing import Final
 
+import structlog
+
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse
 from podwire.proto.messages.kubelet import LogRequest
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import OpenStream, OpenWatch
-from podwire.services.apiserver.core.errors import ApiError, bad_request
+from podwire.services.apiserver.core.errors import ApiError, bad_request, internal
 from podwire.services.apiserver.sessions import Session, collect
 from podwire.services.apiserver.writer import Writer, refusal
 from podwire.services.chassis.bus import pieces
 from podwire.services.chassis.bus.base import Bus, Message, Subscription
 from podwire.services.chassis.tasks import OrderedTaskGroup
+
+logger = structlog.get_logger()
 
 _QUEUE: Final = "apiserver"
 
@@ -40,7 +44,11 @@ class BusFront:
         return codec.encode(await self._respond(request, Requester(user, ("system:authenticated",))))
 
     async def _respond(self, request: ApiRequest, who: Requester) -> ApiResponse:
-        outcome = await self._writer.handle(request, who)
+        try:
+            outcome = await self._writer.handle(request, who)
+        except Exception:
+            logger.exception("a request failed", method=request.method, path=request.path, user=who.user)
+            return refusal(internal("the request could not be handled; the server's log says why"))
         if isinstance(outcome, ApiResponse):
             return outcome
         if isinstance(outcome, OpenWatch):

@@ -57,7 +57,7 @@ class Hand:
             return 0
         if isinstance(write, Delete | Finalize) and error.code == 404:
             return 0
-        if error.code not in _EXPECTED:
+        if error.code not in _EXPECTED and "is being terminated" not in str(error):
             logger.warning("a write was refused", controller=self._name, code=error.code, reason=str(error))
         return None
 

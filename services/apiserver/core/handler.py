@@ -80,6 +80,8 @@ def _fixed(path: str, message: ApiRequest) -> Answer | None:
 def _openapi(parts: list[str]) -> Answer:
     if parts == ["openapi", "v3"]:
         return json_answer(openapi.index())
+    if parts == ["openapi", "v2"]:
+        return Answer(ApiResponse(code=200, content_type=openapi.V2_TYPE, body=openapi.v2_document()))
     if parts[:2] != ["openapi", "v3"]:
         raise no_such_path()
     return Answer(ApiResponse(code=200, body=openapi.document("/".join(parts[2:]))))

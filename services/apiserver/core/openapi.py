@@ -43,6 +43,23 @@ _DESCRIPTIONS: Final = {
 }
 
 
+V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
+
+def v2_document() -> bytes:
+    """`/openapi/v2` as the protobuf that kubectl asks for: a document without definitions.
+
+    kubectl 1.27 and newer read v3; they come here only for kinds that v3 does not know, and skip what is not defined.
+    """
+    information = _text_field(1, "Kubernetes") + _text_field(2, "v1.33.0")
+    return _text_field(1, "2.0") + bytes([2 << 3 | 2, len(information)]) + information
+
+
+def _text_field(number: int, text: str) -> bytes:
+    data = text.encode()
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
 def _document_name(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
