@@ -100,8 +100,8 @@ class Flow:
         "is_tcp",
         "key",
         "last_used",
-        "lifetime",
         "maximum",
+        "model",
         "namespace",
         "octets",
         "offset",
@@ -130,6 +130,7 @@ class Flow:
         self.last_used = now
         self.device: Device | None = None
         self.namespace: Namespace | None = None
+        self.model: Packet | None = None
         self.outer_in_sum = self.outer_out_sum = 0
         self.outer_fixed = self.outer_tail = b""
         first, at = recording.first, recording.offset
@@ -280,9 +281,9 @@ class FlowCache:
     def _leave(self, flow: Flow, inner: bytes, length: int) -> None:
         if flow.device is None:
             assert flow.namespace is not None
+            assert flow.model is not None
             packet = Packet(inner)
-            packet.parse()
-            packet.link_destination = flow.head[:6]
+            packet.assume(flow.model)
             return self._kernel.deliver_later(flow.namespace, packet)
         if flow.underlay is None:
             frame = flow.head[:14] + inner
@@ -317,6 +318,7 @@ class FlowCache:
         core = bytes(packet.data)
         flow.learn(recording.first, core, packet.link_destination + bytes(8) + core[8:10])
         flow.namespace = namespace
+        flow.model = packet.copy()
         if self._again(flow, recording.first, core) == core:
             self._install(flow)
 

@@ -101,6 +101,15 @@ class Packet:
         self.parsed = True
         return None
 
+    def assume(self, like: "Packet") -> None:
+        """Take over what another packet of the same flow, whole and without options, was parsed to."""
+        self.header_length = 20
+        self.protocol = like.protocol
+        self.source, self.source_port = like.source, like.source_port
+        self.destination, self.destination_port = like.destination, like.destination_port
+        self.link_destination = like.link_destination
+        self.parsed = True
+
     def _parse_ports(self) -> None:
         self.source_port = self.destination_port = 0
         has_ports = self.protocol in _CHECKSUM_AT and not self.fragment & 0x1FFF
