@@ -57,7 +57,7 @@ def _rewrite(packet: Packet, word: int) -> None:
     data[10:12] = b"\0\0"
     data[10:12] = internet_checksum(data[: packet.header_length]).to_bytes(2)
     packet.fragment = word
-    packet._parse_ports()
+    packet.parse_ports()
 
 
 def reassemble(namespace: "Namespace", packet: Packet) -> Packet | None:

@@ -97,7 +97,7 @@ class Packet:
             return DropReason.PKT_TOO_SMALL
         if total < len(data):
             del data[total:]
-        self._parse_ports()
+        self.parse_ports()
         self.parsed = True
         return None
 
@@ -110,7 +110,8 @@ class Packet:
         self.link_destination = like.link_destination
         self.parsed = True
 
-    def _parse_ports(self) -> None:
+    def parse_ports(self) -> None:
+        """Read the ports again, after `header_length`, `protocol` and `fragment` were set."""
         self.source_port = self.destination_port = 0
         has_ports = self.protocol in _CHECKSUM_AT and not self.fragment & 0x1FFF
         if has_ports and len(self.data) >= self.header_length + 4:

@@ -257,7 +257,7 @@ def quoted_packet(packet: Packet) -> Packet | None:
     inner.fragment = int.from_bytes(inner.data[6:8])
     inner.protocol = inner.data[9]
     inner.source, inner.destination = int.from_bytes(inner.data[12:16]), int.from_bytes(inner.data[16:20])
-    inner._parse_ports()
+    inner.parse_ports()
     return inner
 
 

@@ -1,5 +1,6 @@
 """The interface of a match extension."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,31 +11,31 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 
 
-class Match:
+class Match(ABC):
     """One `-m` of a rule: fed its options while the rule is parsed, then asked about packets."""
 
     name: ClassVar[str]
     options: ClassVar[dict[str, int]]
     """Option → how many words follow it."""
 
+    @abstractmethod
     def accept(self, option: str, values: Sequence[str], inverted: bool) -> None:
         """Take one option; NetfilterError if its value is bad."""
-        raise NotImplementedError  # every extension defines it
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027  # not every extension requires something
         """Check that nothing required is missing."""
 
+    @abstractmethod
     def test(self, packet: Packet, at: "Evaluation") -> bool:
         """Whether a packet matches."""
-        raise NotImplementedError  # every extension defines it
 
+    @abstractmethod
     def save(self) -> str:
         """The options as iptables-save prints them, without `-m name`."""
-        raise NotImplementedError  # every extension defines it
 
+    @abstractmethod
     def describe(self) -> str:
         """What `iptables -L -n` prints."""
-        raise NotImplementedError  # every extension defines it
 
 
 def not_inverted(option: str, inverted: bool) -> None:

@@ -1,5 +1,6 @@
 """The interface of a target extension."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 CONTINUE, ACCEPT, DROP, RETURN = "CONTINUE", "ACCEPT", "DROP", "RETURN"
 
 
-class Target:
+class Target(ABC):
     """The `-j` of a rule; `tables` and `hooks` say where it may stand (empty: anywhere)."""
 
     name: ClassVar[str]
@@ -24,12 +25,12 @@ class Target:
         """Take one option; NetfilterError if its value is bad."""
         raise NetfilterError(f'unknown option "--{option}"')
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027  # not every extension requires something
         """Check that nothing required is missing."""
 
+    @abstractmethod
     def apply(self, packet: Packet, at: "Evaluation") -> str:
         """Act on a packet: CONTINUE, ACCEPT, DROP or RETURN."""
-        raise NotImplementedError  # every extension defines it
 
     def save(self) -> str:
         """The options as iptables-save prints them, without `-j NAME`."""
