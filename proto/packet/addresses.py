@@ -23,12 +23,7 @@ def parse_ipv4(text: str) -> int:
         raise PacketError(f"not an IPv4 address: {text!r}")
     number = 0
     for part in parts:
-        if (
-            not (part.isascii() and part.isdigit())
-            or len(part) > 3
-            or int(part) > 255
-            or part != str(int(part))
-        ):
+        if not (part.isascii() and part.isdigit()) or len(part) > 3 or int(part) > 255 or part != str(int(part)):
             raise PacketError(f"not an IPv4 address: {text!r}")
         number = number << 8 | int(part)
     return number

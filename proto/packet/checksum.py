@@ -30,8 +30,6 @@ def pseudo_header_sum(source: int, destination: int, protocol: int, length: int)
     return source + destination + protocol + length
 
 
-def transport_checksum(
-    source: int, destination: int, protocol: int, segment: bytes | bytearray | memoryview
-) -> int:
+def transport_checksum(source: int, destination: int, protocol: int, segment: bytes | bytearray | memoryview) -> int:
     """Checksum of a TCP or UDP segment under its IPv4 pseudo-header; 0 if a filled-in one is right."""
     return internet_checksum(segment, pseudo_header_sum(source, destination, protocol, len(segment)))

@@ -40,8 +40,8 @@ class IPv4:
         `total_length` (Ethernet padding) are allowed.
         """
         require(octets, offset, MINIMUM_HEADER, "IPv4 header")
-        first, tos, total, identification, fragment, ttl, protocol, checksum, source, destination = (
-            _FORMAT.unpack_from(octets, offset)
+        first, tos, total, identification, fragment, ttl, protocol, checksum, source, destination = _FORMAT.unpack_from(
+            octets, offset
         )
         length = (first & 15) * 4
         if first >> 4 != 4 or length < MINIMUM_HEADER:
@@ -52,9 +52,7 @@ class IPv4:
         if internet_checksum(octets[offset : offset + length]):
             raise PacketError("bad IPv4 header checksum")
         options = bytes(octets[offset + MINIMUM_HEADER : offset + length])
-        header = cls(
-            source, destination, protocol, total, ttl, tos, identification, fragment, options, checksum
-        )
+        header = cls(source, destination, protocol, total, ttl, tos, identification, fragment, options, checksum)
         return header, offset + length
 
     def build(self) -> bytes:

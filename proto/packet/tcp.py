@@ -44,9 +44,7 @@ class Tcp:
             raise PacketError(f"bad TCP data offset: {length}")
         require(octets, offset, length, "TCP options")
         options = _parse_options(bytes(octets[offset + MINIMUM_HEADER : offset + length]))
-        header = cls(
-            source, destination, sequence, acknowledgement, bits & 0xFF, window, urgent, checksum, *options
-        )
+        header = cls(source, destination, sequence, acknowledgement, bits & 0xFF, window, urgent, checksum, *options)
         return header, offset + length
 
     def build(self) -> bytes:

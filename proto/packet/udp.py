@@ -35,9 +35,7 @@ class Udp:
         return _FORMAT.pack(self.source_port, self.destination_port, self.length, self.checksum)
 
 
-def build_datagram(
-    source: int, source_port: int, destination: int, destination_port: int, payload: bytes
-) -> bytes:
+def build_datagram(source: int, source_port: int, destination: int, destination_port: int, payload: bytes) -> bytes:
     """A UDP header with checksum and its payload; `source` and `destination` are IPv4 addresses."""
     length = HEADER_LENGTH + len(payload)
     bare = _FORMAT.pack(source_port, destination_port, length, 0) + payload

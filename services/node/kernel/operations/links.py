@@ -44,9 +44,9 @@ def add(kernel: Kernel, operation: messages.LinkAdd) -> None:
     namespace = kernel.namespace(operation.netns)
     _check_name(namespace, operation.name)
     master = _bridge(namespace, operation.master) if operation.master else None
+    mtu = _checked_mtu(operation.mtu) if operation.mtu else 0
     device = _make(kernel, namespace, operation)
-    if operation.mtu:
-        device.mtu = _checked_mtu(operation.mtu)
+    device.mtu = mtu or device.mtu
     kernel.attach(namespace, device)
     if master is not None:
         master.enslave(device)

@@ -64,8 +64,6 @@ class TcpSocket(Socket):
         self._retransmit = namespace.kernel.timer(self._timed_out)
         self._linger = namespace.kernel.timer(self._lingered)
 
-    # Opening
-
     def bind(self, endpoint: Endpoint) -> None:
         """Fix the local address and port before connecting; KernelError EADDRNOTAVAIL."""
         address, port = parse_endpoint(endpoint)
@@ -315,8 +313,6 @@ class TcpSocket(Socket):
             self._highest = self._next
             if self._timed is None:
                 self._timed = (self._next, self.namespace.kernel.now)
-
-    # Timers
 
     def _timed_out(self) -> None:
         if self.state in ("SYN_SENT", "SYN_RECEIVED"):
