@@ -183,6 +183,10 @@ def telemetry_kind(kind: str) -> str:
     return f"telemetry.{token(kind)}.*"
 
 
+TRACES: Final = "telemetry.query"
+"""Where the recorder is asked for the hops of a trace."""
+
+
 def process(component: str, instance: str) -> str:
     """`process.<component>.<instance>`: health and faults of one process."""
     return f"process.{token(component)}.{token(instance)}"

@@ -1,0 +1,1 @@
+"""What a person runs: the podwire command and its parts."""

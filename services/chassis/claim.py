@@ -265,5 +265,15 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
         await asyncio.wait_for(asyncio.shield(container.started), messages.START_WITHIN)
     except TimeoutError:
         raise ProcessEnd("the offer was withdrawn") from None
+    context.on_claim()
     context.log.info("claimed", container=container.offer.container, pod=container.offer.pod)
     return container
+
+
+async def mirror(context: Context, image: str, node: str) -> None:
+    """For processes that work without a claim and are shown as mirror pods: takes the container that stands for this
+    process, and ends the process when the container is stopped."""
+    container = await wait_for_claim(context, image, node)
+    await container.until_ended()
+    await container.exit(0)
+    raise ProcessEnd("the mirror pod's container was stopped")

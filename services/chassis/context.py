@@ -1,5 +1,6 @@
 """What a process hands to its service: bus, clock, chance, tasks, log, faults."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from podwire.services.chassis.bus.base import Bus
@@ -7,6 +8,10 @@ from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
+
+
+def _nobody_listens() -> None:
+    """Nobody waits for claims."""
 
 
 class ProcessEnd(Exception):
@@ -25,3 +30,5 @@ class Context:
     random: RandomStream
     tasks: OrderedTaskGroup
     log: Logger
+    on_claim: Callable[[], None] = _nobody_listens
+    """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""

@@ -23,5 +23,3 @@ class NodeSettings(ProcessSettings, frozen=True, kw_only=True):
             raise ValueError(f"address={self.address!r}, gateway={self.gateway!r}: {error}") from None
         if gateway not in network:
             raise ValueError(f"gateway={self.gateway!r} is not in {network}")
-
-

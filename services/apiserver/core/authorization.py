@@ -89,6 +89,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "kube-flannel": (_READ, _EVENTS, _OWN_NODE),
     "coredns": (_READ, _EVENTS),
     "recorder": (_READ,),
+    "operator": (_ALL,),
 }
 
 

@@ -6,8 +6,8 @@ import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-import msgspec
 import structlog
 import uvloop
 
@@ -40,11 +40,19 @@ def main[S: ProcessSettings](component: str, kind: type[S], factory: Factory[S])
     sys.exit(run(component, settings, factory))
 
 
-def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], parent_pipe: int | None = None) -> int:
-    """Runs a service until it ends; the exit code. `parent_pipe` reads end-of-file when the parent is gone."""
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Pipes to the parent: `parent` reads end-of-file when it is gone, into `claims` a line tells of a claim."""
+
+    parent: int
+    claims: int
+
+
+def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], family: Family | None = None) -> int:
+    """Runs a service until it ends; the exit code."""
     logs.configure(settings.log_level, component, settings.instance)
     try:
-        uvloop.run(_run(component, settings, factory(settings), parent_pipe))
+        uvloop.run(_run(component, settings, factory(settings), family))
     except BusError as error:
         structlog.get_logger().error("no bus", reason=str(error))
         return 1
@@ -59,14 +67,14 @@ def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], pa
     return 0
 
 
-async def _run[S: ProcessSettings](component: str, settings: S, service: Service, parent_pipe: int | None) -> None:
+async def _run[S: ProcessSettings](component: str, settings: S, service: Service, family: Family | None) -> None:
     loop = asyncio.get_running_loop()
     current = asyncio.current_task()
     assert current is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, current.cancel)
-    if parent_pipe is not None:
-        loop.add_reader(parent_pipe, os._exit, 0)
+    if family is not None:
+        loop.add_reader(family.parent, os._exit, 0)
     random = RandomStream(settings.seed or secrets.randbits(64))
     bus = NatsBus(f"{component}.{settings.instance}", random)
     await bus.connect(settings.bus_url, settings.bus_user, settings.bus_password)
@@ -81,15 +89,16 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
                 random=random,
                 tasks=tasks,
                 log=structlog.get_logger(),
+                on_claim=_teller(family),
             )
             await service(context)
     finally:
         await bus.close()
 
 
-def settings_for[S: ProcessSettings](kind: type[S], **given: object) -> S:
-    """Settings in code; raises SettingsError as `load` does."""
-    try:
-        return msgspec.convert(given, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(str(error)) from None
+def _teller(family: Family | None) -> Callable[[], None]:
+    def tell() -> None:
+        if family is not None:
+            os.write(family.claims, f"{os.getpid()}\n".encode())
+
+    return tell

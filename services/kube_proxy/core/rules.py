@@ -236,13 +236,3 @@ def _endpoint_chain(state: ServicePortState, entry: Endpoint) -> Iterator[str]:
     comment = f'-m comment --comment "{state.name}"'
     yield f"-A {chain} {comment} -s {entry.address} -j {chains.MARK_MASQ}"
     yield f"-A {chain} {comment} -m {state.protocol} -p {state.protocol} -j DNAT --to-destination {entry}"
-
-
-def jump_arguments(chain: str, target: str, comment: str, only_new: bool) -> str:
-    """A jump rule's arguments, as given after -A, -I or -C."""
-    parts = [chain]
-    if only_new:
-        parts.append("-m conntrack --ctstate NEW")
-    if comment:
-        parts.append(f'-m comment --comment "{comment}"')
-    return " ".join([*parts, f"-j {target}"])

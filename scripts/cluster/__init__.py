@@ -1,0 +1,1 @@
+"""Starting, describing and stopping a live cluster."""

@@ -1,0 +1,56 @@
+"""How each component is run: its settings, and its service as a coroutine of a context."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from podwire.scripts.cluster.layout import CONTROL_PLANE, IMAGES
+from podwire.services.apiserver.service import ApiServer
+from podwire.services.apiserver.settings import ApiServerSettings
+from podwire.services.chassis.claim import mirror
+from podwire.services.chassis.context import Context
+from podwire.services.chassis.settings import ProcessSettings
+from podwire.services.cni.flannel.service import Flannel
+from podwire.services.cni.flannel.settings import FlannelSettings
+from podwire.services.controllers.service import Controllers
+from podwire.services.controllers.settings import ControllersSettings
+from podwire.services.coredns.service import CoreDns
+from podwire.services.coredns.settings import CoreDnsSettings
+from podwire.services.kube_proxy.service import KubeProxy
+from podwire.services.kube_proxy.settings import KubeProxySettings
+from podwire.services.kubelet.service import Kubelet
+from podwire.services.kubelet.settings import KubeletSettings
+from podwire.services.node.service import Node
+from podwire.services.node.settings import NodeSettings
+from podwire.services.recorder.service import Recorder
+from podwire.services.recorder.settings import RecorderSettings
+from podwire.services.scheduler.service import Scheduler
+from podwire.services.scheduler.settings import SchedulerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A component's settings type and its service's class."""
+
+    settings: type[ProcessSettings]
+    service: Callable[[Context, Any], Any]
+
+
+COMPONENTS = {
+    "apiserver": Component(ApiServerSettings, ApiServer),
+    "controllers": Component(ControllersSettings, Controllers),
+    "scheduler": Component(SchedulerSettings, Scheduler),
+    "recorder": Component(RecorderSettings, Recorder),
+    "node": Component(NodeSettings, Node),
+    "kubelet": Component(KubeletSettings, Kubelet),
+    "flannel": Component(FlannelSettings, Flannel),
+    "kube-proxy": Component(KubeProxySettings, KubeProxy),
+    "coredns": Component(CoreDnsSettings, CoreDns),
+}
+
+
+async def serve(component: str, context: Context, settings: ProcessSettings) -> None:
+    """Runs a component's service; those of the control plane also take the container of their mirror pod."""
+    if component in IMAGES:
+        context.tasks.start(mirror(context, IMAGES[component], CONTROL_PLANE), name="mirror pod")
+    await COMPONENTS[component].service(context, settings).run()

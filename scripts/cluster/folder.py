@@ -1,0 +1,117 @@
+"""`.podwire/`: everything that a live cluster keeps on the host's disk."""
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from podwire.scripts.cluster.credentials import write_private
+
+DEFAULT: Final = ".podwire"
+
+
+class FolderError(Exception):
+    """The folder cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFile:
+    """What commands need to find a running cluster."""
+
+    bus_url: str
+    operator: str
+    password: str
+    api_port: int
+    workers: int
+    supervisor: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningProcess:
+    """One process as the supervisor sees it."""
+
+    component: str
+    node: str
+    instance: str
+    pid: int
+    claimed: bool
+    restarts: int
+
+
+class ClusterFolder:
+    """The folder of one cluster."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.kubeconfig = self.path / "kubeconfig"
+        self.logs = self.path / "logs"
+        self.nats = self.path / "nats"
+        self.keys = self.path / "pki"
+        self._lock: int | None = None
+
+    def make(self) -> None:
+        """Makes the folder. Raises FolderError."""
+        try:
+            for folder in (self.path, self.logs, self.nats, self.keys):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise FolderError(f"{self.path}: {error.strerror}; choose another with --data-dir") from None
+
+    def lock(self) -> None:
+        """Takes the folder; held until the process ends, inherited by what it forks. Raises FolderError."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise FolderError(f"a cluster runs in {self.path} already; stop it with: podwire down") from None
+        self._lock = descriptor
+
+    @property
+    def is_running(self) -> bool:
+        """Whether somebody holds the folder."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def write_cluster(self, cluster: ClusterFile) -> None:
+        """Stores how to reach the cluster."""
+        write_private(self.path / "cluster.json", json.dumps(asdict(cluster)).encode())
+
+    def read_cluster(self) -> ClusterFile:
+        """How to reach the cluster. Raises FolderError when none runs here."""
+        if not self.is_running:
+            raise FolderError(f"no cluster runs in {self.path}; start one with: podwire up")
+        try:
+            return ClusterFile(**json.loads((self.path / "cluster.json").read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): podwire down, then up") from None
+
+    def write_processes(self, processes: list[RunningProcess]) -> None:
+        """Stores the running processes, all at once."""
+        new = self.path / "processes.json.new"
+        new.write_text(json.dumps([asdict(entry) for entry in processes]))
+        new.replace(self.path / "processes.json")
+
+    def read_processes(self) -> list[RunningProcess]:
+        """The running processes. Raises FolderError."""
+        try:
+            rows: list[dict[str, Any]] = json.loads((self.path / "processes.json").read_text())
+            return [RunningProcess(**row) for row in rows]
+        except (OSError, ValueError, TypeError) as error:
+            raise FolderError(f"{self.path}/processes.json cannot be read: {error}") from None
+
+    def remove(self) -> None:
+        """Removes the folder and everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""Which processes a cluster is made of, on which machines, with which addresses and users: a plan, nothing started."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+CONTROL_PLANE: Final = "control-plane"
+SEGMENT: Final = "nodes"
+GATEWAY: Final = "172.18.0.1"
+MOST_NODES: Final = 200
+OPERATOR: Final = "system:operator"
+
+
+class LayoutError(ValueError):
+    """A cluster that cannot be laid out; names the option, its value and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlan:
+    """One process to keep running. `spare` components keep one idle process waiting beside those that have work."""
+
+    component: str
+    node: str
+    user: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    spare: bool = False
+
+    @property
+    def place(self) -> str:
+        """`component@node`, or the component alone."""
+        return f"{self.component}@{self.node}" if self.node else self.component
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine's name and its NIC's address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A cluster's machines and processes, in the order in which they are started."""
+
+    machines: tuple[Machine, ...]
+    processes: tuple[ProcessPlan, ...]
+
+
+def machines(workers: int) -> tuple[Machine, ...]:
+    """The control plane and node-1 to node-N, addressed from 172.18.0.2 on. Raises LayoutError."""
+    if not 1 <= workers <= MOST_NODES:
+        raise LayoutError(f"--nodes {workers}: a number from 1 to {MOST_NODES} is needed")
+    names = [CONTROL_PLANE, *(f"node-{number}" for number in range(1, workers + 1))]
+    return tuple(Machine(name, f"172.18.0.{number}/16") for number, name in enumerate(names, 2))
+
+
+def layout(workers: int, static_pods: str, api: dict[str, Any]) -> Layout:
+    """The whole plan; `api` holds the API server's settings."""
+    made = machines(workers)
+    processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
+    processes += [_machine(machine) for machine in made]
+    processes += [
+        ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers"),
+        ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
+        ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
+    ]
+    for machine in made:
+        processes += _agents(machine.name, static_pods)
+    processes.append(ProcessPlan("coredns", "", "system:coredns", spare=True))
+    return Layout(made, tuple(processes))
+
+
+def _machine(machine: Machine) -> ProcessPlan:
+    settings = {"address": machine.address, "gateway": GATEWAY, "segment": SEGMENT}
+    return ProcessPlan("node", machine.name, f"machine:{machine.name}", settings)
+
+
+def _agents(node: str, static_pods: str) -> list[ProcessPlan]:
+    is_control_plane = node == CONTROL_PLANE
+    kubelet = {"control_plane": is_control_plane, "static_pods": static_pods if is_control_plane else ""}
+    return [
+        ProcessPlan("kubelet", node, f"system:node:{node}", kubelet),
+        ProcessPlan("flannel", node, f"system:flannel:{node}"),
+        ProcessPlan("kube-proxy", node, f"system:kube-proxy:{node}"),
+    ]
+
+
+IMAGES: Final = {
+    "apiserver": "kube-apiserver",
+    "controllers": "kube-controller-manager",
+    "scheduler": "kube-scheduler",
+    "recorder": "recorder",
+}
+"""The images of the control plane's mirror pods, by component."""
+
+
+def container_image(component: str) -> str:
+    """The image name under which a component's containers are offered."""
+    return IMAGES.get(component, component)

@@ -1,0 +1,111 @@
+"""NATS users: one for each component and node, with the subjects of the bus contract and no others."""
+
+from collections.abc import Callable
+from typing import Final
+
+from podwire.proto import subjects
+from podwire.scripts.cluster.layout import SEGMENT, Layout, ProcessPlan, container_image
+from podwire.services.chassis.bus.nats import inbox_prefix
+from podwire.services.node.machine import mac_of
+
+Subjects = tuple[tuple[str, ...], tuple[str, ...]]
+"""What may be published, and what may be subscribed to."""
+
+_READ_THE_LOG: Final = (
+    f"$JS.API.STREAM.INFO.{subjects.STREAM}",
+    f"$JS.API.CONSUMER.CREATE.{subjects.STREAM}.>",
+)
+
+
+def permissions(plan: ProcessPlan, layout: Layout) -> Subjects:
+    """The subjects of one process's user."""
+    publish, subscribe = _api_client(plan)
+    own_publish, own_subscribe = _OWN[plan.component](plan, layout)
+    return (*publish, *own_publish), (*subscribe, *own_subscribe)
+
+
+def _api_client(plan: ProcessPlan) -> Subjects:
+    component = subjects.token(plan.component)
+    publish = (subjects.api_request(plan.user), *_READ_THE_LOG)
+    subscribe = (f"{inbox_prefix(plan.user)}.>", subjects.HEARTBEAT, f"process.{component}.*")
+    return publish, subscribe
+
+
+def _claimant(plan: ProcessPlan, layout: Layout) -> Subjects:
+    image = subjects.token(container_image(plan.component))
+    node = subjects.token(plan.node) if plan.node else "*"
+    scope = subjects.token(plan.node) if plan.node else subjects.ANY_NODE
+    publish = (f"container.{image}.{node}.*.call",)
+    return publish, (f"container.{image}.{scope}.offer", f"container.{image}.{node}.*.signal")
+
+
+def _agent(plan: ProcessPlan, layout: Layout) -> Subjects:
+    publish, subscribe = _claimant(plan, layout)
+    return (*publish, subjects.kernel(plan.node)), subscribe
+
+
+def _machine(plan: ProcessPlan, layout: Layout) -> Subjects:
+    node = subjects.token(plan.node)
+    address = next(machine.address for machine in layout.machines if machine.name == plan.node)
+    publish = (
+        subjects.wire_segment(SEGMENT),
+        f"telemetry.*.{node}",
+        subjects.runtime_events(plan.node),
+        f"container.*.{node}.*.signal",
+        f"stream.{node}.*.out",
+    )
+    subscribe = (
+        subjects.kernel(plan.node),
+        subjects.runtime(plan.node),
+        subjects.machine(plan.node),
+        subjects.wire(SEGMENT, mac_of(address)),
+        subjects.wire(SEGMENT, subjects.BROADCAST_MAC),
+        subjects.node_container_calls(plan.node),
+        subjects.DISCONNECTS,
+        f"stream.{node}.*.in",
+    )
+    return publish, subscribe
+
+
+def _kubelet(plan: ProcessPlan, layout: Layout) -> Subjects:
+    node = subjects.token(plan.node)
+    publish = (subjects.runtime(plan.node), "container.*.*.offer", f"stream.{node}.*.out")
+    return publish, (subjects.kubelet(plan.node), subjects.runtime_events(plan.node))
+
+
+def _apiserver(plan: ProcessPlan, layout: Layout) -> Subjects:
+    publish, subscribe = _claimant(plan, layout)
+    writes = (subjects.ALL_EVENTS, subjects.FLOOR, subjects.HEARTBEAT, "$JS.API.>", "kubelet.*", "stream.*.*.in")
+    return (*publish, *writes), (*subscribe, subjects.API_REQUESTS, "stream.*.*.out")
+
+
+def _recorder(plan: ProcessPlan, layout: Layout) -> Subjects:
+    publish, subscribe = _claimant(plan, layout)
+    return publish, (*subscribe, "telemetry.>", subjects.TRACES)
+
+
+_OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
+    "apiserver": _apiserver,
+    "controllers": _claimant,
+    "scheduler": _claimant,
+    "recorder": _recorder,
+    "node": _machine,
+    "kubelet": _kubelet,
+    "flannel": _agent,
+    "kube-proxy": _agent,
+    "coredns": _claimant,
+}
+
+
+def operator(user: str) -> Subjects:
+    """The person at the command line: asks machines, processes and the API; reads telemetry and the log."""
+    publish = (
+        subjects.api_request(user),
+        *_READ_THE_LOG,
+        f"$JS.API.STREAM.CREATE.{subjects.STREAM}",
+        "machine.*",
+        "process.>",
+        subjects.TRACES,
+        "stream.*.*.in",
+    )
+    return publish, (f"{inbox_prefix(user)}.>", "telemetry.>", "stream.*.*.out", subjects.HEARTBEAT)

@@ -1,0 +1,128 @@
+"""Waiting until a cluster is whole: its manifests are applied, its nodes and system pods are Ready."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from podwire.proto.kube import resources
+from podwire.proto.kube.resources import Resource
+from podwire.scripts.cluster.client import Client
+from podwire.scripts.errors import UserError
+from podwire.services.chassis.api.client import ApiError, ApiUnavailable
+from podwire.services.chassis.bus.base import BusError
+from podwire.services.chassis.live.nats_server import NatsServer
+
+Json = dict[str, Any]
+_PAUSE: Final = 0.05
+KINDS: Final[dict[str, Resource]] = {
+    entry.kind: entry
+    for entry in (
+        resources.CONFIG_MAPS,
+        resources.SERVICE_ACCOUNTS,
+        resources.DAEMON_SETS,
+        resources.DEPLOYMENTS,
+        resources.SERVICES,
+    )
+}
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a start is, in phases with their times (seconds since the start)."""
+
+    tell: Callable[[str], None]
+    began: float = field(default_factory=time.monotonic)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def reached(self, phase: str) -> None:
+        """Notes a phase once."""
+        if phase not in self.phases:
+            self.phases[phase] = time.monotonic() - self.began
+            self.tell(f"{self.phases[phase]:6.2f} s  {phase}")
+
+
+async def make_whole(client: Client, manifests: Path, progress: Progress, timeout: float = 60.0) -> None:
+    """Makes the stream, applies the manifests, waits. Raises UserError when it takes too long."""
+    missing = "the event log"
+    try:
+        async with asyncio.timeout(timeout):
+            await _make_stream(client)
+            progress.reached("event log")
+            missing = "the API server"
+            await _until_api(client)
+            progress.reached("API server")
+            await apply_manifests(client, manifests)
+            progress.reached("system objects applied")
+            while missing := await _missing(client, progress):
+                await asyncio.sleep(_PAUSE)
+    except TimeoutError:
+        raise UserError(f"not whole after {timeout:g} s: {missing}; see {client.folder.logs}") from None
+    progress.reached("all system pods Ready")
+
+
+async def _make_stream(client: Client) -> None:
+    while True:
+        try:
+            await client.bus.create_stream(NatsServer.STREAM, 5.0)
+            return
+        except BusError:
+            await asyncio.sleep(_PAUSE)
+
+
+async def _until_api(client: Client) -> None:
+    while True:
+        try:
+            await client.api.get(resources.NAMESPACES, "", "kube-system")
+            return
+        except (ApiUnavailable, ApiError):
+            await asyncio.sleep(_PAUSE)
+
+
+async def apply_manifests(client: Client, folder: Path) -> None:
+    """Creates the objects of a folder's manifests; those that are there already stay as they are."""
+    for path in sorted(folder.glob("*.yaml")):
+        for body in yaml.safe_load_all(path.read_text()):
+            await _create(client, body)
+
+
+async def _create(client: Client, body: Json) -> None:
+    resource = KINDS[body["kind"]]
+    while True:
+        try:
+            await client.api.create(resource, body["metadata"]["namespace"], body)
+            return
+        except ApiError as error:
+            if error.reason == "AlreadyExists":
+                return
+            raise
+        except ApiUnavailable:
+            await asyncio.sleep(_PAUSE)
+
+
+async def _missing(client: Client, progress: Progress) -> str:
+    try:
+        nodes = await client.api.list(resources.NODES)
+        pods = await client.api.list(resources.PODS, "kube-system")
+    except (ApiError, ApiUnavailable) as error:
+        return str(error)
+    wanted_nodes = client.cluster.workers + 1
+    ready = [node for node in nodes if is_ready(node)]
+    if len(ready) < wanted_nodes:
+        return f"{len(ready)} of {wanted_nodes} nodes are Ready"
+    progress.reached("all nodes Ready")
+    wanted_pods = 2 * wanted_nodes + 2 + 4
+    unready = [pod["metadata"]["name"] for pod in pods if not is_ready(pod)]
+    if len(pods) < wanted_pods:
+        return f"{len(pods)} of {wanted_pods} system pods exist"
+    return f"not Ready: {', '.join(unready)}" if unready else ""
+
+
+def is_ready(body: Json) -> bool:
+    """Whether an object's Ready condition is True."""
+    conditions = (body.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)

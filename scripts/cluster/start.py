@@ -1,0 +1,131 @@
+"""Starting a live cluster: keys, ports, configuration, the supervisor's process, the event log's stream."""
+
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from podwire import compose
+from podwire.scripts.cluster import credentials
+from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
+from podwire.scripts.cluster.layout import OPERATOR, Layout, LayoutError, layout
+from podwire.scripts.cluster.permissions import operator, permissions
+from podwire.scripts.errors import UserError
+from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
+
+MANIFESTS: Final = Path(next(iter(compose.__path__))) / "manifests"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `podwire up` was asked for."""
+
+    workers: int = 3
+    data_dir: str = ".podwire"
+    api_port: int = 6443
+    detach: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A supervisor that runs. Closing `owner` (in foreground) ends it."""
+
+    folder: ClusterFolder
+    cluster: ClusterFile
+    owner: int | None
+
+
+def start(options: Options) -> Started:
+    """Prepares and forks the supervisor. Raises UserError."""
+    folder = ClusterFolder(Path(options.data_dir))
+    try:
+        folder.make()
+        folder.lock()
+        plan = _plan(options, folder)
+        return _start(options, folder, plan)
+    except (FolderError, LayoutError, NatsServerError) as error:
+        raise UserError(str(error)) from None
+
+
+def _plan(options: Options, folder: ClusterFolder) -> Layout:
+    api = {
+        "api_port": _free_api_port(options.api_port),
+        "api_cert_file": str(folder.keys / "apiserver.crt"),
+        "api_key_file": str(folder.keys / "apiserver.key"),
+        "api_ca_file": str(folder.keys / "ca.crt"),
+    }
+    return layout(options.workers, str(MANIFESTS / "static"), api)
+
+
+def _free_api_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"--api-port {port}: {error.strerror}; choose another (0: any free one)") from None
+        except OverflowError:
+            raise UserError(f"--api-port {port}: a port from 0 to 65535 is needed") from None
+        return int(probe.getsockname()[1])
+
+
+def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
+    port = _free_api_port(0)
+    users = {entry.user: User(secrets.token_urlsafe(24), *permissions(entry, plan)) for entry in plan.processes}
+    users[OPERATOR] = User(secrets.token_urlsafe(24), *operator(OPERATOR))
+    nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24)))
+    api_port = int(plan.processes[0].settings["api_port"])
+    _write_keys(folder, api_port)
+    owner = None if options.detach else os.pipe()
+    passwords = {name: user.password for name, user in users.items()}
+    pid = _fork_supervisor(folder, nats, plan, passwords, owner)
+    cluster = ClusterFile(nats.url, OPERATOR, users[OPERATOR].password, api_port, options.workers, pid)
+    folder.write_cluster(cluster)
+    return Started(folder, cluster, owner[1] if owner else None)
+
+
+def _write_keys(folder: ClusterFolder, api_port: int) -> None:
+    ca = credentials.authority()
+    server, client = credentials.server(ca), credentials.administrator(ca)
+    for name, data in (
+        ("ca.crt", ca.certificate_pem()),
+        ("apiserver.crt", server.certificate_pem()),
+        ("apiserver.key", server.key_pem()),
+    ):
+        credentials.write_private(folder.keys / name, data)
+    credentials.write_private(folder.kubeconfig, credentials.kubeconfig(ca, client, api_port).encode())
+
+
+def _fork_supervisor(
+    folder: ClusterFolder,
+    nats: NatsServer,
+    plan: Layout,
+    passwords: dict[str, str],
+    owner: tuple[int, int] | None,
+) -> int:
+    from podwire.scripts.cluster.supervisor import Supervisor  # preloads every component
+
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        if owner is not None:
+            os.close(owner[0])
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        if owner is not None:
+            os.close(owner[1])
+        log = os.open(folder.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        Supervisor(folder, nats, plan.processes, passwords, owner[0] if owner else None).run()
+        code = 0
+    except Exception as error:
+        sys.stderr.write(f"supervisor: {type(error).__name__}: {error}\n")
+    finally:
+        os._exit(code)

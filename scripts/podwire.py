@@ -1,0 +1,22 @@
+"""The podwire command."""
+
+import sys
+
+from podwire.scripts.errors import UserError
+
+
+def main() -> None:
+    """Runs the command line; what a user did wrong is one line, never a traceback."""
+    from podwire.scripts.commands.app import app  # imported late: `podwire --help` is quick
+
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        sys.stderr.write(f"podwire: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

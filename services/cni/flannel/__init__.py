@@ -1,0 +1,1 @@
+"""flanneld: makes pod subnets reachable across nodes through a VXLAN tunnel."""

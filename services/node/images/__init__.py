@@ -1,0 +1,1 @@
+"""Images that machines can run."""

@@ -1,0 +1,1 @@
+"""The recorder: keeps what machines tell of traced packets, for those who ask."""
