@@ -77,7 +77,9 @@ def _plain(value: Any, depth: int = _DEPTH) -> Any:
         return [_plain(entry, depth - 1) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise bad_request("error converting YAML to JSON: json: unsupported value")
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, int | float):
         return value
     raise bad_request(f"error converting YAML to JSON: unsupported type {type(value).__name__}")
 
@@ -86,8 +88,17 @@ def _key(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
     if isinstance(key, str | int | float):
-        return str(key)
+        return _text(str(key))
     raise bad_request(f"error converting YAML to JSON: unsupported map key of type {type(key).__name__}")
+
+
+def _text(text: str) -> str:
+    """Refuses half of a surrogate pair, which YAML's escapes can make."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise bad_request("error converting YAML to JSON: yaml: invalid Unicode character") from None
+    return text
 
 
 def _check_depth(value: Any, left: int) -> None:

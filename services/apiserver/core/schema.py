@@ -110,7 +110,7 @@ def _integer(width: str) -> Checker:
 def _number(value: Any, path: str, context: Context) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _mismatch(value, path, context, "float64")
-    return value
+    return float(value)
 
 
 def _bytes(value: Any, path: str, context: Context) -> Any:
@@ -132,7 +132,9 @@ def _time(value: Any, path: str, context: Context) -> Any:
 
 
 def _int_or_string(value: Any, path: str, context: Context) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 31) <= value < 1 << 31:
         raise _mismatch(value, path, context, "intstr.IntOrString")
     return value
 

@@ -76,8 +76,8 @@ class _Rollout:
         meta = replica_set["metadata"]
         body = {"metadata": {"annotations": self.sizes()}, "spec": {"replicas": replicas}}
         revision = self.cluster[REPLICA_SETS].revision(replica_set)
-        self.plan.writes.append(Patch(REPLICA_SETS, meta["namespace"], meta["name"], body, revision=revision))
-        self.say_scaled(meta["name"], current, replicas)
+        if self.plan.patch(Patch(REPLICA_SETS, meta["namespace"], meta["name"], body, revision=revision)):
+            self.say_scaled(meta["name"], current, replicas)
 
     def say_scaled(self, name: str, before: int, after: int) -> None:
         """The ScalingReplicaSet event."""
@@ -251,7 +251,7 @@ def _note_revision(rollout: _Rollout) -> None:
         if _revision(value) != target:
             meta = value["metadata"]
             body = {"metadata": {"annotations": {REVISION: str(target)}}}
-            rollout.plan.writes.append(Patch(resource, meta["namespace"], meta["name"], body))
+            rollout.plan.patch(Patch(resource, meta["namespace"], meta["name"], body))
 
 
 def _forget_old(rollout: _Rollout) -> None:
@@ -277,4 +277,4 @@ def _write_status(rollout: _Rollout) -> None:
     if status is not None:
         revision = rollout.cluster[DEPLOYMENTS].revision(deployment)
         patch = Patch(DEPLOYMENTS, meta["namespace"], meta["name"], {"status": status}, "status", revision)
-        rollout.plan.writes.append(patch)
+        rollout.plan.patch(patch)

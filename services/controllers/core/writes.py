@@ -32,6 +32,11 @@ class Patch:
     subresource: str = ""
     revision: int = 0
 
+    @property
+    def target(self) -> tuple[Resource, str, str]:
+        """Which object is patched."""
+        return self.resource, self.namespace, self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
@@ -66,10 +71,20 @@ class About:
 
 @dataclass(slots=True)
 class Plan:
-    """The writes of one decision, and when to look again although nothing changes (ns since the epoch; 0: never)."""
+    """The writes of one decision, and when to look again although nothing changes (ns since the epoch; 0: never).
+
+    Writes are carried out beside each other, so one object is patched once at most; what is left follows next time.
+    """
 
     writes: list[Write] = field(default_factory=list)
     look_again: int = 0
+
+    def patch(self, patch: Patch) -> bool:
+        """Plans a patch unless the object is being patched already; whether it did."""
+        if any(isinstance(write, Patch) and write.target == patch.target for write in self.writes):
+            return False
+        self.writes.append(patch)
+        return True
 
     def again_at(self, moment: int) -> None:
         """Looks again at the earliest of the moments given."""

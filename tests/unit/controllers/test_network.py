@@ -1,0 +1,214 @@
+"""Endpoints, EndpointSlices and pod CIDRs."""
+
+from typing import Any
+
+import pytest
+
+from podwire.proto.kube.resources import ENDPOINT_SLICES, ENDPOINTS, IP_ADDRESSES, NODES, PODS, SERVICES
+from podwire.services.controllers.core import endpoints, endpointslices, node_ipam
+from podwire.services.controllers.core.templates import copy_json
+from podwire.services.controllers.loop import WHOLE
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    given = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}], **spec}
+    return {"metadata": {"name": "web", "labels": {"team": "a"}}, "spec": given}
+
+
+def pod(name: str, address: str, ready: bool = True, **more: Any) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {
+        "metadata": {"name": name, "uid": f"u-{name}", "labels": {"app": "web"}, **more.get("metadata", {})},
+        "spec": {"nodeName": "node-1", "containers": more.get("containers", [])},
+        "status": {"phase": more.get("phase", "Running"), "podIP": address, "conditions": conditions},
+    }
+
+
+GOING = {"metadata": {"deletionTimestamp": "2023-11-14T22:13:20Z"}}
+
+
+def settle(world: Any) -> None:
+    key = world.key(SERVICES, "web")
+    world.settle(endpoints.decide, key)
+    world.settle(endpointslices.decide, key)
+
+
+def conditions(world: Any) -> dict[str, tuple[bool, bool, bool]]:
+    found = {}
+    for name in world.names(ENDPOINT_SLICES):
+        for endpoint in world.get(ENDPOINT_SLICES, name)["endpoints"]:
+            state = endpoint["conditions"]
+            found[endpoint["targetRef"]["name"]] = (state["ready"], state["serving"], state["terminating"])
+    return found
+
+
+def test_both_forms_of_endpoints(world: Any) -> None:
+    world.put(SERVICES, service())
+    world.put(PODS, pod("b", "10.244.2.3"))
+    world.put(PODS, pod("a", "10.244.1.5"))
+    world.put(PODS, pod("unready", "10.244.1.6", ready=False))
+    world.put(PODS, pod("going", "10.244.1.7", **GOING))
+    world.put(PODS, pod("done", "10.244.1.8", phase="Succeeded"))
+    world.put(PODS, pod("young", ""))
+    settle(world)
+    (subset,) = world.get(ENDPOINTS, "web")["subsets"]
+    assert [address["ip"] for address in subset["addresses"]] == ["10.244.1.5", "10.244.2.3"]
+    assert [address["ip"] for address in subset["notReadyAddresses"]] == ["10.244.1.6"]
+    assert subset["ports"] == [{"port": 8080, "protocol": "TCP"}]
+    assert subset["addresses"][0]["targetRef"] == {"kind": "Pod", "namespace": "default", "name": "a", "uid": "u-a"}
+    (name,) = world.names(ENDPOINT_SLICES)
+    assert name.startswith("web-")
+    assert len(name) == len("web-") + 5
+    made = world.get(ENDPOINT_SLICES, name)
+    assert made["metadata"]["labels"] == {
+        "team": "a",
+        "kubernetes.io/service-name": "web",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
+    assert made["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
+    assert conditions(world) == {
+        "a": (True, True, False),
+        "b": (True, True, False),
+        "unready": (False, False, False),
+        "going": (False, True, True),
+    }
+
+
+def test_a_service_without_pods_has_an_empty_slice(world: Any) -> None:
+    world.put(SERVICES, service())
+    settle(world)
+    assert world.get(ENDPOINTS, "web")["subsets"] == []
+    (name,) = world.names(ENDPOINT_SLICES)
+    assert (world.get(ENDPOINT_SLICES, name)["endpoints"], world.get(ENDPOINT_SLICES, name)["ports"]) == ([], [])
+
+
+def test_services_without_selector_are_left_alone(world: Any) -> None:
+    world.put(SERVICES, service(selector={}))
+    world.put(PODS, pod("a", "10.244.1.5"))
+    settle(world)
+    assert (world.names(ENDPOINTS), world.names(ENDPOINT_SLICES)) == ([], [])
+
+
+def test_named_target_ports_differ_by_pod(world: Any) -> None:
+    world.put(SERVICES, service(ports=[{"name": "http", "port": 80, "targetPort": "web"}]))
+    for name, number in (("a", 8080), ("b", 9090)):
+        containers = [{"ports": [{"name": "web", "containerPort": number}]}]
+        world.put(PODS, pod(name, f"10.244.1.{number % 97}", containers=containers))
+    world.put(PODS, pod("portless", "10.244.1.9"))
+    settle(world)
+    assert [subset["ports"][0]["port"] for subset in world.get(ENDPOINTS, "web")["subsets"]] == [8080, 9090]
+    slices = [world.get(ENDPOINT_SLICES, name) for name in world.names(ENDPOINT_SLICES)]
+    assert sorted(each["ports"][0]["port"] for each in slices if each["ports"]) == [8080, 9090]
+
+
+def test_headless_services_name_their_pods(world: Any) -> None:
+    world.put(SERVICES, service(clusterIP="None", ports=[]))
+    body = pod("a", "10.244.1.5")
+    body["spec"] |= {"hostname": "a-0", "subdomain": "web"}
+    world.put(PODS, body)
+    settle(world)
+    made = world.get(ENDPOINT_SLICES, world.names(ENDPOINT_SLICES)[0])
+    assert made["endpoints"][0]["hostname"] == "a-0"
+    assert made["metadata"]["labels"]["service.kubernetes.io/headless"] == ""
+    assert world.get(ENDPOINTS, "web")["subsets"][0]["addresses"][0]["hostname"] == "a-0"
+
+
+def test_publish_not_ready_addresses(world: Any) -> None:
+    world.put(SERVICES, service(publishNotReadyAddresses=True))
+    world.put(PODS, pod("a", "10.244.1.5", ready=False))
+    settle(world)
+    assert conditions(world) == {"a": (True, False, False)}
+
+
+def test_slices_hold_a_hundred_and_endpoints_stay_where_they_are(world: Any) -> None:
+    world.put(SERVICES, service())
+    for number in range(150):
+        world.put(PODS, pod(f"p{number:03}", f"10.244.{number // 100}.{number % 100 + 2}"))
+    settle(world)
+    assert _sizes(world) == [50, 100]
+    before = _places(world)
+    for number in range(60):
+        world.drop(PODS, f"p{number:03}")
+    settle(world)
+    assert sum(_sizes(world)) == 90
+    after = _places(world)
+    assert all(before[name] == place for name, place in after.items())
+
+
+def _sizes(world: Any) -> list[int]:
+    return sorted(len(world.get(ENDPOINT_SLICES, name)["endpoints"]) for name in world.names(ENDPOINT_SLICES))
+
+
+def _places(world: Any) -> dict[str, str]:
+    return {
+        endpoint["targetRef"]["name"]: name
+        for name in world.names(ENDPOINT_SLICES)
+        for endpoint in world.get(ENDPOINT_SLICES, name)["endpoints"]
+    }
+
+
+def test_a_view_that_lags_cannot_make_two_slices(world: Any) -> None:
+    world.put(SERVICES, service())
+    world.put(PODS, pod("a", "10.244.1.5"))
+    first, second = (world.decide(endpointslices.decide, world.key(SERVICES, "web")) for _ in range(2))
+    assert first[0].body["metadata"]["name"] == second[0].body["metadata"]["name"]
+
+
+def test_the_endpoints_of_a_deleted_service_go(world: Any) -> None:
+    world.put(SERVICES, service())
+    settle(world)
+    world.drop(SERVICES, "web")
+    world.settle(endpoints.decide, world.key(SERVICES, "web"))
+    assert world.names(ENDPOINTS) == []
+
+
+CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": ""}
+
+
+def join(world: Any, *names: str) -> None:
+    for name in names:
+        labels = CONTROL_PLANE if name == "control-plane" else {}
+        world.put(NODES, {"metadata": {"name": name, "labels": labels}, "spec": {}})
+
+
+def ranges(world: Any) -> dict[str, str]:
+    return {name: world.get(NODES, name)["spec"].get("podCIDR", "") for name in world.names(NODES)}
+
+
+@pytest.mark.parametrize("order", [["control-plane", "node-1", "node-2"], ["node-2", "node-1", "control-plane"]])
+@pytest.mark.parametrize("together", [True, False])
+def test_nodes_get_their_ranges_whatever_order_they_join_in(world: Any, order: list[str], together: bool) -> None:
+    for batch in [order] if together else [[name] for name in order]:
+        join(world, *batch)
+        world.settle(node_ipam.decide, WHOLE)
+    assert ranges(world) == {
+        "control-plane": "10.244.0.0/24",
+        "node-1": "10.244.1.0/24",
+        "node-2": "10.244.2.0/24",
+    }
+
+
+def test_the_claim_comes_before_the_range(world: Any) -> None:
+    join(world, "node-1")
+    (claim,) = world.decide(node_ipam.decide, WHOLE)
+    assert (claim.resource, claim.body["metadata"]["name"]) == (IP_ADDRESSES, "10.244.1.0")
+    world.apply(claim)
+    (patch,) = world.decide(node_ipam.decide, WHOLE)
+    assert patch.body["spec"]["podCIDRs"] == ["10.244.1.0/24"]
+
+
+def test_a_range_is_kept_while_its_node_lives_and_free_afterwards(world: Any) -> None:
+    join(world, "node-1", "worker")
+    world.settle(node_ipam.decide, WHOLE)
+    assert ranges(world)["worker"] == "10.244.2.0/24"
+    rebooted = copy_json(world.get(NODES, "worker"))
+    del rebooted["spec"]["podCIDR"]
+    world.put(NODES, rebooted)
+    world.settle(node_ipam.decide, WHOLE)
+    assert ranges(world)["worker"] == "10.244.2.0/24"
+    world.drop(NODES, "worker")
+    join(world, "another")
+    world.settle(node_ipam.decide, WHOLE)
+    world.settle(node_ipam.decide, WHOLE)
+    assert ranges(world)["another"] in ("10.244.2.0/24", "10.244.3.0/24")
+    assert "10.244.2.0" not in world.names(IP_ADDRESSES) or ranges(world)["another"] == "10.244.2.0/24"
