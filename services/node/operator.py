@@ -4,13 +4,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import h11
-from podwire.services.node.images.catalogue import host_programs
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
+from podwire.services.node.images.catalogue import host_programs
 from podwire.services.node.network.sockets import Network, TcpStream
 from podwire.services.node.process import Process
 from podwire.services.node.runtime import programs

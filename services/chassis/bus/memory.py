@@ -6,6 +6,7 @@ NATS server. Times are the running loop's, which is virtual in simulation.
 
 import asyncio
 import contextvars
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -112,12 +113,15 @@ class Stream:
     messages: dict[int, base.Stored] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
     last: int = 0
+    history: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    """Of everything that was ever appended, purged or not."""
 
     def append(self, subject: str, payload: bytes, expected: int | None) -> base.Stored:
         if expected is not None and self.newest.get(subject, 0) != expected:
             raise base.WrongLastSequence(subject, expected)
         self.last += 1
         stored = base.Stored(self.last, subject, payload)
+        self.history.update(f"{self.last} {subject} {len(payload)} ".encode() + payload)
         self.messages[self.last] = stored
         self.newest[subject] = self.last
         return stored
@@ -137,6 +141,7 @@ class Stream:
         return [self.messages[sequence] for sequence in sorted(self.newest.values())]
 
 
+_OPEN_ANSWERS: Final = 65536
 _STORED_BY: Final = (subjects.ALL_EVENTS, subjects.FLOOR)
 
 
@@ -190,6 +195,8 @@ class Broker:
         """Hands a message to its receivers; returns how many there are."""
         receivers = self.interested(message.subject)
         for entry in receivers:
+            if message.reply:
+                entry.connection.may_answer(message.reply)
             self.hand_over(sender, entry, lambda entry=entry: entry.handler(message))  # type: ignore[misc]  # mypy cannot type a lambda's default
         return len(receivers)
 
@@ -260,6 +267,19 @@ class MemoryBus:
         self._listeners: list[Callable[[bool], None]] = []
         self._interests: list[_Interest] = []
         self._waiting: dict[asyncio.Future[bytes], None] = {}
+        self._answers: dict[str, None] = {}
+
+    def may_answer(self, reply: str) -> None:
+        """A request allows one answer to its reply subject (NATS's allow_responses)."""
+        self._answers[reply] = None
+        if len(self._answers) > _OPEN_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+
+    def _may_publish(self, subject: str) -> bool:
+        if subject in self._answers:
+            del self._answers[subject]
+            return True
+        return self._permissions.may_publish(subject)
 
     @property
     def connected(self) -> bool:
@@ -283,7 +303,7 @@ class MemoryBus:
 
     def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         self._check_size(subject, payload)
-        if not self.connected or not self._permissions.may_publish(subject):
+        if not self.connected or not self._may_publish(subject):
             self.dropped += 1
             return
         self.broker.route(self, base.Message(subject, bytes(payload), reply))

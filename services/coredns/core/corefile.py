@@ -1,6 +1,6 @@
 """The Corefile: server blocks, each with zones and a chain of plugins (coredns.io/manual).
 
-The order in which plugins act is CoreDNS's own (plugin.cfg), not that of the file. What this CoreDNS does not have is an
+The order in which plugins act is CoreDNS's own (plugin.cfg), not that of the file. What this one does not have is an
 error, as an unknown directive is to the real one.
 """
 

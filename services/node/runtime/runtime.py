@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from podwire.services.node.cni.chain import CniError, add_network, delete_network, network_condition
-from podwire.services.node.images.catalogue import find_image
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
@@ -15,7 +13,9 @@ from podwire.proto.messages.process import Ended
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.chassis.chance import hexadecimal
+from podwire.services.node.cni.chain import CniError, add_network, delete_network, network_condition
 from podwire.services.node.files import ContainerFiles, FileError, Files, Mounted
+from podwire.services.node.images.catalogue import find_image
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.pipes import NoInput, Sink
 from podwire.services.node.runtime import programs

@@ -73,8 +73,6 @@ def test_a_local_external_policy_keeps_the_source_of_outside_traffic() -> None:
     state = replace(
         STATE, external_local=True, node_port=30001, cluster_endpoints=(REMOTE, LOCAL), local_endpoints=(LOCAL,)
     )
-        STATE, external_local=True, node_port=30001, cluster_endpoints=(REMOTE, LOCAL), local_endpoints=(LOCAL,)
-    )
     external = rules_of(restore_text([state], "10.0.0.0/8", []), chains.external(SVC1, "tcp"))
     assert [line.split(" -j ")[1].split("-")[1] for line in external] == ["SVC", "MARK", "SVC", "SVL"]
     assert all("-s 10.0.0.0/8" in line or "--src-type LOCAL" in line for line in external[:-1])

@@ -95,7 +95,8 @@ def test_actions(name: str, spec: dict[str, object], held: RuntimePod, expected:
 
 
 def test_old_attempts_are_collected_but_the_last_two() -> None:
-    held = RuntimePod((a_sandbox(),), tuple(a_container("EXITED", n) for n in range(3)) + (a_container("RUNNING", 3),))
+    ended = [a_container("EXITED", attempt) for attempt in range(3)]
+    held = RuntimePod((a_sandbox(),), (*ended, a_container("RUNNING", 3)))
     assert decide(a_pod(), held, Backoff(), {}, False, NOW) == [
         act.RemoveContainer("main0"),
         act.RemoveContainer("main1"),
