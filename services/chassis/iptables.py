@@ -1,9 +1,13 @@
 """Jump rules into a component's own chains: which are missing from what `iptables-save` prints."""
 
+import re
 import shlex
 from collections.abc import Iterable
+from typing import Final
 
 from podwire.proto.messages.kernel import IptablesCommand, Operation
+
+_COUNTERS: Final = re.compile(r"^\[\d+:\d+\] ")
 
 Jump = tuple[str, str, str, tuple[str, ...]]
 """Table, chain, target chain, and the matches before `-j`."""
@@ -17,8 +21,8 @@ def rules_by_table(saved: str) -> dict[str, list[list[str]]]:
         if line.startswith("*"):
             table = line[1:]
             tables[table] = []
-        elif line.startswith("-A "):
-            tables[table].append(shlex.split(line))
+        elif (rule := _COUNTERS.sub("", line)).startswith("-A "):
+            tables[table].append(shlex.split(rule))
     return tables
 
 

@@ -107,7 +107,7 @@ class KubeProxy:
         await kernel.program([operations.IptablesRestore(text=text, noflush=True)])
         self._applied = text
         self._syncs += 1
-        if forced and (missing := missing_jumps(await kernel.iptables_save(), _JUMPS)):
+        if forced and (missing := missing_jumps(await kernel.iptables_save(), JUMP_RULES)):
             await kernel.program(missing)
 
     def _warn(self, container: Container, states: list[ServicePortState]) -> None:
@@ -123,4 +123,4 @@ def _jump(table: str, chain: str, target: str, comment: str, only_new: bool) -> 
     return table, chain, target, (*new, *said)
 
 
-_JUMPS: Final = tuple(_jump(*row) for row in JUMPS)
+JUMP_RULES: Final = tuple(_jump(*row) for row in JUMPS)
