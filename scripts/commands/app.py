@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from podwire import __version__
-from podwire.scripts.commands import chaos, down, ssh, status, up
+from podwire.scripts.commands import chaos, down, ssh, status, trace, up
 
 app = typer.Typer(
     name="podwire",
@@ -36,4 +36,5 @@ app.command("up")(up.up)
 app.command("down")(down.down)
 app.command("status")(status.status)
 app.command("ssh", context_settings={"ignore_unknown_options": True})(ssh.ssh)
+app.command("trace")(trace.trace)
 app.add_typer(chaos.app, name="chaos")

@@ -5,12 +5,15 @@ counted: no packets from the past.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
 from podwire.proto import subjects
 from podwire.proto.messages import codec, wire
+from podwire.proto.messages.telemetry import Hop
 from podwire.services.chassis.bus.base import Bus, Message, Subscription
 from podwire.services.chassis.clock import SECOND, Clock
 from podwire.services.node.kernel.kernel import Kernel
@@ -26,6 +29,8 @@ class KernelShell:
         self.kernel = kernel
         self.malformed = 0
         self.lost = 0
+        self.owner_of_namespace: Callable[[str], str] = lambda name: name
+        """Whose a namespace is, for people who read traces: the pod's `namespace/name`."""
         self._bus, self._clock = bus, clock
         self._segments: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
@@ -91,8 +96,12 @@ class KernelShell:
             self._send(transmitted)
         if kernel.hops:
             hops, kernel.hops = kernel.hops, []
-            self._bus.publish(subjects.telemetry("hop", kernel.hostname), codec.encode(hops))
+            self._tell(hops)
         self._set_timer()
+
+    def _tell(self, hops: list[Hop]) -> None:
+        named = [msgspec.structs.replace(hop, netns=self.owner_of_namespace(hop.netns)) for hop in hops]
+        self._bus.publish(subjects.telemetry("hop", self.kernel.hostname), codec.encode(named))
 
     def _send(self, transmitted: list[tuple[str, bytes, str]]) -> None:
         if not self._bus.connected:

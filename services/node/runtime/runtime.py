@@ -55,6 +55,13 @@ class Runtime:
         machine.bus.subscribe(subjects.node_container_calls(machine.name), self._claimant_calls)
         machine.bus.subscribe(subjects.DISCONNECTS, self._connection_ended)
         machine.bus.on_connection(self._bus_changed)
+        machine.shell.owner_of_namespace = self._pod_in
+
+    def _pod_in(self, namespace: str) -> str:
+        for record in self.sandboxes.values():
+            if namespace and record.namespace == namespace:
+                return f"{record.config.namespace}/{record.config.name}"
+        return namespace
 
     # -- calls of the kubelet
 

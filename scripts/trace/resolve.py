@@ -1,0 +1,155 @@
+"""What SOURCE and DESTINATION of `podwire trace` mean."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from podwire.proto.kube import resources
+from podwire.scripts.cluster.client import Client
+from podwire.scripts.errors import UserError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a packet starts: a machine, and a pod on it ("" for the machine itself)."""
+
+    node: str
+    namespace: str = ""
+    pod: str = ""
+
+    def __str__(self) -> str:
+        return f"pod {self.namespace}/{self.pod} on {self.node}" if self.pod else f"node {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where it goes, and how it is asked for."""
+
+    kind: str
+    address: str
+    port: int
+    host: str = ""
+    path: str = "/"
+
+    def __str__(self) -> str:
+        name = f"{self.host} = " if self.host and self.host != self.address else ""
+        return f"{name}{self.address}:{self.port}" if self.port else f"{name}{self.address}"
+
+
+async def source(client: Client, text: str, namespace: str) -> Source:
+    """A pod (`NAME`, `pod/NAME`, `NAMESPACE/NAME`) or a node (`NAME`, `node/NAME`). Raises UserError."""
+    kind, _, name = text.partition("/")
+    if text == "external":
+        raise UserError("SOURCE external: not built yet; use a pod or a node")
+    if kind in ("node", "nodes"):
+        return Source(await _node(client, name))
+    if kind not in ("pod", "pods", "po") and "/" in text:
+        namespace = kind
+    pod = await _pod(client, name or kind, namespace)
+    if pod is not None:
+        return _pod_source(pod)
+    if "/" not in text:
+        return Source(await _node(client, text))
+    raise UserError(f"SOURCE {text}: no such pod in namespace {namespace}")
+
+
+async def _pod(client: Client, name: str, namespace: str) -> Json | None:
+    """The pod of that name, or the first of a workload of that name."""
+    pods = await client.api.list(resources.PODS, namespace)
+    exact = [pod for pod in pods if pod["metadata"]["name"] == name]
+    begins = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{name}-")]
+    return next(iter(exact or begins), None)
+
+
+def _pod_source(pod: Json) -> Source:
+    metadata, node = pod["metadata"], pod["spec"].get("nodeName", "")
+    if not (pod.get("status") or {}).get("podIP"):
+        raise UserError(f"SOURCE {metadata['name']}: the pod has no address yet (kubectl describe pod tells why)")
+    if pod["spec"].get("hostNetwork"):
+        return Source(node)
+    return Source(node, metadata["namespace"], metadata["name"])
+
+
+async def _node(client: Client, name: str) -> str:
+    nodes = [node["metadata"]["name"] for node in await client.api.list(resources.NODES)]
+    if name not in nodes:
+        raise UserError(f"SOURCE {name}: neither a pod nor a node; nodes are {', '.join(nodes)}")
+    return name
+
+
+async def destination(client: Client, text: str, namespace: str) -> Destination:
+    """A URL, ADDRESS:PORT, ADDRESS (a ping), a Service (`NAME[:PORT]`, `svc/NAME`) or a pod (`pod/NAME[:PORT]`).
+
+    Raises UserError.
+    """
+    if "://" in text:
+        return await _url(client, text, namespace)
+    name, port = _split_port(text)
+    if _is_address(name):
+        return Destination("tcp" if port else "icmp", name, port)
+    kind, _, rest = name.partition("/")
+    if kind in ("pod", "pods", "po"):
+        return await _to_pod(client, rest, port, namespace)
+    if kind in ("svc", "service", "services"):
+        name = rest
+    return await _to_service(client, name, port, namespace)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_port(text: str) -> tuple[str, int]:
+    name, separator, port = text.rpartition(":")
+    if not separator:
+        return text, 0
+    if not (port.isdigit() and 0 < int(port) < 65536):
+        raise UserError(f"DESTINATION {text}: {port!r} is not a port from 1 to 65535")
+    return name, int(port)
+
+
+async def _url(client: Client, text: str, namespace: str) -> Destination:
+    try:
+        parts = urlsplit(text)
+        port = parts.port or 80
+    except ValueError as error:
+        raise UserError(f"DESTINATION {text}: {error}") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise UserError(f"DESTINATION {text}: http://HOST[:PORT][/PATH] is needed")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if _is_address(parts.hostname):
+        return Destination("http", parts.hostname, port, parts.netloc, path)
+    found = await _to_service(client, parts.hostname, port, namespace)
+    return Destination("http", found.address, port, parts.netloc, path)
+
+
+async def _to_pod(client: Client, name: str, port: int, namespace: str) -> Destination:
+    pod = await _pod(client, name, namespace)
+    address = ((pod or {}).get("status") or {}).get("podIP", "")
+    if not address:
+        raise UserError(f"DESTINATION pod/{name}: no such pod with an address in namespace {namespace}")
+    return Destination("tcp" if port else "icmp", address, port)
+
+
+async def _to_service(client: Client, name: str, port: int, namespace: str) -> Destination:
+    """NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc…; the Service's first TCP port if none is given."""
+    labels = name.rstrip(".").split(".")
+    place = labels[1] if len(labels) > 1 else namespace
+    services = await client.api.list(resources.SERVICES, place)
+    found = next((entry for entry in services if entry["metadata"]["name"] == labels[0]), None)
+    if found is None:
+        raise UserError(f"DESTINATION {name}: no such Service in namespace {place}")
+    address = found["spec"].get("clusterIP", "")
+    if not _is_address(address):
+        raise UserError(f"DESTINATION {name}: the Service has no cluster IP ({address or 'none'}); trace to a pod")
+    declared = [entry for entry in found["spec"].get("ports") or [] if entry.get("protocol", "TCP") == "TCP"]
+    if not port and not declared:
+        raise UserError(f"DESTINATION {name}: the Service has no TCP port; give one with {name}:PORT")
+    return Destination("tcp", address, port or int(declared[0]["port"]), name)
