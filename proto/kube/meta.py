@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-_ACRONYMS: Final = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs"}
+_ACRONYMS: Final = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs", "id": "ID"}
 
 
 def json_name(name: str) -> str:

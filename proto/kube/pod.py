@@ -216,6 +216,14 @@ class PodIp(View, frozen=True, kw_only=True):
     ip: str = ""
 
 
+class ContainerStatus(View, frozen=True, kw_only=True):
+    """What was reported of a container."""
+
+    name: str
+    restart_count: int = 0
+    container_id: str = ""
+
+
 class PodStatus(View, frozen=True, kw_only=True):
     """core/v1 PodStatus, the parts that others read."""
 
@@ -224,6 +232,7 @@ class PodStatus(View, frozen=True, kw_only=True):
     host_ip: str = ""
     conditions: list[PodCondition] | None = None
     start_time: str | None = None
+    container_statuses: list[ContainerStatus] | None = None
 
 
 class Pod(View, frozen=True, kw_only=True):

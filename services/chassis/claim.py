@@ -19,6 +19,7 @@ from podwire.services.chassis.context import Context, ProcessEnd
 _CALL_TIMEOUT: Final = 2.0
 _ATTEMPTS: Final = 5
 _RETRY: Final = 0.2
+_ATTACH_EVERY: Final = 2.0
 
 
 class ContainerError(OSError):
@@ -232,6 +233,16 @@ class Container:
         if connected and self.started.done() and not self.ended.done():
             self.context.tasks.start(self._attach(), name="attach")
 
+    async def keep_attached(self) -> None:
+        """Asks every two seconds whether the claim still holds: a machine that lost its power cannot tell."""
+        while not self.ended.done():
+            await asyncio.sleep(_ATTACH_EVERY)
+            try:
+                answer = await self.context.bus.request(self._calls, self._encoded(messages.Attach()), _CALL_TIMEOUT)
+            except BusError:
+                continue
+            self._read(answer)
+
     async def _attach(self) -> None:
         try:
             await self.call(messages.Attach())
@@ -266,6 +277,7 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     except TimeoutError:
         raise ProcessEnd("the offer was withdrawn") from None
     context.on_claim()
+    context.tasks.start(container.keep_attached(), name="keep attached")
     context.log.info("claimed", container=container.offer.container, pod=container.offer.pod)
     return container
 

@@ -36,7 +36,7 @@ from podwire.services.kubelet.prober import Prober
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 from podwire.services.kubelet.settings import KubeletSettings
 
-_RETRY: Final = 1.0
+_RETRY: Final = 0.25
 _RECHECK: Final = 10.0
 
 
@@ -254,12 +254,12 @@ class PodWorker:
         if sandbox is None:
             raise RuntimeFailed("FailedPrecondition", "the sandbox is gone")
         config = await self._container_config(spec, attempt)
-        if attempt:
-            self._around.backoff.next(act.backoff_key(self.pod, name), self._around.context.clock.now_ns())
         container = await self._around.runtime.create_container(sandbox.id, config)
         self._event("Created", f"Created container: {name}", container=name)
         claimant = await self._find_process(config.claimed, container.id, spec) if config.claimed else ""
         await self._around.runtime.call(runtime.StartContainer(container=container.id, claimant=claimant))
+        if attempt:
+            self._around.backoff.next(act.backoff_key(self.pod, name), self._around.context.clock.now_ns())
         self._waiting.pop(name, None)
         self._event("Started", f"Started container {name}", container=name)
 
@@ -287,7 +287,8 @@ class PodWorker:
         if claim is not None:
             return claim.connection
         await around.runtime.call(runtime.RemoveContainer(container=container))
-        text = f"no idle {component} process took the container; start one: podwire start {component}"
+        module = component.replace("-", "_")
+        text = f"no idle {component} process took the container: start one, as python -m podwire.services.{module} does"
         self._waiting[spec.name] = Waiting("NoProcess", text)
         self._event("NoProcess", text, True, spec.name)
         raise RuntimeFailed("Unavailable", text)

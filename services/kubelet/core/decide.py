@@ -206,10 +206,16 @@ def _start_containers(pod: Pod, held: RuntimePod, backoff: Backoff, stopping: se
     return actions
 
 
+def _attempts_reported(pod: Pod, name: str) -> int:
+    """How often the container was started on a machine that has since lost its power, by what was reported of it."""
+    reported = (entry for entry in pod.status.container_statuses or [] if entry.name == name and entry.container_id)
+    return max((entry.restart_count + 1 for entry in reported), default=0)
+
+
 def _start_one(pod: Pod, spec: ContainerSpec, held: RuntimePod, backoff: Backoff, now: int) -> list[Action]:
     newest = held.newest(spec.name)
     if newest is None:
-        return [StartContainer(spec.name, 0)]
+        return [StartContainer(spec.name, _attempts_reported(pod, spec.name))]
     sandbox = held.sandbox
     if newest.state == "RUNNING" and sandbox is not None and newest.sandbox == sandbox.id:
         return []

@@ -103,7 +103,7 @@ def _container_status(pod: Pod, spec: ContainerSpec, observed: Observed) -> Json
     }
     if is_init:
         status["ready"] = newest is not None and newest.state == "EXITED" and newest.exit_code == 0
-    if newest is not None:
+    if newest is not None and newest.started_at:
         status["containerID"] = f"podwire://{newest.id}"
         status["imageID"] = f"podwire://{spec.image}"
     ended = [entry for entry in attempts if entry.state == "EXITED"]

@@ -94,6 +94,13 @@ def test_actions(name: str, spec: dict[str, object], held: RuntimePod, expected:
     assert decide(pod, held, Backoff(), {}, False, NOW) == expected
 
 
+def test_after_a_power_loss_the_count_of_restarts_goes_on() -> None:
+    status = {"containerStatuses": [{"name": "main", "restartCount": 2, "containerID": "podwire://x"}]}
+    value = {"metadata": {"name": "web", "uid": "u"}, "spec": {"containers": [{"name": "main"}]}, "status": status}
+    pod = codec.decode(Pod, codec.encode(value))
+    assert decide(pod, RuntimePod((a_sandbox(),)), Backoff(), {}, False, NOW) == [act.StartContainer("main", 3)]
+
+
 def test_old_attempts_are_collected_but_the_last_two() -> None:
     ended = [a_container("EXITED", attempt) for attempt in range(3)]
     held = RuntimePod((a_sandbox(),), (*ended, a_container("RUNNING", 3)))
