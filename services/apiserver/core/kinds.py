@@ -118,9 +118,8 @@ _EVENT_FIELDS: Final = _readers(
     "involvedObject.fieldPath",
     "reason",
     "reportingComponent",
-    "source",
     "type",
-)
+) | {"source": field_reader("source.component")}
 _POD_FIELDS: Final = _readers(
     "spec.nodeName",
     "spec.restartPolicy",

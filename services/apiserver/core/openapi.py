@@ -43,7 +43,7 @@ _DESCRIPTIONS: Final = {
 }
 
 
-V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 def v2_document() -> bytes:
