@@ -24,6 +24,7 @@ from podwire.services.apiserver.writer import Writer, refusal
 from podwire.services.chassis.context import Context
 
 _SHUTDOWN: Final = 0.5
+_REFUSALS: Final = 64
 
 
 def tls_context(settings: ApiServerSettings) -> ssl.SSLContext:
@@ -51,6 +52,7 @@ class HttpFront:
     def __init__(self, context: Context, settings: ApiServerSettings, replica: Replica, writer: Writer) -> None:
         self._context, self._settings, self._replica, self._writer = context, settings, replica, writer
         self.listening = asyncio.Event()
+        self._refused: dict[str, ApiError] = {}
 
     async def run(self) -> None:
         """Serves until cancelled. Raises OSError when the port is taken."""
@@ -94,15 +96,28 @@ class HttpFront:
     async def _stream(self, request: web.Request, opened: OpenStream) -> web.StreamResponse:
         asked = opened.request
         if not isinstance(asked, LogRequest):
+            refused = self._refused.pop(request.raw_path, None)
+            if refused is not None and _upgrade(request).startswith("spdy/"):
+                return web.Response(status=refused.code, text=refused.message)
             _check_upgrade(request)
         session = Session(self._context.bus, opened.node, asked)
         try:
-            await session.open()
+            await self._open(session, request)
             if isinstance(asked, LogRequest):
                 return await self._log(request, session)
             return await websocket.serve(request, session, asked)
         finally:
             session.close()
+
+    async def _open(self, session: Session, request: web.Request) -> None:
+        """Opens a session; a refusal is kept for kubectl's second try over SPDY, whose answer is what it shows."""
+        try:
+            await session.open()
+        except ApiError as error:
+            self._refused[request.raw_path] = error
+            while len(self._refused) > _REFUSALS:
+                del self._refused[next(iter(self._refused))]
+            raise
 
     async def _log(self, request: web.Request, session: Session) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
@@ -121,8 +136,12 @@ class HttpFront:
         return response
 
 
+def _upgrade(request: web.Request) -> str:
+    return request.headers.get("Upgrade", "").lower()
+
+
 def _check_upgrade(request: web.Request) -> None:
-    upgrade = request.headers.get("Upgrade", "").lower()
+    upgrade = _upgrade(request)
     if upgrade != "websocket":
         raise bad_request(f"Upgrade request required: only WebSocket is served here (given: {upgrade or 'none'})")
     given = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
