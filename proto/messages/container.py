@@ -13,7 +13,7 @@ from podwire.proto.messages.runtime import ContainerConfig
 
 SCHEMA: Final = 1
 
-START_WITHIN: Final = 10.0
+START_WITHIN: Final = 3.0
 """Seconds that a process waits for the start of what it accepted before it exits."""
 ATTACH_WITHIN: Final = 5.0
 """Seconds after a reconnect of the machine's bus within which claimed processes attach again."""

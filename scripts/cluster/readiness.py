@@ -85,13 +85,17 @@ async def _until_api(client: Client) -> None:
 
 async def apply_manifests(client: Client, folder: Path) -> None:
     """Creates the objects of a folder's manifests; those that are there already stay as they are."""
-    for path in sorted(folder.glob("*.yaml")):
-        for body in yaml.safe_load_all(path.read_text()):
-            await _create(client, body)
+    for resource, body in load_manifests(folder):
+        await _create(client, resource, body)
 
 
-async def _create(client: Client, body: Json) -> None:
-    resource = KINDS[body["kind"]]
+def load_manifests(folder: Path) -> list[tuple[Resource, Json]]:
+    """The objects of a folder's manifests, in order of file name."""
+    texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
+    return [(KINDS[body["kind"]], body) for text in texts for body in yaml.safe_load_all(text)]
+
+
+async def _create(client: Client, resource: Resource, body: Json) -> None:
     while True:
         try:
             await client.api.create(resource, body["metadata"]["namespace"], body)

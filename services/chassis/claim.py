@@ -30,6 +30,10 @@ class ContainerError(OSError):
         self.name = name
 
 
+class Withdrawn(ProcessEnd):
+    """What was accepted was never started."""
+
+
 Address = tuple[str, int]
 
 
@@ -275,7 +279,7 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     try:
         await asyncio.wait_for(asyncio.shield(container.started), messages.START_WITHIN)
     except TimeoutError:
-        raise ProcessEnd("the offer was withdrawn") from None
+        raise Withdrawn("the offer was withdrawn") from None
     context.on_claim()
     context.tasks.start(container.keep_attached(), name="keep attached")
     context.log.info("claimed", container=container.offer.container, pod=container.offer.pod)
@@ -285,7 +289,11 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
 async def mirror(context: Context, image: str, node: str) -> None:
     """For processes that work without a claim and are shown as mirror pods: takes the container that stands for this
     process, and ends the process when the container is stopped."""
-    container = await wait_for_claim(context, image, node)
-    await container.until_ended()
-    await container.exit(0)
-    raise ProcessEnd("the mirror pod's container was stopped")
+    while True:
+        try:
+            container = await wait_for_claim(context, image, node)
+        except Withdrawn:
+            continue
+        await container.until_ended()
+        await container.exit(0)
+        raise ProcessEnd("the mirror pod's container was stopped")

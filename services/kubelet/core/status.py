@@ -106,11 +106,21 @@ def _container_status(pod: Pod, spec: ContainerSpec, observed: Observed) -> Json
     if newest is not None and newest.started_at:
         status["containerID"] = f"podwire://{newest.id}"
         status["imageID"] = f"podwire://{spec.image}"
+    else:
+        status |= _last_known(pod, spec.name)
     ended = [entry for entry in attempts if entry.state == "EXITED"]
     last = ended[-1] if ended and (running or "waiting" in status["state"]) else None
     if last is not None:
         status["lastState"] = {"terminated": _terminated(last)}
     return status
+
+
+def _last_known(pod: Pod, name: str) -> Json:
+    """What was reported of a container that the runtime has lost: its id, so that the next attempt is a restart."""
+    for entry in pod.status.container_statuses or []:
+        if entry.name == name and entry.container_id:
+            return {"containerID": entry.container_id, "restartCount": entry.restart_count}
+    return {}
 
 
 def _state(pod: Pod, spec: ContainerSpec, newest: Container | None, observed: Observed) -> Json:
