@@ -1,0 +1,1 @@
+"""A POSIX shell with busybox ash's messages: `parser` makes a tree (pure), `interpreter` runs it."""

@@ -1,0 +1,423 @@
+"""Running a syntax tree. Every command yields to the loop, and a shell that never waits is slowed down."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from podwire.services.node.files import FileError, normal
+from podwire.services.node.pipes import BrokenPipe, Pipe, Reader, Sink, Writer
+from podwire.services.node.process import Process
+from podwire.services.node.programs.filesystem import BytesReader, open_to_read, open_to_write
+from podwire.services.node.programs.shell.builtins import BUILTINS
+from podwire.services.node.programs.shell.expansion import Expander
+from podwire.services.node.programs.shell.parser import parse
+from podwire.services.node.programs.shell.patterns import matches
+from podwire.services.node.programs.shell.state import Exit, Failure, Leave, ShellState
+from podwire.services.node.programs.shell.syntax import (
+    AndOr,
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    Pipeline,
+    Redirected,
+    Redirection,
+    Sequence,
+    ShellSyntaxError,
+    Simple,
+    While,
+    Word,
+)
+from podwire.services.node.runtime.programs import find_program, run
+
+_BURST: Final = 250
+_PAUSE: Final = 0.001
+"""Seconds of rest after a burst of commands: else an endless loop stops everybody, and simulated time."""
+_DEEPEST_CALL: Final = 20
+_MOST_CAPTURED: Final = 4 * 1024 * 1024
+
+
+class Shell:
+    """Runs commands; `process` says where each reads and writes."""
+
+    def __init__(self, state: ShellState, depth: int = 0) -> None:
+        self.state, self.depth = state, depth
+
+    def subshell(self) -> "Shell":
+        """A copy whose changes stay its own. Raises Failure for too many inside each other."""
+        if self.depth >= _DEEPEST_CALL:
+            raise Failure("too many nested commands")
+        return Shell(self.state.copy(), self.depth + 1)
+
+    # -- whole scripts
+
+    async def run_text(self, text: str, process: Process) -> int:
+        """Runs a script; its exit code. Exit is raised through."""
+        try:
+            script = parse(text)
+        except ShellSyntaxError as error:
+            await process.complain(f"{self.state.name}: syntax error: {error}")
+            self.state.status = 2
+            return 2
+        return await self.sequence(script, process)
+
+    async def run_to_end(self, text: str, process: Process) -> int:
+        """Runs a script as a process of its own: exit, failures and the EXIT trap included."""
+        try:
+            code = await self._guarded(self.run_text(text, process), process)
+            if handler := self.state.traps.pop("EXIT", ""):
+                await self._guarded(self.run_text(handler, process), process)
+            return code
+        finally:
+            for job in self.state.jobs.values():
+                job.cancel()
+
+    async def _guarded(self, running: Awaitable[int], process: Process) -> int:
+        try:
+            return await running
+        except Exit as leaving:
+            return leaving.code
+        except Leave:
+            return self.state.status
+        except Failure as failure:
+            await process.complain(f"{self.state.name}: {failure}")
+            return failure.code
+
+    async def capture(self, script: Sequence, process: Process) -> str:
+        """Command substitution: the output without its last newlines."""
+        output = bytearray()
+
+        def take(data: bytes) -> None:
+            if len(output) + len(data) > _MOST_CAPTURED:
+                raise BrokenPipe(errno.EPIPE, "Broken pipe")
+            output.extend(data)
+
+        shell = self.subshell()
+        inner = replace(process, stdout=Sink(take))
+        self.state.status = await shell._guarded(shell.sequence(script, inner), inner)
+        return output.decode(errors="replace").replace("\0", "").rstrip("\n")
+
+    # -- lists
+
+    async def sequence(self, sequence: Sequence, process: Process) -> int:
+        """Runs lists in order; the last one's exit code."""
+        for item in sequence.items:
+            if item.background:
+                self._start_job(item, process)
+            else:
+                await self._and_or(item, process)
+        return self.state.status
+
+    def _start_job(self, item: AndOr, process: Process) -> None:
+        shell = self.subshell()
+        running = shell._guarded(shell._and_or(item, process), process)
+        number = max(self.state.jobs, default=1) + 1
+        self.state.jobs[number] = asyncio.get_running_loop().create_task(_quiet(running), name="background job")
+        self.state.last_job, self.state.status = number, 0
+
+    async def _and_or(self, item: AndOr, process: Process) -> int:
+        last = len(item.pipelines) - 1
+        for number, (operator, pipeline) in enumerate(item.pipelines):
+            if (operator == "&&" and self.state.status) or (operator == "||" and not self.state.status):
+                continue
+            if number < last or pipeline.negated:
+                with self._tolerant():
+                    await self._pipeline(pipeline, process)
+            else:
+                await self._pipeline(pipeline, process)
+                if self.state.status and "e" in self.state.options and not self.state.tolerant:
+                    raise Exit(self.state.status)
+        return self.state.status
+
+    @contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        self.state.tolerant += 1
+        try:
+            yield
+        finally:
+            self.state.tolerant -= 1
+
+    async def _pipeline(self, pipeline: Pipeline, process: Process) -> None:
+        if len(pipeline.commands) == 1:
+            status = await self._command(pipeline.commands[0], process)
+        else:
+            status = await self._piped(pipeline.commands, process)
+        self.state.status = int(not status) if pipeline.negated else status
+
+    async def _piped(self, commands: tuple[Command, ...], process: Process) -> int:
+        pipes = [Pipe() for _ in commands[1:]]
+        loop = asyncio.get_running_loop()
+        tasks = []
+        for number, command in enumerate(commands):
+            before = pipes[number - 1] if number else None
+            after = pipes[number] if number < len(pipes) else None
+            stage = replace(process, stdin=before or process.stdin, stdout=after or process.stdout)
+            tasks.append(loop.create_task(self.subshell()._stage(command, stage, before, after), name="pipeline"))
+        try:
+            return (await asyncio.gather(*tasks))[-1]
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _stage(self, command: Command, process: Process, before: Pipe | None, after: Pipe | None) -> int:
+        try:
+            return await _quiet(self._guarded(self._command(command, process), process))
+        finally:
+            if after is not None:
+                after.close()
+            if before is not None:
+                before.abandon()
+
+    # -- commands
+
+    async def _command(self, command: Command, process: Process) -> int:
+        match command:
+            case Simple():
+                return await self._simple(command, process)
+            case Redirected(command=inner, redirections=redirections):
+                opened = await self._redirect(redirections, process)
+                return 1 if opened is None else await self._command(inner, opened)
+            case Group(body=body, subshell=True):
+                shell = self.subshell()
+                return await shell._guarded(shell.sequence(body, process), process)
+            case Group(body=body):
+                return await self.sequence(body, process)
+            case If():
+                return await self._if(command, process)
+            case While():
+                return await self._while(command, process)
+            case For():
+                return await self._for(command, process)
+            case Case():
+                return await self._case(command, process)
+            case Function(name=name, body=function):
+                self.state.functions[name] = function
+                return 0
+
+    async def _if(self, command: If, process: Process) -> int:
+        for condition, body in command.branches:
+            with self._tolerant():
+                status = await self.sequence(condition, process)
+            if not status:
+                return await self.sequence(body, process)
+        self.state.status = 0
+        return await self.sequence(command.otherwise, process)
+
+    async def _while(self, command: While, process: Process) -> int:
+        status = 0
+        while True:
+            await self._breathe()
+            try:
+                with self._tolerant():
+                    condition = await self._in_loop(command.condition, process)
+                if bool(condition) != command.until:
+                    return status
+                status = await self._in_loop(command.body, process)
+            except Leave as leaving:
+                if _leaves(leaving):
+                    return 0
+
+    async def _for(self, command: For, process: Process) -> int:
+        if command.words is None:
+            values = list(self.state.positional)
+        else:
+            values = await self._expand(command.words, process)
+        status = 0
+        for value in values:
+            self.state.variables[command.name] = value
+            try:
+                status = await self._in_loop(command.body, process)
+            except Leave as leaving:
+                if _leaves(leaving):
+                    return 0
+        return status
+
+    async def _in_loop(self, body: Sequence, process: Process) -> int:
+        self.state.loops += 1
+        try:
+            return await self.sequence(body, process)
+        finally:
+            self.state.loops -= 1
+
+    async def _case(self, command: Case, process: Process) -> int:
+        expander = Expander(self, process)
+        text = await expander.text(command.word)
+        for patterns, body in command.branches:
+            for pattern in patterns:
+                if matches(await expander.fragments(pattern), text):
+                    self.state.status = 0
+                    return await self.sequence(body, process)
+        return 0
+
+    # -- simple commands
+
+    async def _expand(self, words: tuple[Word, ...], process: Process) -> list[str]:
+        expander = Expander(self, process)
+        return [field for word in words for field in await expander.fields(word)]
+
+    async def _breathe(self) -> None:
+        self.state.commands += 1
+        await asyncio.sleep(0 if self.state.commands % _BURST else _PAUSE)
+
+    async def _simple(self, command: Simple, process: Process) -> int:
+        await self._breathe()
+        before = self.state.status
+        self.state.status = 0
+        assigned = {name: await Expander(self, process).text(word) for name, word in command.assignments}
+        after_assignments, self.state.status = self.state.status, before
+        arguments = await self._expand(command.words, process)
+        if "x" in self.state.options:
+            shown = [f"{name}={value}" for name, value in assigned.items()]
+            await process.complain("+ " + " ".join([*shown, *arguments]))
+        opened = await self._redirect(command.redirections, process)
+        if opened is None:
+            return 1
+        if not arguments:
+            self.state.variables.update(assigned)
+            return after_assignments
+        return await self._call(arguments, assigned, opened)
+
+    async def _call(self, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
+        name = arguments[0]
+        if name in self.state.functions:
+            return await self._function(self.state.functions[name], arguments, assigned, process)
+        process = replace(process, arguments=arguments, folder=self.state.folder)
+        if name in BUILTINS:
+            return await self._builtin(name, assigned, process)
+        return await self.execute(arguments, assigned, process)
+
+    async def _builtin(self, name: str, assigned: dict[str, str], process: Process) -> int:
+        hidden = {key: self.state.variables.get(key) for key in assigned}
+        self.state.variables.update(assigned)
+        try:
+            return await BUILTINS[name](self, process)
+        except BrokenPipe:
+            raise
+        except OSError as error:
+            await process.complain(f"{self.state.name}: {name}: {error.strerror}")
+            return 1
+        finally:
+            self._restore(hidden)
+
+    def _restore(self, hidden: dict[str, str | None]) -> None:
+        for name, value in hidden.items():
+            if value is None:
+                self.state.variables.pop(name, None)
+            else:
+                self.state.variables[name] = value
+
+    async def _function(self, body: Command, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
+        if len(self.state.saved) >= _DEEPEST_CALL:
+            raise Failure(f"{arguments[0]}: too many nested calls")
+        outer, self.state.positional = self.state.positional, arguments[1:]
+        self.state.saved.append({})
+        self.state.variables.update(assigned)
+        try:
+            return await self._command(body, process)
+        except Leave as leaving:
+            if leaving.kind != "return":
+                raise
+            return self.state.status
+        finally:
+            self.state.positional = outer
+            self._restore(self.state.saved.pop())
+
+    async def execute(self, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
+        """Runs a program, or a file that is a script; 127 if there is neither."""
+        name = arguments[0]
+        environment = {**self.state.environment(), **assigned}
+        process = replace(process, arguments=arguments, environment=environment, folder=self.state.folder)
+        script = process.files.read(normal(name, process.folder)) if "/" in name else None
+        program = find_program(process.programs, name) if name else None
+        if script is not None:
+            return await self._run_file(script, arguments, process)
+        if program is None:
+            await process.complain(f"{self.state.name}: {name}: not found")
+            return 127
+        return await run(process, program)
+
+    async def _run_file(self, script: bytes, arguments: list[str], process: Process) -> int:
+        if self.depth >= _DEEPEST_CALL:
+            raise Failure(f"{arguments[0]}: too many nested calls")
+        environment = process.environment
+        exported = dict.fromkeys(environment)
+        state = ShellState(arguments[0], dict(environment), exported, arguments[1:], process.folder)
+        return await Shell(state, self.depth + 1).run_to_end(script.decode(errors="replace"), process)
+
+    # -- redirections
+
+    async def _redirect(self, redirections: tuple[Redirection, ...], process: Process) -> Process | None:
+        """The process with its streams changed; None, after a complaint, if one cannot be opened."""
+        opened = replace(process, folder=self.state.folder)
+        for redirection in redirections:
+            expander = Expander(self, opened)
+            target = await expander.text(redirection.target)
+            try:
+                opened = _redirected(opened, redirection, target)
+            except FileError as error:
+                await process.complain(f"{self.state.name}: {_cannot_open(redirection, target, error)}")
+                return None
+        return opened
+
+
+def _redirected(process: Process, redirection: Redirection, target: str) -> Process:
+    descriptor, kind = redirection.descriptor, redirection.kind
+    match kind:
+        case "<":
+            return _with_reader(process, open_to_read(process, target))
+        case "<<":
+            return _with_reader(process, BytesReader(target.encode()))
+        case ">" | ">>":
+            return _with_writer(process, descriptor, open_to_write(process, target, append=kind == ">>"))
+    if target == "-":
+        return _with_writer(process, descriptor, Sink(lambda _: None))
+    writers = {"1": process.stdout, "2": process.stderr}
+    if kind == "<&" and target == "0":
+        return process
+    if target not in writers:
+        raise FileError(errno.EBADF, "Bad file descriptor")
+    return _with_writer(process, descriptor, writers[target])
+
+
+def _with_reader(process: Process, reader: Reader) -> Process:
+    return replace(process, stdin=reader)
+
+
+def _with_writer(process: Process, descriptor: int, writer: Writer) -> Process:
+    match descriptor:
+        case 1:
+            return replace(process, stdout=writer)
+        case 2:
+            return replace(process, stderr=writer)
+    raise Failure(f"{descriptor}: descriptors above 2 are not built")
+
+
+def _cannot_open(redirection: Redirection, target: str, error: FileError) -> str:
+    if redirection.kind in (">&", "<&"):
+        return f"{target}: {error.strerror}"
+    if redirection.kind == "<":
+        reason = "no such file" if error.errno == errno.ENOENT else error.strerror
+        return f"can't open {target}: {reason}"
+    reason = "nonexistent directory" if error.errno == errno.ENOENT else error.strerror
+    return f"can't create {target}: {reason}"
+
+
+def _leaves(leaving: Leave) -> bool:
+    """Whether a loop ends; raises on to outer loops and functions."""
+    if leaving.kind == "return":
+        raise leaving
+    if leaving.levels > 1:
+        raise Leave(leaving.kind, leaving.levels - 1)
+    return leaving.kind == "break"
+
+
+async def _quiet(running: Awaitable[int]) -> int:
+    try:
+        return await running
+    except BrokenPipe:
+        return 141

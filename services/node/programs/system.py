@@ -1,0 +1,224 @@
+"""Programs about the system: sleep, date, env, hostname, id, whoami, uname, ps, pwd, sudo, xargs."""
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import Final
+
+from podwire.services.chassis.clock import SECOND
+from podwire.services.node.pipes import read_all
+from podwire.services.node.process import Process
+from podwire.services.node.programs.arguments import UsageError, parse_options
+from podwire.services.node.programs.calendar import format_date
+from podwire.services.node.programs.usage import refuse
+from podwire.services.node.runtime.programs import find_program, run
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = 10**9
+"""Seconds; infinity is this many."""
+_BATCH: Final = 5000
+"""Arguments that xargs gives one command at most."""
+
+
+def duration(text: str) -> float | None:
+    """Seconds of `1.5`, `2m`, `infinity`; None if it is none."""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})([smhd]?)", text)
+    if match is None:
+        return float(_LONGEST) if text in ("infinity", "inf") else None
+    return min(float(match.group(1)) * _UNITS[match.group(2)], _LONGEST)
+
+
+async def sleep(process: Process) -> int:
+    """sleep N[smhd]…"""
+    words = process.arguments[1:]
+    if not words:
+        return await refuse(process, UsageError("missing operand"), "sleep [N]...")
+    lengths = [duration(word) for word in words]
+    for word, length in zip(words, lengths, strict=True):
+        if length is None:
+            await process.complain(f"sleep: invalid number '{word}'")
+            return 1
+    await asyncio.sleep(sum(length for length in lengths if length is not None))
+    return 0
+
+
+async def date(process: Process) -> int:
+    """date [-u] [+FORMAT]; the machine's time zone is UTC."""
+    try:
+        options = parse_options(process.arguments[1:], "uIR")
+    except UsageError as error:
+        return await refuse(process, error, "date [OPTIONS] [+FMT]")
+    form = "%a %b %e %H:%M:%S UTC %Y"
+    if "I" in options:
+        form = "%Y-%m-%d"
+    if "R" in options:
+        form = "%a, %d %b %Y %H:%M:%S +0000"
+    for operand in options.operands:
+        if not operand.startswith("+"):
+            await process.complain("date: setting the clock is not permitted")
+            return 1
+        form = operand[1:]
+    await process.print(format_date(form, process.clock.now_ns()) + "\n")
+    return 0
+
+
+async def env(process: Process) -> int:
+    """env [NAME=VALUE]… [COMMAND…]"""
+    words, environment = process.arguments[1:], dict(process.environment)
+    if words[:1] in (["-i"], ["-"]):
+        words, environment = words[1:], {}
+    while words and "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        environment[name] = value
+    if not words:
+        await process.print("".join(f"{name}={value}\n" for name, value in environment.items()))
+        return 0
+    return await run_command(replace(process, environment=environment), words, "env")
+
+
+async def run_command(process: Process, words: list[str], caller: str) -> int:
+    """Runs another program; 127 with a complaint in the caller's name if there is none."""
+    program = find_program(process.programs, words[0])
+    if program is None:
+        await process.complain(f"{caller}: can't execute '{words[0]}': No such file or directory")
+        return 127
+    return await run(process.with_arguments(words), program)
+
+
+async def printenv(process: Process) -> int:
+    """printenv [NAME]…"""
+    names = process.arguments[1:]
+    if not names:
+        await process.print("".join(f"{name}={value}\n" for name, value in process.environment.items()))
+        return 0
+    found = [name for name in names if name in process.environment]
+    await process.print("".join(f"{process.environment[name]}\n" for name in found))
+    return 0 if len(found) == len(names) else 1
+
+
+async def hostname(process: Process) -> int:
+    """hostname [-i|-I|-f|-s]"""
+    word = process.arguments[1] if len(process.arguments) > 1 else ""
+    if word in ("-i", "-I"):
+        await process.print(" ".join(_own_addresses(process)) + (" \n" if word == "-I" else "\n"))
+        return 0
+    if word not in ("", "-f", "-s", "--fqdn"):
+        await process.complain("hostname: you must be root to change the host name")
+        return 1
+    await process.print(f"{process.hostname}\n")
+    return 0
+
+
+def _own_addresses(process: Process) -> list[str]:
+    namespace = process.network.shell.kernel.namespace(process.network.namespace)
+    return [
+        ".".join(map(str, address.address.to_bytes(4)))
+        for device in namespace.devices.values()
+        if device.name != "lo"
+        for address in device.addresses
+    ]
+
+
+async def identity(process: Process) -> int:
+    """id [-u|-g|-un]: everything runs as root."""
+    word = process.arguments[1] if len(process.arguments) > 1 else ""
+    answers = {"-u": "0", "-g": "0", "-G": "0", "-un": "root", "-gn": "root", "-nu": "root"}
+    await process.print(answers.get(word, "uid=0(root) gid=0(root) groups=0(root)") + "\n")
+    return 0
+
+
+async def whoami(process: Process) -> int:
+    """whoami: root."""
+    await process.print("root\n")
+    return 0
+
+
+async def uname(process: Process) -> int:
+    """uname [-asnrvmo]"""
+    try:
+        options = parse_options(process.arguments[1:], "asnrvmpo", {"all": "a"})
+    except UsageError as error:
+        return await refuse(process, error, "uname [-amnrspvio]")
+    release, version = "6.1.0-podwire", "#1 SMP PREEMPT_DYNAMIC"
+    parts = {"s": "Linux", "n": process.hostname, "r": release, "v": version, "m": "x86_64", "o": "GNU/Linux"}
+    wanted = "snrvmo" if "a" in options else "".join(letter for letter in parts if letter in options) or "s"
+    await process.print(" ".join(parts[letter] for letter in wanted) + "\n")
+    return 0
+
+
+async def pwd(process: Process) -> int:
+    """pwd"""
+    await process.print(f"{process.folder}\n")
+    return 0
+
+
+async def ps(process: Process) -> int:
+    """ps: the container's first process, and this one."""
+    names = [*process.process_names(), " ".join(process.arguments)]
+    rows = [f"{number:5d} root      0:00 {name}\n" for number, name in enumerate(names, 1)]
+    await process.print("PID   USER     TIME  COMMAND\n" + "".join(rows))
+    return 0
+
+
+async def sudo(process: Process) -> int:
+    """sudo [-n] [-E] [-u USER] COMMAND…: everybody is root already."""
+    try:
+        options = parse_options(process.arguments[1:], "nEHSu:i", permute=False)
+    except UsageError as error:
+        await process.complain(f"sudo: {error}")
+        return 1
+    if not options.operands:
+        await process.complain("usage: sudo -h | -K | -k | -V\nusage: sudo [-ABbEHnPS] [-u user] [VAR=value] [command]")
+        return 1
+    words = options.operands
+    program = find_program(process.programs, words[0])
+    if program is None:
+        await process.complain(f"sudo: {words[0]}: command not found")
+        return 1
+    return await run(process.with_arguments(words), program)
+
+
+async def xargs(process: Process) -> int:
+    """xargs [-r] [-n COUNT] [-I TEXT] [COMMAND…]"""
+    try:
+        options = parse_options(process.arguments[1:], "rtn:I:0", permute=False)
+        count = int(options.value("n", str(_BATCH)))
+        if count < 1:
+            raise UsageError(f"invalid number '{count}'")
+    except (UsageError, ValueError) as error:
+        return await refuse(process, error, "xargs [OPTIONS] [PROG ARGS]")
+    text = (await read_all(process.stdin)).decode(errors="replace")
+    command = options.operands or ["echo"]
+    marker = options.value("I")
+    if marker:
+        calls = [[word.replace(marker, line.strip()) for word in command] for line in text.splitlines() if line.strip()]
+    else:
+        items = text.split("\0") if "0" in options else text.split()
+        items = [item for item in items if item]
+        calls = [command + items[at : at + count] for at in range(0, len(items), count)]
+        calls = calls or ([] if "r" in options else [command])
+    worst = 0
+    for call in calls:
+        code = await run_command(process, call, "xargs")
+        worst = code if code == 127 else max(worst, 123 if code else 0)
+    return worst
+
+
+async def clear_screen(process: Process) -> int:
+    """clear"""
+    await process.print("\x1b[H\x1b[J")
+    return 0
+
+
+async def nproc(process: Process) -> int:
+    """nproc"""
+    await process.print("1\n")
+    return 0
+
+
+async def uptime_seconds(process: Process) -> int:
+    """uptime, from the machine's monotonic clock."""
+    minutes = process.clock.monotonic_ns() // SECOND // 60
+    clock = format_date("%H:%M:%S", process.clock.now_ns())
+    await process.print(f" {clock} up {minutes} min,  0 users,  load average: 0.00, 0.00, 0.00\n")
+    return 0
