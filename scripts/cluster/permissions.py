@@ -104,6 +104,7 @@ def operator(user: str) -> Subjects:
         *_READ_THE_LOG,
         f"$JS.API.STREAM.CREATE.{subjects.STREAM}",
         "machine.*",
+        "kubelet.*",
         "process.>",
         subjects.TRACES,
         "stream.*.*.in",

@@ -36,6 +36,4 @@ def sim(
         return
     real = time.monotonic() - began
     typer.echo(f"\n{report.virtual_seconds:.1f} s simulated in {real:.1f} s, {report.steps} steps")
-        f"\n{report.virtual_seconds:.1f} s simulated in {real:.1f} s, {report.steps} steps, {report.revision} events"
-    )
     typer.echo(f"event log  {report.digest}")

@@ -1,0 +1,1 @@
+"""What `podwire demo` applies and shows."""
