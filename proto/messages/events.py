@@ -6,6 +6,9 @@ import msgspec
 
 SCHEMA: Final = 1
 
+NOTHING: Final = msgspec.Raw(b"\xc0")
+"""MessagePack's nil."""
+
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
@@ -27,7 +30,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     node: str = ""
     labels: dict[str, str] = {}
     object: msgspec.Raw
-    before: msgspec.Raw = msgspec.Raw(b"\xc0")
+    before: msgspec.Raw = msgspec.field(default_factory=lambda: NOTHING)
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,7 +127,7 @@ class StopContainer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """SIGTERM, then SIGKILL after `grace` seconds. Returns at once; an event tells of the end. Idempotent."""
 
     container: str
-    grace: float = 0
+    grace: float = 0.0
 
 
 class RemoveContainer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
