@@ -122,7 +122,7 @@ def name_of(kind: Any) -> str:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    parameters = {part[1:-1]: {} for part in channel.address.split(".") if part.startswith("{")}
+    parameters: dict[str, Any] = {part[1:-1]: {} for part in channel.address.split(".") if part.startswith("{")}
     told: dict[str, Any] = {"address": channel.address, "description": channel.summary}
     if parameters:
         told["parameters"] = parameters

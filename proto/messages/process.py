@@ -13,6 +13,25 @@ class HealthRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     schema: int = SCHEMA
 
 
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages on subjects that match are lost with a probability, and late by `delay` plus up to `jitter` (ns)."""
+
+    subject: str
+    loss: float = 0.0
+    delay: int = 0
+    jitter: int = 0
+
+
+class SetFaults(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Replaces the faults of a process's link; an empty list heals it. Answer: Health."""
+
+    schema: int = SCHEMA
+    faults: list[Fault] = []
+
+
+Request = HealthRequest | SetFaults
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The answer: counters and one line a fact."""
 
@@ -20,7 +39,6 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     component: str
     instance: str
     node: str = ""
-    pid: int = 0
     ready: bool = True
     facts: dict[str, str] = {}
 

@@ -18,6 +18,8 @@ from podwire.services.chassis.bus.memory import Broker, MemoryBus, Permissions
 from podwire.services.chassis.chance import RandomStream, derive, hexadecimal
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.chassis.context import Context
+from podwire.services.chassis.faults import Faults, FaultyBus
+from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.settings import load
 from podwire.services.chassis.simulation.guard import guarded
 from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop
@@ -97,15 +99,17 @@ class SimulatedCluster:
 
     def _context(self, process: SimulatedProcess, random: RandomStream, tasks: OrderedTaskGroup) -> Context:
         plan = process.plan
+        faults = Faults(random, local_subjects(plan.component, process.instance, plan.node))
         return Context(
             component=plan.component,
             instance=process.instance,
             node=plan.node,
-            bus=process.bus,
+            bus=FaultyBus(process.bus, faults),
             clock=self.clock,
             random=random,
             tasks=tasks,
             log=structlog.get_logger(),
+            faults=faults,
             on_claim=lambda: self._claimed(process),
         )
 

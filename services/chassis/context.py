@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
+from podwire.services.chassis.faults import Faults
 from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
@@ -30,5 +31,6 @@ class Context:
     random: RandomStream
     tasks: OrderedTaskGroup
     log: Logger
+    faults: Faults
     on_claim: Callable[[], None] = _nobody_listens
     """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""

@@ -1,22 +1,38 @@
-"""A process answers how it is."""
+"""A process answers how it is, and takes the faults of its link to the others."""
 
 from collections.abc import Callable
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
-from podwire.proto.messages.process import Health
+from podwire.proto.messages.process import Health, Request, SetFaults
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.context import Context
 
 
-def serve_health(context: Context, facts: Callable[[], dict[str, str]], pid: int = 0) -> None:
+def serve_health(context: Context, facts: Callable[[], dict[str, str]]) -> None:
     """Answers on `process.<component>.<instance>` with the service's own facts."""
 
     def answer(message: Message) -> None:
-        health = Health(
-            component=context.component, instance=context.instance, node=context.node, pid=pid, facts=facts()
-        )
+        try:
+            request: Request = codec.decode_union(Request, message.payload)
+        except codec.ForeignMessage as error:
+            context.log.warning("a foreign message was dropped", subject=message.subject, reason=str(error))
+            return
+        if isinstance(request, SetFaults):
+            context.faults.rules = tuple(request.faults)
+            context.log.info("faults set", count=len(request.faults))
         if message.reply:
-            context.bus.publish(message.reply, codec.encode(health))
+            context.bus.publish(message.reply, codec.encode(_health(context, facts())))
 
     context.bus.subscribe(subjects.process(context.component, context.instance), answer)
+
+
+def _health(context: Context, facts: dict[str, str]) -> Health:
+    told = {**facts, "faults": str(len(context.faults.rules)), "lost": str(context.faults.lost)}
+    return Health(component=context.component, instance=context.instance, node=context.node, facts=told)
+
+
+def local_subjects(component: str, instance: str, node: str) -> tuple[str, ...]:
+    """What no fault of the link touches: the process's own control subject, and its own machine."""
+    own = (subjects.process(component, instance), "_INBOX.>")
+    return (*own, subjects.kernel(node), subjects.runtime(node)) if node else own

@@ -16,6 +16,8 @@ from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.bus.nats import NatsBus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.context import Context, ProcessEnd
+from podwire.services.chassis.faults import Faults, FaultyBus
+from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.live.clock import LiveClock
 from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
 from podwire.services.chassis.tasks import OrderedTaskGroup
@@ -80,15 +82,17 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
     await bus.connect(settings.bus_url, settings.bus_user, settings.bus_password)
     try:
         async with OrderedTaskGroup() as tasks:
+            faults = Faults(random, local_subjects(component, settings.instance, settings.node))
             context = Context(
                 component=component,
                 instance=settings.instance,
                 node=settings.node,
-                bus=bus,
+                bus=FaultyBus(bus, faults),
                 clock=LiveClock(),
                 random=random,
                 tasks=tasks,
                 log=structlog.get_logger(),
+                faults=faults,
                 on_claim=_teller(family),
             )
             await service(context)

@@ -22,6 +22,7 @@ from podwire.services.chassis.bus import pieces
 from podwire.services.chassis.bus.memory import Broker
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.context import Context
+from podwire.services.chassis.faults import Faults
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
 USER = "system:kube-controllers"
@@ -61,6 +62,7 @@ class World:
             random=RandomStream(self.count),
             tasks=self.tasks,
             log=structlog.get_logger(),
+            faults=Faults(RandomStream(0)),
         )
 
     def start(self) -> ApiServer:
