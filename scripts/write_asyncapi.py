@@ -84,7 +84,10 @@ CHANNELS: Final = {
     ),
     "hops": Channel("telemetry.hop.{node}", "The hops of traced packets.", (telemetry.Hop,)),
     "process": Channel(
-        "process.{component}.{instance}", "How a process is.", (process.HealthRequest,), (process.Health,)
+        "process.{component}.{instance}",
+        "How a process is, and faults of its link.",
+        (process.HealthRequest, process.SetFaults),
+        (process.Health,),
     ),
 }
 
