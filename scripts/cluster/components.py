@@ -51,6 +51,8 @@ COMPONENTS = {
 
 async def serve(component: str, context: Context, settings: ProcessSettings) -> None:
     """Runs a component's service; those of the control plane also take the container of their mirror pod."""
+    service = COMPONENTS[component].service(context, settings)
     if component in IMAGES:
-        context.tasks.start(mirror(context, IMAGES[component], CONTROL_PLANE), name="mirror pod")
-    await COMPONENTS[component].service(context, settings).run()
+        on_container = getattr(service, "serve_container", None)
+        context.tasks.start(mirror(context, IMAGES[component], CONTROL_PLANE, on_container), name="mirror pod")
+    await service.run()

@@ -150,6 +150,14 @@ class SimulatedCluster:
         process.bus.cut()
         self.loop.kill(process.name)
 
+    def pause(self, process: SimulatedProcess) -> None:
+        """SIGSTOP."""
+        self.loop.pause(process.name)
+
+    def resume(self, process: SimulatedProcess) -> None:
+        """SIGCONT."""
+        self.loop.resume(process.name)
+
     # -- running
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:

@@ -135,13 +135,14 @@ class Scenario:
 
         async def served() -> bool:
             nonlocal answer
-            answer = await self._connect(service["spec"]["clusterIP"])
+            answer = await self.connect(service["spec"]["clusterIP"])
             return answer.startswith("HTTP 200")
 
         await self._cluster.until(served, 30, "a request through the Service is answered")
         return answer
 
-    async def _connect(self, address: str) -> str:
+    async def connect(self, address: str) -> str:
+        """One HTTP request from the last node; what came of it."""
         node = self._cluster.layout.machines[-1].name
         call = messages.Connect(trace="", kind="http", address=address, port=80, timeout=2.0)
         payload = codec.encode(messages.MachineRequest(call=call))

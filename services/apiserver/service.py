@@ -19,6 +19,7 @@ from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.apiserver.writer import Writer
 from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.chance import hexadecimal
+from podwire.services.chassis.claim import Container
 from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.eventlog.compaction import compact
@@ -59,6 +60,13 @@ class ApiServer:
             await self._serve_https()
         self._context.log.info("serving", revision=self.replica.store.revision, port=self._settings.api_port)
         await self._beat()
+
+    async def serve_container(self, container: Container) -> None:
+        """Listens in the emulated network too, on its node's :6443, behind the `kubernetes` Service."""
+        if self._settings.api_port:
+            from podwire.services.apiserver.tunnel import Tunnel  # live only: a simulation has no sockets
+
+            await Tunnel(container, self._settings.api_host, self._settings.api_port).listen()
 
     async def _serve_https(self) -> None:
         from podwire.services.apiserver.http_front import HttpFront  # live only: a simulation has no sockets

@@ -6,7 +6,7 @@ idle one waiting.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from podwire.proto import subjects
@@ -286,14 +286,18 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     return container
 
 
-async def mirror(context: Context, image: str, node: str) -> None:
+async def mirror(
+    context: Context, image: str, node: str, serve: Callable[[Container], Awaitable[None]] | None = None
+) -> None:
     """For processes that work without a claim and are shown as mirror pods: takes the container that stands for this
-    process, and ends the process when the container is stopped."""
+    process, has `serve` use its sockets, and ends the process when the container is stopped."""
     while True:
         try:
             container = await wait_for_claim(context, image, node)
         except Withdrawn:
             continue
+        if serve is not None:
+            await serve(container)
         await container.until_ended()
         await container.exit(0)
         raise ProcessEnd("the mirror pod's container was stopped")

@@ -1,0 +1,26 @@
+"""Whole clusters in one process, on virtual time."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from podwire.scripts.cluster.start import MANIFESTS
+from podwire.scripts.simulation.cluster import SimulatedCluster
+from podwire.scripts.simulation.scenario import Scenario
+
+
+class Booted:
+    """A simulated cluster and the scenario that boots it."""
+
+    def __init__(self, seed: int, workers: int) -> None:
+        self.cluster = SimulatedCluster(seed, workers, MANIFESTS / "static")
+        self.said: list[str] = []
+        self.scenario = Scenario(self.cluster, MANIFESTS, self.said.append)
+        self.cluster.run(self.scenario.boot())
+
+
+@pytest.fixture
+def booted() -> Iterator[Booted]:
+    made = Booted(seed=11, workers=2)
+    yield made
+    made.cluster.close()
