@@ -1,0 +1,118 @@
+"""flanneld's tunnel: what the device should hold for the other nodes, and what to change to get there."""
+
+import pytest
+
+from podwire.proto.kube.network import Node
+from podwire.proto.messages import codec
+from podwire.proto.messages import kernel as k
+from podwire.services.cni.flannel.core.configuration import ConfigurationError, read, subnet_environment
+from podwire.services.cni.flannel.core.tunnel import Lease, Present, annotations, changes, lease_of
+
+NODE_2 = Lease("10.244.2.0/24", "172.18.0.4", "aa:bb:cc:00:00:02")
+NODE_3 = Lease("10.244.3.0/24", "172.18.0.5", "aa:bb:cc:00:00:03")
+NOTHING = Present((), (), ())
+
+
+def present(*leases: Lease) -> Present:
+    """A device that holds exactly these leases."""
+    return Present(
+        tuple(k.Route(destination=e.subnet, via=e.tunnel_address, device="flannel.1", onlink=True) for e in leases),
+        tuple(k.Neighbour(device="flannel.1", address=e.tunnel_address, mac=e.mac, state="PERMANENT") for e in leases),
+        tuple(k.Fdb(device="flannel.1", mac=e.mac, remote=e.public_ip, permanent=True) for e in leases),
+    )
+
+
+def kinds(operations: list[k.Operation]) -> list[str]:
+    return [type(operation).__name__ for operation in operations]
+
+
+def test_a_new_node_is_three_entries() -> None:
+    neighbour, fdb, route = changes("flannel.1", [NODE_2], NOTHING)
+    assert neighbour == k.NeighbourReplace(device="flannel.1", address="10.244.2.0", mac=NODE_2.mac)
+    assert fdb == k.FdbReplace(device="flannel.1", mac=NODE_2.mac, remote="172.18.0.4")
+    assert route == k.RouteReplace(destination="10.244.2.0/24", via="10.244.2.0", device="flannel.1", onlink=True)
+
+
+@pytest.mark.parametrize(
+    ("leases", "before", "expected"),
+    [
+        ([NODE_2], present(NODE_2), []),
+        ([NODE_2, NODE_3], present(NODE_2), ["NeighbourReplace", "FdbReplace", "RouteReplace"]),
+        ([], present(NODE_2), ["RouteDelete", "NeighbourDelete", "FdbDelete"]),
+        (
+            [Lease(NODE_2.subnet, NODE_2.public_ip, "aa:bb:cc:00:00:99")],
+            present(NODE_2),
+            ["NeighbourDelete", "FdbDelete", "NeighbourReplace", "FdbReplace"],
+        ),
+        (
+            [Lease("10.244.9.0/24", NODE_2.public_ip, NODE_2.mac)],
+            present(NODE_2),
+            ["RouteDelete", "NeighbourDelete", "NeighbourReplace", "RouteReplace"],
+        ),
+    ],
+    ids=["as it should be", "a node joins", "a node leaves", "a node rebooted", "a node's subnet changed"],
+)
+def test_only_the_difference_is_sent(leases: list[Lease], before: Present, expected: list[str]) -> None:
+    assert kinds(changes("flannel.1", leases, before)) == expected
+
+
+def test_the_device_s_own_entries_are_left_alone() -> None:
+    own = Present(
+        (k.Route(destination="10.244.1.0/32", device="flannel.1"),), (), (k.Fdb(device="flannel.1", mac="x"),)
+    )
+    assert changes("flannel.1", [], own) == []
+
+
+def a_node(told: dict[str, str], cidr: str = "10.244.2.0/24") -> Node:
+    value = {"metadata": {"name": "n", "annotations": told}, "spec": {"podCIDR": cidr}}
+    return codec.decode(Node, codec.encode(value))
+
+
+def test_a_lease_is_told_and_understood() -> None:
+    assert lease_of(a_node(annotations("172.18.0.4", 1, NODE_2.mac))) == NODE_2
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        a_node({}),
+        a_node(annotations("172.18.0.4", 1, NODE_2.mac), cidr=""),
+        a_node(annotations("not an address", 1, NODE_2.mac)),
+        a_node({**annotations("172.18.0.4", 1, NODE_2.mac), "flannel.alpha.coreos.com/backend-data": "{"}),
+    ],
+    ids=["no annotations", "no subnet", "a wrong address", "broken JSON"],
+)
+def test_a_node_without_a_usable_lease_is_passed_over(node: Node) -> None:
+    assert lease_of(node) is None
+
+
+def test_net_conf() -> None:
+    configuration = read('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7, "Port": 4789}}')
+    assert (configuration.network, configuration.device, configuration.port) == ("10.244.0.0/16", "flannel.7", 4789)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "net-conf.json"),
+        ("[]", "an object is needed"),
+        ('{"Network": "10.244.0.0/16"}', "vxlan is"),
+        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}', "host-gw"),
+        ('{"Network": "x", "Backend": {"Type": "vxlan"}}', "Network"),
+        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 0}}', "VNI 0"),
+        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "Port": 99999}}', "Port 99999"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        read(text)
+
+
+def test_subnet_environment_is_flanneld_s() -> None:
+    configuration = read('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}')
+    assert subnet_environment(configuration, "10.244.1.0/24", 1450).splitlines() == [
+        "FLANNEL_NETWORK=10.244.0.0/16",
+        "FLANNEL_SUBNET=10.244.1.1/24",
+        "FLANNEL_MTU=1450",
+        "FLANNEL_IPMASQ=true",
+    ]

@@ -1,0 +1,99 @@
+"""From hops to flights: one flight is one packet, whatever its addresses become on the way."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from podwire.proto.messages.telemetry import Hop
+from podwire.scripts.cluster.folder import RunningProcess
+from podwire.scripts.commands.chaos import find, name
+from podwire.scripts.commands.trace import chosen
+from podwire.scripts.errors import UserError
+from podwire.scripts.trace.flights import flights, identity, inner
+from podwire.scripts.trace.render import tree
+
+SYN = "IP 10.244.1.5.40000 > 10.96.45.123.80: Flags [S], seq 7, win 65535, length 0"
+TRANSLATED = "IP 10.244.1.5.40000 > 10.244.2.3.8080: Flags [S], seq 7, win 65535, length 0"
+OUTER = f"IP 172.18.0.3.4 > 172.18.0.4.8472: OTV/VXLAN, flags [I] (0x08), vni 1: {TRANSLATED}"
+SYN_ACK = "IP 10.244.2.3.8080 > 10.244.1.5.40000: Flags [S.], seq 99, ack 8, win 65535, length 0"
+
+
+def a_hop(summary: str, time: int, node: str = "node-1", sequence: int = 1, **details: object) -> Hop:
+    values = {"trace": "t", "node": node, "netns": "", "kind": "route", "summary": summary, **details}
+    return Hop(time=time, sequence=sequence, **values)  # type: ignore[arg-type]  # one table of plain values
+
+
+HOPS = [
+    a_hop(SYN_ACK, 30, "node-2"),
+    a_hop(OUTER, 20, "node-2"),
+    a_hop(SYN, 10),
+    a_hop(TRANSLATED, 10, sequence=2, kind="nat", verdict="DNAT", before="10.96.45.123:80", after="10.244.2.3:8080"),
+    a_hop(OUTER, 10, sequence=3),
+]
+
+
+def test_a_packet_keeps_its_identity_through_nat_and_tunnel() -> None:
+    assert identity(SYN) == identity(TRANSLATED) == identity(OUTER)
+    assert identity(SYN) != identity(SYN_ACK)
+    assert inner(OUTER) == TRANSLATED
+
+
+def test_flights_are_in_order_of_time() -> None:
+    request, reply = flights(HOPS)
+    assert [hop.node for hop in request.hops] == ["node-1", "node-1", "node-1", "node-2"]
+    assert (request.is_reply, reply.is_reply) == (False, True)
+
+
+def test_a_dead_packet_is_always_shown() -> None:
+    dead = "IP 10.244.1.5.40000 > 10.96.45.123.80: Flags [F.], seq 9, ack 100, win 9, length 0"
+    quiet = "IP 10.244.1.5.40000 > 10.96.45.123.80: Flags [.], ack 100, win 9, length 0"
+    found = flights([*HOPS, a_hop(quiet, 40), a_hop(dead, 50, kind="drop", reason="NETFILTER_DROP")])
+    assert [flight.summary for flight in chosen(found)] == [SYN, SYN_ACK, dead]
+
+
+def test_a_tree_shows_nat_and_why_a_packet_died() -> None:
+    rule = {"table": "filter", "chain": "KUBE-FORWARD", "rule": 1, "rule_text": "-A KUBE-FORWARD -j DROP"}
+    [flight] = flights([*HOPS[2:4], a_hop(TRANSLATED, 11, kind="drop", reason="NETFILTER_DROP", **rule)])
+    console = Console(width=200, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(tree(flight, "request"))
+    shown = captured.get()
+    assert "DNAT 10.96.45.123:80 -> 10.244.2.3:8080" in shown
+    assert "NETFILTER_DROP" in shown
+    assert "rule 1 of chain KUBE-FORWARD in table filter drops it" in shown
+
+
+RUNNING = [
+    RunningProcess("apiserver", "control-plane", "a", 1, True, 0),
+    RunningProcess("node", "node-1", "b", 2, False, 0),
+    RunningProcess("kube-proxy", "node-1", "c", 3, True, 0),
+    RunningProcess("kube-proxy", "node-2", "d", 4, True, 0),
+    RunningProcess("coredns", "", "e", 5, True, 0),
+    RunningProcess("coredns", "", "f", 6, True, 0),
+    RunningProcess("coredns", "", "g", 7, False, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "pid"),
+    [("apiserver", 1), ("node-1", 2), ("kube-proxy@node-2", 4), ("coredns/0", 5), ("coredns/1", 6)],
+)
+def test_targets_of_chaos(target: str, pid: int) -> None:
+    process = find(target, RUNNING)
+    assert process.pid == pid
+    assert name(process, RUNNING) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("kube-proxy", "ambiguous: kube-proxy@node-1, kube-proxy@node-2"),
+        ("coredns/9", "there is no such process"),
+        ("coredns/x", "there is no such process"),
+        ("nothing", "there are apiserver, node-1, kube-proxy@node-1"),
+    ],
+)
+def test_wrong_targets_name_the_right_ones(target: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        find(target, RUNNING)
