@@ -98,6 +98,13 @@ class ClusterFolder:
         except (OSError, ValueError, TypeError) as error:
             raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): podwire down, then up") from None
 
+    def previous_workers(self) -> int | None:
+        """How many workers the cluster had that last ran here; None where there was none."""
+        try:
+            return int(json.loads((self.path / "cluster.json").read_text())["workers"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
     def write_processes(self, processes: list[RunningProcess]) -> None:
         """Stores the running processes, all at once."""
         new = self.path / "processes.json.new"

@@ -37,6 +37,8 @@ class Progress:
 
     tell: Callable[[str], None]
     began: float = field(default_factory=time.monotonic)
+    since: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    """What was reported before is of an earlier life of the same cluster."""
     phases: dict[str, float] = field(default_factory=dict)
 
     def reached(self, phase: str) -> None:
@@ -115,15 +117,27 @@ async def _missing(client: Client, progress: Progress) -> str:
     except (ApiError, ApiUnavailable) as error:
         return str(error)
     wanted_nodes = client.cluster.workers + 1
-    ready = [node for node in nodes if is_ready(node)]
+    ready = [node for node in nodes if is_ready(node) and _is_reported_since(node, progress.since)]
     if len(ready) < wanted_nodes:
         return f"{len(ready)} of {wanted_nodes} nodes are Ready"
     progress.reached("all nodes Ready")
     wanted_pods = 2 * wanted_nodes + 2 + 4
-    unready = [pod["metadata"]["name"] for pod in pods if not is_ready(pod)]
+    unready = [
+        pod["metadata"]["name"] for pod in pods if not (is_ready(pod) and _is_started_since(pod, progress.since))
+    ]
     if len(pods) < wanted_pods:
         return f"{len(pods)} of {wanted_pods} system pods exist"
     return f"not Ready: {', '.join(unready)}" if unready else ""
+
+
+def _is_reported_since(node: Json, since: str) -> bool:
+    conditions = node["status"].get("conditions") or []
+    return any(entry["type"] == "Ready" and entry.get("lastHeartbeatTime", "") >= since for entry in conditions)
+
+
+def _is_started_since(pod: Json, since: str) -> bool:
+    containers = pod["status"].get("containerStatuses") or []
+    return all((entry["state"].get("running") or {}).get("startedAt", "") >= since for entry in containers)
 
 
 def is_ready(body: Json) -> bool:

@@ -44,10 +44,19 @@ def start(options: Options) -> Started:
     try:
         folder.make()
         folder.lock()
+        _check_continued(options, folder)
         plan = _plan(options, folder)
         return _start(options, folder, plan)
     except (FolderError, LayoutError, NatsServerError) as error:
         raise UserError(str(error)) from None
+
+
+def _check_continued(options: Options, folder: ClusterFolder) -> None:
+    """A folder's cluster goes on with the machines that it had."""
+    before = folder.previous_workers()
+    if before is not None and before != options.workers:
+        text = f"--nodes {options.workers}: the cluster in {folder.path} has {before}"
+        raise UserError(f"{text}; continue it with --nodes {before}, or begin anew after podwire down --purge")
 
 
 def _plan(options: Options, folder: ClusterFolder) -> Layout:
