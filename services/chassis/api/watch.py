@@ -118,9 +118,7 @@ class Watch[T]:
 
     def _apply(self, stored: StoredEvent) -> None:
         key, event = stored.key, stored.event
-        if self._wanted is not None and not self._wanted(key, event.node) and key not in self.objects:
-            return
-        if event.change == "DELETED":
+        if event.change == "DELETED" or (self._wanted is not None and not self._wanted(key, event.node)):
             gone = self.objects.pop(key, None)
             self.revisions.pop(key, None)
             if gone is None:

@@ -60,10 +60,15 @@ async def _join_answer(bus: base.Bus, subject: str, answer: bytes, timeout: floa
     if answer[:1] == _WHOLE:
         return answer[1:]
     first = _read(answer)
+    if first.index or not 1 <= first.count <= _LARGEST // PIECE:
+        raise base.BusError(f"{subject}: a lying piece of an answer: {first.index} of {first.count}")
     parts = [first.data]
     for index in range(1, first.count):
         wanted = _Piece(first.transfer, index, first.count, fetch=True)
-        parts.append(_read(await bus.request(subject, _part(wanted), timeout)).data)
+        piece = _read(await bus.request(subject, _part(wanted), timeout))
+        if (piece.transfer, piece.index, piece.count) != (first.transfer, index, first.count):
+            raise base.BusError(f"{subject}: piece {index} of the answer is gone")
+        parts.append(piece.data)
     return b"".join(parts)
 
 

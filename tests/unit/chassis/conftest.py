@@ -1,0 +1,6 @@
+"""Chassis tests share simulated.py beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
