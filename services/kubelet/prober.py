@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from podwire.proto.kube.pod import Container as ContainerSpec
 from podwire.proto.kube.pod import Pod
@@ -11,6 +12,8 @@ from podwire.services.chassis.context import Context
 from podwire.services.kubelet.core.probes import Health, Kind, ProbeState, health, named_port, probes_of
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 
+_MOMENT: Final = 0.3
+"""Seconds that a container has to listen before it is probed: real runtimes and kubelets take as long to begin."""
 OnFailure = Callable[[ContainerSpec, Kind, str], None]
 
 
@@ -63,8 +66,8 @@ class Prober:
     async def _run(
         self, spec: ContainerSpec, state: ProbeState, states: dict[Kind, ProbeState], container: str, address: str
     ) -> None:
-        delay = max(0, state.first_due() - self._context.clock.now_ns())
-        await asyncio.sleep(delay / SECOND)
+        delay = max(0, state.first_due() - self._context.clock.now_ns()) / SECOND
+        await asyncio.sleep(max(delay, _MOMENT))
         while True:
             startup = states.get("startup")
             blocked = state.kind != "startup" and startup is not None and startup.passing is not True
