@@ -68,9 +68,9 @@ class Tour:
 
     async def ask(self) -> None:
         """The Service by name, from a third pod."""
-        for command in ("nslookup my-api", "curl -s http://my-api"):
+        for command, sign in (("nslookup my-api", "Name:"), ("curl -s http://my-api", "hello")):
             self._say(f"kubectl exec deploy/debug -- {command}")
-            typer.echo((await self._exec(command.split())).rstrip())
+            typer.echo((await self._exec(command.split(), sign)).rstrip())
 
     async def trace(self) -> None:
         """The way of one request, and of its reply, between nodes."""
@@ -101,7 +101,7 @@ class Tour:
             typer.echo(await table(self._client, resources.ENDPOINTS, "default", name="my-api"))
             stale = await self._backends(node)
             typer.echo(f"\n{node}'s rules still know {len(stale)} of 3 backends: {', '.join(stale)}")
-            typer.echo(f"and traffic goes on: {(await self._exec(['curl', '-s', 'http://my-api'])).strip()}")
+            typer.echo(f"and traffic goes on: {(await self._exec(['curl', '-s', 'http://my-api'], 'hello')).strip()}")
         finally:
             os.kill(process.pid, signal.SIGCONT)
 
@@ -137,15 +137,22 @@ class Tour:
         except TimeoutError:
             raise UserError(f"not within {_PATIENCE:g} s: {what}; see {self._client.folder.logs}") from None
 
-    async def _exec(self, command: list[str]) -> str:
-        """The output of a program in the debug pod; tried again while rules are still on their way."""
+    async def _exec(self, command: list[str], sign: str) -> str:
+        """The output of a program in the debug pod; tried again, while rules are still on their way, until it has
+        `sign`: busybox's nslookup fails when any name of the search list does not exist."""
         pod = (await self._pods("debug"))[0]
+        text = ""
         for _ in range(30):
-            output: list[bytes] = []
-            if await run_in_pod(self._client, pod, command, lambda _, data: output.append(data)) == 0:  # noqa: B023  # used up before the next turn
-                return b"".join(output).decode(errors="replace")
+            text = await self._output(pod, command)
+            if sign in text:
+                return text
             await asyncio.sleep(_PAUSE)
-        raise UserError(f"{' '.join(command)} failed: {b''.join(output).decode(errors='replace')}")
+        raise UserError(f"{' '.join(command)} failed: {text}")
+
+    async def _output(self, pod: Json, command: list[str]) -> str:
+        output: list[bytes] = []
+        await run_in_pod(self._client, pod, command, lambda _, data: output.append(data))
+        return b"".join(output).decode(errors="replace")
 
     async def _backends(self, node: str) -> list[str]:
         """The endpoints that a node's rules DNAT my-api's traffic to."""

@@ -22,6 +22,7 @@ from podwire.services.kubelet.core.backoff import Backoff
 from podwire.services.kubelet.core.environment import (
     CannotConfigure,
     References,
+    check_ports,
     environment,
     mounts,
     pod_folder,
@@ -265,6 +266,7 @@ class PodWorker:
 
     async def _container_config(self, spec: ContainerSpec, attempt: int) -> runtime.ContainerConfig:
         references = await self._references()
+        check_ports(self.pod, spec)
         return runtime.ContainerConfig(
             name=spec.name,
             attempt=attempt,

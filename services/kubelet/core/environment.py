@@ -150,7 +150,17 @@ def volume_files(pod: Pod, volume: Volume, references: References) -> dict[str, 
             raise CannotConfigure(f'secret "{volume.secret.secret_name}" not found')
         data = {key: _decoded(value) for key, value in (secret.data or {}).items()} if secret else {}
         return _selected(data, volume.secret.items, f"secret {volume.secret.secret_name}")
+    if volume.empty_dir is None and volume.host_path is None:
+        kinds = "configMap, secret, emptyDir, hostPath"
+        raise CannotConfigure(f"volume {volume.name!r}: this kind of volume is not built ({kinds})")
     return {} if volume.empty_dir is not None else None
+
+
+def check_ports(pod: Pod, container: Container) -> None:
+    """Raises CannotConfigure for a host port, which nothing here would forward."""
+    for port in container.ports or []:
+        if port.host_port and not pod.spec.host_network:
+            raise CannotConfigure(f"hostPort {port.host_port}: not built yet; use hostNetwork or a NodePort Service")
 
 
 def _config_map_bytes(found: ConfigMap | None) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from podwire.proto.messages.runtime import Mount
 from podwire.services.kubelet.core.environment import (
     CannotConfigure,
     References,
+    check_ports,
     environment,
     mounts,
     sandbox_config,
@@ -114,6 +115,7 @@ def test_the_files_of_a_volume(volume: dict[str, Any], files: dict[str, bytes] |
         ({"configMap": {"name": "none"}}, 'configmap "none" not found'),
         ({"configMap": {"name": "c", "items": [{"key": "no", "path": "x"}]}}, "non-existent config key: no"),
         ({"secret": {"secretName": "none"}}, 'secret "none" not found'),
+        ({"projected": {"sources": []}}, "volume 'v': this kind of volume is not built"),
     ],
 )
 def test_a_volume_that_cannot_be_filled(volume: dict[str, Any], message: str) -> None:
@@ -135,6 +137,13 @@ def test_mounts() -> None:
         Mount(host_path="/var/lib/kubelet/pods/u/volumes/conf", container_path="/etc/app", read_only=True),
         Mount(host_path="/run/sub", container_path="/run/x"),
     ]
+
+
+def test_a_host_port_is_refused_unless_the_pod_has_the_host_s_network() -> None:
+    ports = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
+    with pytest.raises(CannotConfigure, match="hostPort 8080: not built yet"):
+        check_ports(a_pod(ports), a_pod(ports).spec.containers[0])
+    check_ports(a_pod(ports, hostNetwork=True), a_pod(ports).spec.containers[0])
 
 
 def test_a_mount_without_its_volume_is_refused() -> None:
