@@ -7,7 +7,7 @@ from podwire.services.node.images import nginx
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Program
-from podwire.services.node.programs.toolboxes import BUSYBOX, DEBIAN, HOST
+from podwire.services.node.programs.toolboxes import BUSYBOX, CURL_DEBIAN, HOST
 
 _PATH: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -17,7 +17,7 @@ def _nginx(name: str) -> Image:
         name=name,
         entrypoint=("/docker-entrypoint.sh",),
         arguments=("nginx", "-g", "daemon off;"),
-        programs={**DEBIAN, "nginx": nginx.nginx, "docker-entrypoint.sh": nginx.docker_entrypoint},
+        programs={**CURL_DEBIAN, "nginx": nginx.nginx, "docker-entrypoint.sh": nginx.docker_entrypoint},
         files={f"{nginx.ROOT}/index.html": nginx.WELCOME, f"{nginx.ROOT}/50x.html": nginx.ERROR_50X},
         environment={**_PATH, "NGINX_VERSION": nginx.VERSION.partition("/")[2]},
     )

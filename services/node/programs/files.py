@@ -4,7 +4,7 @@ from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
-from podwire.services.node.programs.filesystem import is_folder, open_to_read, open_to_write, read_file
+from podwire.services.node.programs.filesystem import is_folder, open_to_read, open_to_write, read_file, write_file
 from podwire.services.node.programs.usage import refuse
 
 
@@ -109,3 +109,72 @@ def _long_line(process: Process, path: str, name: str) -> str:
     if is_folder(process, path):
         return f"drwxr-xr-x    1 root     root          4096 Jan  1 00:00 {name}\n"
     return f"-rw-r--r--    1 root     root     {len(read_file(process, path)):9d} Jan  1 00:00 {name}\n"
+
+
+async def mkdir(process: Process) -> int:
+    """mkdir [-p] FOLDER…"""
+    try:
+        options = parse_options(process.arguments[1:], "pm:")
+    except UsageError as error:
+        return await refuse(process, error, "mkdir [-m MODE] [-p] DIRECTORY...")
+    code = 0
+    for name in options.operands:
+        place = normal(name, process.folder)
+        parent = place.rpartition("/")[0] or "/"
+        reason = ""
+        if _exists(process, place) and "p" not in options:
+            reason = "File exists"
+        elif not is_folder(process, parent) and "p" not in options:
+            reason = "No such file or directory"
+        if reason:
+            await process.complain(f"mkdir: can't create directory '{name}': {reason}")
+            code = 1
+        else:
+            process.files.make_folder(place)
+    return code
+
+
+async def rm(process: Process) -> int:
+    """rm [-rf] FILE…"""
+    try:
+        options = parse_options(process.arguments[1:], "rRfi")
+    except UsageError as error:
+        return await refuse(process, error, "rm [-irf] FILE...")
+    code = 0
+    for name in options.operands:
+        place = normal(name, process.folder)
+        if is_folder(process, place) and not ("r" in options or "R" in options):
+            await process.complain(f"rm: '{name}' is a directory")
+            code = 1
+        elif is_folder(process, place):
+            _remove_tree(process, place)
+        elif not process.files.remove(place) and "f" not in options:
+            await process.complain(f"rm: can't remove '{name}': No such file or directory")
+            code = 1
+    return code
+
+
+def _remove_tree(process: Process, place: str) -> None:
+    """Removes the files below a folder; folders that were made stay."""
+    waiting = [place]
+    while waiting:
+        folder = waiting.pop()
+        for name in process.files.entries(folder):
+            path = f"{folder.rstrip('/')}/{name}"
+            if process.files.read(path) is None:
+                waiting.append(path)
+            else:
+                process.files.remove(path)
+
+
+async def touch(process: Process) -> int:
+    """touch FILE…: makes what is not there; times are not kept."""
+    code = 0
+    for name in process.arguments[1:]:
+        try:
+            if not name.startswith("-") and not _exists(process, name):
+                write_file(process, name, b"")
+        except FileError as error:
+            await process.complain(f"touch: {name}: {error.strerror}")
+            code = 1
+    return code

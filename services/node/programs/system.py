@@ -222,3 +222,21 @@ async def uptime_seconds(process: Process) -> int:
     clock = format_date("%H:%M:%S", process.clock.now_ns())
     await process.print(f" {clock} up {minutes} min,  0 users,  load average: 0.00, 0.00, 0.00\n")
     return 0
+
+
+async def timeout(process: Process) -> int:
+    """timeout [-s SIGNAL] [-k SEC] SEC COMMAND…: 143 (busybox) if the time was too short."""
+    try:
+        options = parse_options(process.arguments[1:], "s:k:t:", permute=False)
+        words = options.operands
+        length = duration(words[0]) if words else None
+        if length is None or len(words) < 2:
+            raise UsageError("bad arguments")
+    except UsageError as error:
+        return await refuse(process, error, "timeout [-s SIG] [-k KILL_SECS] SECS PROG ARGS")
+    try:
+        async with asyncio.timeout(length or None):
+            return await run_command(process, words[1:], "timeout")
+    except TimeoutError:
+        await process.complain("Terminated")
+        return 143

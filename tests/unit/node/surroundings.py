@@ -1,4 +1,4 @@
-"""A machine for programs to run on in virtual time: one kernel, two pods joined by a bridge, files, collected output."""
+"""A machine for programs to run on in virtual time: one kernel, two pods on a bridge, files, collected output."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
