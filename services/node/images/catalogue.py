@@ -1,13 +1,14 @@
 """Which image a name means: a table row each; what no row has is the generic server."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from podwire.services.node.images import nginx
+from podwire.services.node.images import agnhost, nginx, redis, web
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Program
-from podwire.services.node.programs.toolboxes import BUSYBOX, CURL_DEBIAN, HOST
+from podwire.services.node.programs import toolboxes
 
 _PATH: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -17,19 +18,84 @@ def _nginx(name: str) -> Image:
         name=name,
         entrypoint=("/docker-entrypoint.sh",),
         arguments=("nginx", "-g", "daemon off;"),
-        programs={**CURL_DEBIAN, "nginx": nginx.nginx, "docker-entrypoint.sh": nginx.docker_entrypoint},
+        programs={**toolboxes.CURL_DEBIAN, "nginx": nginx.nginx, "docker-entrypoint.sh": nginx.docker_entrypoint},
         files={f"{nginx.ROOT}/index.html": nginx.WELCOME, f"{nginx.ROOT}/50x.html": nginx.ERROR_50X},
         environment={**_PATH, "NGINX_VERSION": nginx.VERSION.partition("/")[2]},
     )
 
 
+def _httpd(name: str) -> Image:
+    return Image(
+        name=name,
+        arguments=("httpd-foreground",),
+        programs={**toolboxes.DEBIAN, "httpd-foreground": web.httpd},
+        files={f"{web.HTTPD_ROOT}/index.html": web.HTTPD_INDEX},
+        environment={**_PATH, "HTTPD_PREFIX": "/usr/local/apache2"},
+    )
+
+
+def _redis(name: str) -> Image:
+    return Image(
+        name=name,
+        arguments=("redis-server",),
+        programs={**toolboxes.DEBIAN, "redis-server": redis.redis_server, "redis-cli": redis.redis_cli},
+        environment={**_PATH, "REDIS_VERSION": redis.VERSION},
+    )
+
+
+def _server(program: str, run: Program, tools: dict[str, Program]) -> Callable[[str], Image]:
+    """An image whose entrypoint is one program."""
+
+    def make(name: str) -> Image:
+        return Image(name=name, entrypoint=(f"/{program}",), programs={**tools, program: run}, environment=_PATH)
+
+    return make
+
+
+def _tools(tools: dict[str, Program], command: str) -> Callable[[str], Image]:
+    """An image of programs, with what it runs by default."""
+
+    def make(name: str) -> Image:
+        return Image(name=name, arguments=(command,), programs=tools, environment=_PATH)
+
+    return make
+
+
 def _busybox(name: str) -> Image:
-    return Image(name=name, arguments=("sh",), programs=BUSYBOX, environment=_PATH)
+    """1.28 and earlier have another nslookup."""
+    match = re.search(r":1\.(\d{1,2})(?:\D|$)", name)
+    is_old = match is not None and int(match.group(1)) < 29
+    return _tools(toolboxes.OLD_BUSYBOX if is_old else toolboxes.BUSYBOX, "sh")(name)
 
 
+def _curl(name: str) -> Image:
+    """curlimages/curl: its entrypoint runs curl unless the first word is a program (entrypoint.sh)."""
+    tools = toolboxes.CURL_ALPINE
+    return Image(name=name, arguments=("curl",), programs=tools, environment=_PATH)
+
+
+_AGNHOST: Final = {**toolboxes.CURL_ALPINE, **toolboxes.NETWORK_TOOLS}
 _ROWS: Final[dict[str, Callable[[str], Image]]] = {
-    "nginx": _nginx,
+    "agnhost": _server("agnhost", agnhost.agnhost, _AGNHOST),
+    "alpine": _tools(toolboxes.ALPINE, "sh"),
+    "bash": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "busybox": _busybox,
+    "centos": _tools(toolboxes.CURL_DEBIAN, "bash"),
+    "curl": _curl,
+    "debian": _tools(toolboxes.DEBIAN, "bash"),
+    "dnsutils": _tools(toolboxes.NETWORK_TOOLS, "sh"),
+    "echo-server": _server("echo-server", web.echo_server, toolboxes.ALPINE),
+    "echoserver": _server("echo-server", web.echo_server, toolboxes.ALPINE),
+    "fedora": _tools(toolboxes.CURL_DEBIAN, "bash"),
+    "http-echo": _server("http-echo", web.http_echo, {}),
+    "httpd": _httpd,
+    "jessie-dnsutils": _tools(toolboxes.NETWORK_TOOLS, "sh"),
+    "netshoot": _tools(toolboxes.NETWORK_TOOLS, "bash"),
+    "nginx": _nginx,
+    "pause": _server("pause", agnhost.pause, {}),
+    "redis": _redis,
+    "ubuntu": _tools(toolboxes.DEBIAN, "bash"),
+    "whoami": _server("whoami", web.whoami, {}),
 }
 
 
@@ -41,9 +107,9 @@ def last_component(name: str) -> str:
 def find_image(name: str, ports: Ports) -> Image:
     """The image of a name; for one that nobody knows the generic server on the declared (protocol, port)s."""
     row = _ROWS.get(last_component(name))
-    return generic_image(name, ports, dict(BUSYBOX)) if row is None else row(name)
+    return generic_image(name, ports, toolboxes.CURL_ALPINE) if row is None else row(name)
 
 
 def host_programs() -> dict[str, Program]:
     """The programs of a machine."""
-    return dict(HOST)
+    return dict(toolboxes.HOST)

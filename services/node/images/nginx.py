@@ -111,8 +111,13 @@ async def _answer(process: Process, request: Request) -> Response:
     return error_page(404)
 
 
+def content_type(place: str) -> str:
+    """The type of a file by its name's ending."""
+    return _TYPES.get(place.rpartition(".")[2], "application/octet-stream")
+
+
 def _file(place: str, data: bytes) -> Response:
-    kind = _TYPES.get(place.rpartition(".")[2], "application/octet-stream")
+    kind = content_type(place)
     etag = f'"{_ETAG_TIME:x}-{len(data):x}"'
     modified = ("Last-Modified", "Wed, 16 Apr 2025 12:01:11 GMT")
     return Response(200, data, kind, (modified, ("ETag", etag), ("Accept-Ranges", "bytes")))

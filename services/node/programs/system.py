@@ -100,7 +100,7 @@ async def hostname(process: Process) -> int:
     """hostname [-i|-I|-f|-s]"""
     word = process.arguments[1] if len(process.arguments) > 1 else ""
     if word in ("-i", "-I"):
-        await process.print(" ".join(_own_addresses(process)) + (" \n" if word == "-I" else "\n"))
+        await process.print(" ".join(own_addresses(process)) + (" \n" if word == "-I" else "\n"))
         return 0
     if word not in ("", "-f", "-s", "--fqdn"):
         await process.complain("hostname: you must be root to change the host name")
@@ -109,7 +109,8 @@ async def hostname(process: Process) -> int:
     return 0
 
 
-def _own_addresses(process: Process) -> list[str]:
+def own_addresses(process: Process) -> list[str]:
+    """The addresses of all devices but lo."""
     namespace = process.network.shell.kernel.namespace(process.network.namespace)
     return [
         ".".join(map(str, address.address.to_bytes(4)))
