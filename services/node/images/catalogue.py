@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from podwire.services.node.images import agnhost, nginx, redis, web
+from podwire.services.node.images import agnhost, nginx, redis, redis_cli, web
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
-from podwire.services.node.process import Program
+from podwire.services.node.process import Process, Program
 from podwire.services.node.programs import toolboxes
+from podwire.services.node.programs.curl import curl
+from podwire.services.node.runtime.programs import find_program
 
 _PATH: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -38,7 +40,7 @@ def _redis(name: str) -> Image:
     return Image(
         name=name,
         arguments=("redis-server",),
-        programs={**toolboxes.DEBIAN, "redis-server": redis.redis_server, "redis-cli": redis.redis_cli},
+        programs={**toolboxes.DEBIAN, "redis-server": redis.redis_server, "redis-cli": redis_cli.redis_cli},
         environment={**_PATH, "REDIS_VERSION": redis.VERSION},
     )
 
@@ -68,10 +70,18 @@ def _busybox(name: str) -> Image:
     return _tools(toolboxes.OLD_BUSYBOX if is_old else toolboxes.BUSYBOX, "sh")(name)
 
 
+async def _curl_entrypoint(process: Process) -> int:
+    """Runs curl, unless the first word is a program (curlimages/curl's entrypoint.sh)."""
+    words = process.arguments[1:]
+    program = find_program(process.programs, words[0]) if words else None
+    if program is None:
+        return await curl(process.with_arguments(["curl", *words]))
+    return await program(process.with_arguments(words))
+
+
 def _curl(name: str) -> Image:
-    """curlimages/curl: its entrypoint runs curl unless the first word is a program (entrypoint.sh)."""
-    tools = toolboxes.CURL_ALPINE
-    return Image(name=name, arguments=("curl",), programs=tools, environment=_PATH)
+    programs = {**toolboxes.CURL_ALPINE, "entrypoint.sh": _curl_entrypoint}
+    return Image(name=name, entrypoint=("/entrypoint.sh",), arguments=("curl",), programs=programs, environment=_PATH)
 
 
 _AGNHOST: Final = {**toolboxes.CURL_ALPINE, **toolboxes.NETWORK_TOOLS}

@@ -1,25 +1,18 @@
-"""A small Redis: strings, counters, expiry, PING, INFO and a few more over RESP2; and redis-cli for them."""
+"""A small Redis: strings, counters, expiry, PING, INFO and a few more."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from podwire.services.chassis.clock import MILLISECOND, SECOND
+from podwire.services.node.images.resp import MOST_BYTES, ProtocolFailure, Reader, bulk, integer
 from podwire.services.node.images.tcp_server import serve_tcp
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.process import Process
-from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.calendar import format_date
 from podwire.services.node.runtime.programs import handles_termination
 
 VERSION: Final = "7.4.2"
-_MOST_BYTES: Final = 1024 * 1024
 _MOST_KEYS: Final = 100_000
-_MOST_WORDS: Final = 1024
-
-
-class ProtocolFailure(ValueError):
-    """Bytes that are no RESP; the connection ends after the error."""
 
 
 class CommandFailure(ValueError):
@@ -53,88 +46,6 @@ class Store:
         """Whether there was one."""
         self.expires.pop(key, None)
         return self.values.pop(key, None) is not None
-
-
-class Reader:
-    """RESP from a stream: commands on the server's side, replies on the client's."""
-
-    def __init__(self, stream: TcpStream) -> None:
-        self._stream, self._data = stream, bytearray()
-
-    async def _line(self) -> bytes | None:
-        while b"\r\n" not in self._data and b"\n" not in self._data:
-            more = await self._stream.read()
-            if not more or len(self._data) > _MOST_BYTES:
-                return None
-            self._data += more
-        line, _, rest = bytes(self._data).partition(b"\n")
-        self._data = bytearray(rest)
-        return line.removesuffix(b"\r")
-
-    async def _exactly(self, length: int) -> bytes | None:
-        while len(self._data) < length + 2:
-            more = await self._stream.read()
-            if not more:
-                return None
-            self._data += more
-        data = bytes(self._data[:length])
-        del self._data[: length + 2]
-        return data
-
-    async def command(self) -> list[bytes] | None:
-        """The next command's words, None at the end. Raises ProtocolFailure."""
-        line = await self._line()
-        if line is None:
-            return None
-        if not line.startswith(b"*"):
-            return line.split()
-        words = []
-        for _ in range(_length(line, _MOST_WORDS, "multibulk")):
-            head = await self._line()
-            if head is None:
-                return None
-            if not head.startswith(b"$"):
-                raise ProtocolFailure(f"expected '$', got '{head[:1].decode(errors='replace')}'")
-            word = await self._exactly(_length(head, _MOST_BYTES, "bulk"))
-            if word is None:
-                return None
-            words.append(word)
-        return words
-
-    async def reply(self, depth: int = 0) -> str | None:
-        """The next reply as redis-cli prints it (not to a terminal), None at the end. Raises ProtocolFailure."""
-        line = await self._line()
-        if line is None or depth > 8:
-            return None
-        kind, text = line[:1], line[1:].decode(errors="replace")
-        if kind in (b"+", b"-", b":"):
-            return text
-        if kind == b"$":
-            if text == "-1":
-                return ""
-            data = await self._exactly(_length(line, _MOST_BYTES, "bulk"))
-            return None if data is None else data.decode(errors="replace")
-        if kind != b"*":
-            raise ProtocolFailure("not a reply")
-        items = [await self.reply(depth + 1) for _ in range(_length(line, _MOST_KEYS, "multibulk"))]
-        return "\n".join(item or "" for item in items)
-
-
-def _length(line: bytes, most: int, what: str) -> int:
-    text = line[1:]
-    if not text.isdigit() or len(text) > 9 or int(text) > most:
-        raise ProtocolFailure(f"invalid {what} length")
-    return int(text)
-
-
-def bulk(value: bytes | None) -> bytes:
-    """A bulk string, or nil."""
-    return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
-
-
-def integer(value: int) -> bytes:
-    """An integer reply."""
-    return b":%d\r\n" % value
 
 
 def _number(text: bytes) -> int:
@@ -175,7 +86,7 @@ def execute(store: Store, words: list[bytes], now: int) -> bytes:
             return _increment(store, arguments[0], step, now)
         case "APPEND":
             value = (store.get(arguments[0], now) or b"") + arguments[1]
-            store.put(arguments[0], value[:_MOST_BYTES])
+            store.put(arguments[0], value[:MOST_BYTES])
             return integer(len(value))
         case "STRLEN":
             return integer(len(store.get(arguments[0], now) or b""))
@@ -293,42 +204,3 @@ async def _attend(process: Process, store: Store, stream: TcpStream) -> None:
             await stream.write(execute(store, words, process.clock.now_ns()))
         except CommandFailure as failure:
             await stream.write(f"-{failure}\r\n".encode())
-
-
-async def redis_cli(process: Process) -> int:
-    """redis-cli [-h HOST] [-p PORT] COMMAND…"""
-    try:
-        options = parse_options(
-            process.arguments[1:], "h:p:n:a:", {"raw": "raw", "no-auth-warning": "q"}, permute=False
-        )
-        port = options.value("p", "6379")
-        if not options.operands or not port.isdigit() or not 0 < int(port[:6]) < 65536:
-            raise UsageError("a command is needed: the prompt is not built")
-    except UsageError as error:
-        await process.complain(f"redis-cli: {error}")
-        return 1
-    host = options.value("h", "127.0.0.1")
-    try:
-        address = (await Resolver(process.network, process.files, process.random).addresses(host))[0]
-        stream = await process.network.connect((address, int(port)))
-    except (OSError, ResolutionFailure) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        await process.complain(f"Could not connect to Redis at {host}:{port}: {reason}")
-        return 1
-    return await _ask(process, stream, [word.encode() for word in options.operands])
-
-
-async def _ask(process: Process, stream: TcpStream, words: list[bytes]) -> int:
-    try:
-        await stream.write(b"*%d\r\n" % len(words) + b"".join(bulk(word) for word in words))
-        reply = await Reader(stream).reply()
-    except (OSError, ProtocolFailure) as error:
-        await process.complain(f"Error: {getattr(error, 'strerror', None) or error}")
-        return 1
-    finally:
-        stream.close()
-    if reply is None:
-        await process.complain("Error: Server closed the connection")
-        return 1
-    await process.print(f"{reply}\n")
-    return 0
