@@ -95,6 +95,18 @@ async def test_a_request_without_answer_times_out(harness: Harness) -> None:
         await client.request("ask", b"", 0.05)
 
 
+async def test_a_request_that_waits_when_the_server_dies_fails_at_once(harness: Harness) -> None:
+    server, client = await harness.connect("s", "admin"), await harness.connect("c", "admin")
+    server.subscribe("ask", lambda message: None)
+    await server.flush()
+    asking = asyncio.get_running_loop().create_task(client.request("ask", b"", 5))
+    await client.flush()
+    await harness.kill()
+    with pytest.raises(base.Disconnected):
+        async with asyncio.timeout(1):
+            await asking
+
+
 async def test_a_payload_over_the_limit_is_refused(harness: Harness) -> None:
     client = await harness.connect("c", "admin")
     with pytest.raises(base.PayloadTooLarge):

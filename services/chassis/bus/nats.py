@@ -101,8 +101,15 @@ class NatsBus:
         logger.debug("bus error", error=str(error) or type(error).__name__)
 
     async def _on_disconnect(self) -> None:
+        self._fail_waiting_requests()
         for listener in self._listeners:
             listener(False)
+
+    def _fail_waiting_requests(self) -> None:
+        """Their answers went with the connection; the client library would let them wait for their timeout."""
+        for waiting in list(self._client._resp_map.values()):
+            if not waiting.done():
+                waiting.set_exception(nats.errors.ConnectionClosedError())
 
     async def _on_reconnect(self) -> None:
         for listener in self._listeners:

@@ -47,7 +47,7 @@ class EventLog:
 
     def __init__(self, bus: base.Bus, patience: float = 10.0) -> None:
         self.bus = bus
-        self._attempts = max(1, round(patience / _ATTEMPT))
+        self._patience = patience
 
     async def append(self, key: ObjectKey, event: ObjectEvent, expected: int) -> int:
         """The new revision. Raises Conflict where `expected` does not hold, LogUnavailable."""
@@ -55,15 +55,18 @@ class EventLog:
         return await self._append(subject, codec.encode(event), expected, event.write_id)
 
     async def _append(self, subject: str, payload: bytes, expected: int, write_id: str) -> int:
-        for _ in range(self._attempts):
-            try:
-                return await self.bus.append(subject, payload, expected, _ATTEMPT)
-            except (base.WrongLastSequence, *UNKNOWN_OUTCOMES):
-                outcome = await self._outcome(subject, expected, write_id)
-            if outcome is not None:
-                return outcome
-            await asyncio.sleep(_PAUSE)
-        raise LogUnavailable(f"{subject}: no answer from the event log")
+        try:
+            async with asyncio.timeout(self._patience):
+                while True:
+                    try:
+                        return await self.bus.append(subject, payload, expected, _ATTEMPT)
+                    except (base.WrongLastSequence, *UNKNOWN_OUTCOMES):
+                        outcome = await self._outcome(subject, expected, write_id)
+                    if outcome is not None:
+                        return outcome
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            raise LogUnavailable(f"{subject}: no answer from the event log") from None
 
     async def _outcome(self, subject: str, expected: int, write_id: str) -> int | None:
         """The revision if the write took place, None if it is to be tried (again); raises Conflict."""
