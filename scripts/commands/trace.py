@@ -33,6 +33,9 @@ def trace(
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of pods and Services.")] = "default",
     output: Annotated[str, typer.Option("--output", "-o", help="tree or json.")] = "tree",
     everything: Annotated[bool, typer.Option("--all", help="Every packet, not only the first and its reply.")] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Every rule on the way, not only those that decided.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 5.0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -44,7 +47,7 @@ def trace(
         start = await source(client, from_, namespace)
         end = await destination(client, to, namespace)
         outcome, hops = await follow(client, start, end, timeout)
-        show(start, end, outcome, flights(hops), output, everything)
+        show(start, end, outcome, flights(hops), output, everything, rules)
         return outcome.success
 
     raise typer.Exit(0 if run_connected(data_dir, work) else 1)
@@ -82,7 +85,8 @@ def show(
     outcome: messages.Outcome,
     found: list[Flight],
     output: str,
-    everything: bool,
+    everything: bool = False,
+    every_rule: bool = False,
 ) -> None:
     """Prints a trace for people or machines."""
     if output == "json":
@@ -102,7 +106,7 @@ def show(
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     console.print(f"{start}  ->  {end}")
     for flight in found if everything else chosen(found):
-        console.print(tree(flight, "reply" if flight.is_reply else "request"))
+        console.print(tree(flight, "reply" if flight.is_reply else "request", every_rule))
     left = 0 if everything else len(found) - len(chosen(found))
     if left:
         console.print(f"[dim]{left} more packets of this connection: --all shows them[/]")

@@ -86,7 +86,7 @@ class Tour:
             crossed = any(hop.kind == "encapsulate" for flight in found for hop in flight.hops)
             if crossed or not remote:
                 break
-        show(start, end, outcome, found, "tree", everything=False)
+        show(start, end, outcome, found, "tree")
 
     async def go_stale(self) -> None:
         """A paused kube-proxy: traffic goes on, its rules do not follow."""

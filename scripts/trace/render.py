@@ -7,15 +7,16 @@ from rich.tree import Tree
 
 from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.trace.advice import advice
+from podwire.scripts.trace.deciding import deciding
 from podwire.scripts.trace.flights import Flight
 
 
-def tree(flight: Flight, title: str) -> Tree:
+def tree(flight: Flight, title: str, every_rule: bool = False) -> Tree:
     """One branch for each machine and namespace that the packet crosses."""
     root = Tree(f"[bold]{escape(title)}[/]  {escape(flight.summary)}")
     began = flight.hops[0].time
     place, branch = ("", ""), root
-    for hop in flight.hops:
+    for hop in flight.hops if every_rule else deciding(flight.hops):
         if (hop.node, hop.netns) != place:
             place = (hop.node, hop.netns)
             where = f"pod {hop.netns}" if hop.netns else "host"
