@@ -114,10 +114,11 @@ class PodWorker:
             )
             waits = [entry for entry in actions if isinstance(entry, act.WaitUntil)]
             self._note_waits(waits)
-            await self._report()
+            reported = await self._report()
             doing = [entry for entry in actions if not isinstance(entry, act.WaitUntil) and not self._in_hand(entry)]
             if not doing:
-                return min((act.seconds_until(entry.time, now) for entry in waits), default=_RECHECK)
+                pause = min((act.seconds_until(entry.time, now) for entry in waits), default=_RECHECK)
+                return pause if reported else min(pause, _RETRY)
             if not await self._perform_all(doing):
                 await self._report()
                 return _RETRY
@@ -330,10 +331,10 @@ class PodWorker:
         about = About("Pod", metadata.namespace, metadata.name, self.mirror_uid, field_path=field)
         self._around.events.record(about, reason, message, warning)
 
-    async def _report(self) -> None:
-        """Writes the status if it differs from what was written last and from what the object has."""
+    async def _report(self) -> bool:
+        """Writes the status if it differs from what was written last; False where it could not be written."""
         if self.gone or not self.mirror_uid:
-            return
+            return True
         observed = Observed(
             held=self._held(),
             host_address=self._around.lifecycle.address,
@@ -343,7 +344,7 @@ class PodWorker:
         )
         status = pod_status(self.pod, observed, self._around.context.clock.now_ns())
         if self._reported is not None and _steady(self._reported) == _steady(status):
-            return
+            return True
         metadata = self.pod.metadata
         body = {"metadata": {"uid": self.mirror_uid}, "status": status}
         try:
@@ -353,8 +354,9 @@ class PodWorker:
         except (ApiError, ApiUnavailable) as error:
             self._around.context.log.debug("a status was not written", pod=metadata.name, reason=str(error))
             self._reported = None
-            return
+            return False
         self._reported = status
+        return True
 
 
 def _steady(status: dict[str, Any]) -> str:
