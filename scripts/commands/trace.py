@@ -33,9 +33,7 @@ def trace(
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of pods and Services.")] = "default",
     output: Annotated[str, typer.Option("--output", "-o", help="tree or json.")] = "tree",
     everything: Annotated[bool, typer.Option("--all", help="Every packet, not only the first and its reply.")] = False,
-    rules: Annotated[
-        bool, typer.Option("--rules", help="Every rule on the way, not only those that decided.")
-    ] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="Every rule on the way, not only those that decided.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 5.0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:

@@ -18,6 +18,8 @@ def tree(flight: Flight, title: str, every_rule: bool = False) -> Tree:
     place, branch = ("", ""), root
     for hop in flight.hops if every_rule else deciding(flight.hops):
         if (hop.node, hop.netns) != place:
+            if place[0] not in ("", hop.node):
+                root.add(f"[yellow]wire[/] {escape(place[0])} -> {escape(hop.node)}")
             place = (hop.node, hop.netns)
             where = f"pod {hop.netns}" if hop.netns else "host"
             branch = root.add(

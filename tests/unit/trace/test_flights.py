@@ -10,7 +10,7 @@ from podwire.scripts.cluster.folder import RunningProcess
 from podwire.scripts.commands.chaos import find, name
 from podwire.scripts.commands.trace import chosen
 from podwire.scripts.errors import UserError
-from podwire.scripts.trace.flights import flights, identity, inner
+from podwire.scripts.trace.flights import Flight, flights, identity, inner
 from podwire.scripts.trace.render import tree
 
 SYN = "IP 10.244.1.5.40000 > 10.96.45.123.80: Flags [S], seq 7, win 65535, length 0"
@@ -52,16 +52,25 @@ def test_a_dead_packet_is_always_shown() -> None:
     assert [flight.summary for flight in chosen(found)] == [SYN, SYN_ACK, dead]
 
 
-def test_a_tree_shows_nat_and_why_a_packet_died() -> None:
-    rule = {"table": "filter", "chain": "KUBE-FORWARD", "rule": 1, "rule_text": "-A KUBE-FORWARD -j DROP"}
-    [flight] = flights([*HOPS[2:4], a_hop(TRANSLATED, 11, kind="drop", reason="NETFILTER_DROP", **rule)])
+def shown(flight: Flight) -> str:
     console = Console(width=200, file=io.StringIO())
     with console.capture() as captured:
         console.print(tree(flight, "request"))
-    shown = captured.get()
-    assert "DNAT 10.96.45.123:80 -> 10.244.2.3:8080" in shown
-    assert "NETFILTER_DROP" in shown
-    assert "rule 1 of chain KUBE-FORWARD in table filter drops it" in shown
+    return captured.get()
+
+
+def test_a_tree_shows_nat_and_why_a_packet_died() -> None:
+    rule = {"table": "filter", "chain": "KUBE-FORWARD", "rule": 1, "rule_text": "-A KUBE-FORWARD -j DROP"}
+    [flight] = flights([*HOPS[2:4], a_hop(TRANSLATED, 11, kind="drop", reason="NETFILTER_DROP", **rule)])
+    text = shown(flight)
+    assert "DNAT 10.96.45.123:80 -> 10.244.2.3:8080" in text
+    assert "NETFILTER_DROP" in text
+    assert "rule 1 of chain KUBE-FORWARD in table filter drops it" in text
+
+
+def test_a_tree_shows_the_wire_between_machines() -> None:
+    request, _ = flights(HOPS)
+    assert "wire node-1 -> node-2" in shown(request)
 
 
 RUNNING = [
