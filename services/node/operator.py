@@ -40,17 +40,8 @@ def serve_operator(machine: "Machine") -> None:
 
 
 def _start_shell(machine: "Machine", call: messages.Shell) -> None:
-    running: list[asyncio.Task[None]] = []
-
-    def end() -> None:
-        for task in running:
-            task.cancel()
-
-    session = Session(machine.bus, machine.name, call.session, call.stdin, end)
-    main = machine.tasks.start(_run_shell(machine, call.command, session), name="shell")
-    running += [main, machine.tasks.start(session.feed(), name="shell input")]
-    running.append(machine.tasks.start(session.watch(), name="shell liveness"))
-    main.add_done_callback(lambda _: end())
+    session = Session(machine.bus, machine.name, call.session, call.stdin)
+    session.serve(machine.tasks, _run_shell(machine, call.command, session))
 
 
 async def _run_shell(machine: "Machine", command: str, session: Session) -> None:
@@ -79,7 +70,7 @@ async def _run_shell(machine: "Machine", command: str, session: Session) -> None
 def _network(machine: "Machine", call: messages.Connect) -> Network | None:
     if not call.pod:
         return Network(machine.shell, "", call.trace)
-    for sandbox in machine.runtime.sandboxes.values():
+    for sandbox in machine.runtime.sandboxes.records.values():
         place = (sandbox.config.namespace, sandbox.config.name)
         if place == (call.namespace, call.pod) and sandbox.state == "READY":
             return Network(machine.shell, sandbox.namespace, call.trace)

@@ -25,7 +25,7 @@ class Node:
             self._context,
             lambda: {
                 "boot": machine.boot_id,
-                "sandboxes": str(len(machine.runtime.sandboxes)),
+                "sandboxes": str(len(machine.runtime.sandboxes.records)),
                 "malformed": str(machine.shell.malformed),
                 "lost": str(machine.shell.lost),
             },

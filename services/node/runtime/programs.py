@@ -12,11 +12,6 @@ from podwire.services.node.runtime.records import ContainerRecord
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
 
-KILLED = 137
-TERMINATED = 143
-NOT_FOUND = 127
-START_ERROR = 128
-
 
 def handles_termination(program: Program) -> Program:
     """Marks a program that ends by itself on SIGTERM. As a container's first process any other ignores it (signal(7):

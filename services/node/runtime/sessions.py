@@ -1,28 +1,31 @@
 """exec and attach sessions: numbered frames over the bus on one side, a program's streams on the other."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import kubelet as messages
 from podwire.services.chassis.bus.base import Bus, Message
+from podwire.services.chassis.tasks import OrderedTaskGroup
 from podwire.services.node.pipes import Pipe, Sink
+from podwire.services.node.runtime.exit_codes import KILLED
 
 _LARGEST: Final = 32 * 1024
 
 
 class Session:
-    """One session's frames. `on_end` is called when the other side is gone or breaks the rules."""
+    """One session's frames, and the tasks that serve it."""
 
-    def __init__(self, bus: Bus, node: str, name: str, stdin: bool, on_end: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, node: str, name: str, stdin: bool) -> None:
         self.stdin = Pipe()
         if not stdin:
             self.stdin.close()
         self.stdout = Sink(lambda data: self._send_data(messages.STDOUT, data))
         self.stderr = Sink(lambda data: self._send_data(messages.STDERR, data))
-        self._bus, self._on_end = bus, on_end
+        self._bus = bus
+        self._running: list[asyncio.Task[None]] = []
         self._subject = subjects.stream_output(node, name)
         self._sent, self._received = 0, 0
         self._heard = True
@@ -74,9 +77,26 @@ class Session:
     def _break(self, reason: str) -> None:
         self._send(messages.StreamError(self._next(), reason))
         self.close()
-        self._on_end()
+        self._cancel()
 
-    async def feed(self) -> None:
+    def serve(self, tasks: OrderedTaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs the program until it ends, is cancelled, or the other side is gone or breaks the rules."""
+        main = tasks.start(work, name="session")
+        self._running = [main, tasks.start(self._feed(), name="session input")]
+        self._running.append(tasks.start(self._watch(), name="session liveness"))
+        main.add_done_callback(self._over)
+        return main
+
+    def _over(self, main: asyncio.Task[None]) -> None:
+        if main.cancelled():
+            self.finish(KILLED, "the program was killed")
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._running:
+            task.cancel()
+
+    async def _feed(self) -> None:
         """Moves input to the program as it takes it."""
         while data := await self._input.get():
             try:
@@ -85,7 +105,7 @@ class Session:
                 return
         self.stdin.close()
 
-    async def watch(self) -> None:
+    async def _watch(self) -> None:
         """Shows that we live, and ends the session when the other side is silent for too long."""
         while self._open:
             self._heard = False

@@ -1,0 +1,180 @@
+"""Containers: created, started, stopped, ended; their programs run here or in the process that claimed them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from podwire.proto import subjects
+from podwire.proto.messages import codec
+from podwire.proto.messages import runtime as messages
+from podwire.services.chassis.chance import hexadecimal
+from podwire.services.node.files import ContainerFiles, Files, Mounted
+from podwire.services.node.images.catalogue import find_image
+from podwire.services.node.images.image import Image
+from podwire.services.node.process import Program
+from podwire.services.node.runtime import programs
+from podwire.services.node.runtime.claimed import ClaimedContainer
+from podwire.services.node.runtime.etc import etc_files
+from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR
+from podwire.services.node.runtime.failures import CallFailed
+from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
+
+if TYPE_CHECKING:
+    from podwire.services.node.machine import Machine
+
+
+def image_of(record: ContainerRecord) -> Image:
+    """The image that a container runs."""
+    return find_image(record.config.image, record.config.ports)
+
+
+class Containers:
+    """All containers of a machine, and the claims of those that are served elsewhere."""
+
+    def __init__(self, machine: "Machine") -> None:
+        self.records: dict[str, ContainerRecord] = {}
+        self.claims: dict[str, ClaimedContainer] = {}
+        self._machine = machine
+
+    def get(self, name: str) -> ContainerRecord:
+        """A container by id. Raises CallFailed."""
+        if (record := self.records.get(name)) is None:
+            raise CallFailed("NotFound", f'container "{name}" not found')
+        return record
+
+    def running(self, name: str) -> ContainerRecord:
+        """A running container whose programs are the machine's. Raises CallFailed."""
+        record = self.get(name)
+        if record.state != "RUNNING":
+            raise CallFailed("FailedPrecondition", "the container is not running")
+        if record.config.claimed:
+            text = f"exec is not possible in {record.config.image}: its process runs outside the machine"
+            raise CallFailed("Unimplemented", text)
+        return record
+
+    def of(self, sandbox: str) -> list[ContainerRecord]:
+        """The containers of a sandbox."""
+        return [entry for entry in self.records.values() if entry.sandbox.id == sandbox]
+
+    # -- beginning
+
+    def create(self, sandbox: SandboxRecord, config: messages.ContainerConfig) -> ContainerRecord:
+        """A container that does not run yet."""
+        identifier = hexadecimal(self._machine.random, 64)
+        files = self._files(sandbox, config)
+        record = ContainerRecord(identifier, sandbox, config, self._machine.clock.now_ns(), files)
+        self.records[identifier] = record
+        self.changed(sandbox.id, identifier, record.state)
+        return record
+
+    def _files(self, sandbox: SandboxRecord, config: messages.ContainerConfig) -> ContainerFiles:
+        image = find_image(config.image, config.ports)
+        own = Files({**image.files, **etc_files(sandbox, self._machine)})
+        mounts = [Mounted(mount.container_path, mount.host_path, mount.read_only) for mount in config.mounts]
+        return ContainerFiles(self._machine.files, own, mounts)
+
+    def start(self, record: ContainerRecord, claimant: str) -> None:
+        """Runs its program, or hands it to its claimant. Raises CallFailed."""
+        if record.state != "CREATED":
+            raise CallFailed("FailedPrecondition", f"the container is {record.state}")
+        record.state, record.started_at = "RUNNING", self._machine.clock.now_ns()
+        if record.config.claimed:
+            record.claimant = claimant
+            self.claims[record.id] = claim = ClaimedContainer(self._machine, record, self._on_claim_end(record))
+            claim.start()
+        else:
+            self._run_program(record)
+        self.changed(record.sandbox.id, record.id, record.state)
+
+    def _on_claim_end(self, record: ContainerRecord) -> Callable[[int, str, str], None]:
+        def ended(code: int, reason: str, message: str) -> None:
+            self.claims.pop(record.id, None)
+            self.exited(record, code, reason, message)
+
+        return ended
+
+    def _run_program(self, record: ContainerRecord) -> None:
+        image = image_of(record)
+        arguments = programs.command_line(image, record)
+        program = programs.find_program(image.programs, arguments[0]) if arguments else None
+        if program is None:
+            name = arguments[0] if arguments else ""
+            text = f'exec: "{name}": executable file not found in $PATH'
+            self.exited(record, START_ERROR, "StartError", text)
+            return
+        work = self._main(record, image, arguments, program)
+        record.tasks.append(self._machine.tasks.start(work, name=f"container {record.config.name}"))
+
+    async def _main(self, record: ContainerRecord, image: Image, arguments: list[str], program: Program) -> None:
+        streams = programs.log_streams(self._machine, record)
+        process = programs.container_process(self._machine, record, image, arguments, streams)
+        code = await programs.run(process, program)
+        self.exited(record, code, "Completed" if code == 0 else "Error")
+
+    # -- ending
+
+    def exited(self, record: ContainerRecord, code: int, reason: str, message: str = "") -> None:
+        """The main program ended; whatever else runs in the container ends with it."""
+        if record.state == "EXITED":
+            return
+        now = self._machine.clock.now_ns()
+        record.state, record.finished_at, record.exit_code = "EXITED", now, code
+        record.reason, record.message = reason, message
+        record.started_at = record.started_at or now
+        record.log.finish(now)
+        tasks, record.tasks = record.tasks, []
+        for task in tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self.changed(record.sandbox.id, record.id, record.state)
+
+    def kill(self, record: ContainerRecord) -> None:
+        """SIGKILL."""
+        if record.state != "RUNNING":
+            return
+        claim = self.claims.get(record.id)
+        if claim is not None:
+            claim.end(KILLED, "Error")
+        else:
+            self.exited(record, KILLED, "Error")
+
+    def stop(self, name: str, grace: float) -> None:
+        """SIGTERM, and SIGKILL after `grace` seconds."""
+        record = self.records.get(name)
+        if record is None or record.state != "RUNNING":
+            return
+        claim = self.claims.get(name)
+        if claim is not None:
+            claim.stop()
+        elif self._ends_on_sigterm(record):
+            self.exited(record, 0, "Completed")
+            return
+        if grace <= 0:
+            self.kill(record)
+            return
+        record.tasks.append(self._machine.tasks.start(self._kill_later(record, grace), name="grace period"))
+
+    def _ends_on_sigterm(self, record: ContainerRecord) -> bool:
+        image = image_of(record)
+        arguments = programs.command_line(image, record)
+        program = programs.find_program(image.programs, arguments[0]) if arguments else None
+        return program is not None and programs.is_terminable(program)
+
+    async def _kill_later(self, record: ContainerRecord, grace: float) -> None:
+        await asyncio.sleep(grace)
+        self.kill(record)
+
+    def remove(self, name: str) -> None:
+        """Forgets a container, killing it if need be."""
+        record = self.records.get(name)
+        if record is None:
+            return
+        self.kill(record)
+        del self.records[name]
+        self.changed(record.sandbox.id, name, "REMOVED")
+
+    def changed(self, sandbox: str, container: str, state: str) -> None:
+        """Tells kubelets that something changed."""
+        machine = self._machine
+        event = messages.ContainerChanged(boot_id=machine.boot_id, sandbox=sandbox, container=container, state=state)
+        machine.bus.publish(subjects.runtime_events(machine.name), codec.encode(event))

@@ -1,0 +1,65 @@
+"""Programs that are run in a running container beside its own: exec with streams, and exec for probes."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from podwire.proto.messages import runtime as messages
+from podwire.services.node.pipes import NoInput, Sink
+from podwire.services.node.runtime import programs
+from podwire.services.node.runtime.containers import Containers, image_of
+from podwire.services.node.runtime.exit_codes import CANNOT_RUN, KILLED, NOT_FOUND
+from podwire.services.node.runtime.failures import CallFailed
+from podwire.services.node.runtime.records import ContainerRecord
+from podwire.services.node.runtime.sessions import Session
+
+if TYPE_CHECKING:
+    from podwire.services.node.machine import Machine
+
+_MOST_OUTPUT: Final = 256 * 1024
+
+
+class Executions:
+    """Starts programs in containers."""
+
+    def __init__(self, machine: "Machine", containers: Containers) -> None:
+        self._machine, self._containers = machine, containers
+
+    def start(self, call: messages.StartExec) -> None:
+        """Runs a program whose streams go over the bus. Raises CallFailed."""
+        record = self._containers.running(call.container)
+        if call.attach:
+            raise CallFailed("Unimplemented", "attach is not built yet: use logs -f or exec")
+        machine = self._machine
+        session = Session(machine.bus, machine.name, call.session, call.stdin)
+        main = session.serve(machine.tasks, self._run(record, call, session))
+        record.tasks.append(main)
+        main.add_done_callback(lambda done: record.tasks.remove(done) if done in record.tasks else None)
+
+    async def _run(self, record: ContainerRecord, call: messages.StartExec, session: Session) -> None:
+        image = image_of(record)
+        program = programs.find_program(image.programs, call.command[0]) if call.command else None
+        if program is None:
+            name = call.command[0] if call.command else ""
+            session.finish(CANNOT_RUN, f'exec: "{name}": executable file not found in $PATH: unknown')
+            return
+        stderr = session.stdout if call.tty else session.stderr
+        streams = (session.stdin, session.stdout, stderr)
+        process = programs.container_process(self._machine, record, image, call.command, streams)
+        process.is_terminal = call.tty
+        session.finish(await programs.run(process, program))
+
+    async def run_to_end(self, call: messages.ExecSync) -> messages.ExecResult:
+        """Runs a program and collects its output. Raises CallFailed."""
+        record = self._containers.running(call.container)
+        image = image_of(record)
+        program = programs.find_program(image.programs, call.command[0]) if call.command else None
+        if program is None:
+            return messages.ExecResult(code=NOT_FOUND, stdout=b"", stderr=b"executable file not found")
+        output, errors = bytearray(), bytearray()
+        streams = (NoInput(), Sink(output.extend), Sink(errors.extend))
+        process = programs.container_process(self._machine, record, image, call.command, streams)
+        try:
+            code = await asyncio.wait_for(programs.run(process, program), call.timeout)
+        except TimeoutError:
+            return messages.ExecResult(code=KILLED, stdout=bytes(output), stderr=b"command timed out")
+        return messages.ExecResult(code=code, stdout=bytes(output[:_MOST_OUTPUT]), stderr=bytes(errors[:_MOST_OUTPUT]))

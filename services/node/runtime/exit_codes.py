@@ -1,0 +1,9 @@
+"""Exit codes that the runtime gives by itself (128 + signal, and the shell's for what cannot be run)."""
+
+from typing import Final
+
+KILLED: Final = 137
+NOT_FOUND: Final = 127
+CANNOT_RUN: Final = 126
+START_ERROR: Final = 128
+"""What containerd reports when a container's program cannot be started."""
