@@ -18,7 +18,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCluster]:
     try:
         made.up()
         made.apply(*WORKLOAD)
-        until(lambda: made.serving("my-api", 2) or made.missing(), 20)
+        until(lambda: made.serving("my-api", 2) or made.missing() or made.connect("node-1"), 20)
         yield made
     finally:
         made.close()

@@ -31,10 +31,13 @@ UNAVAILABLE: Final = (ApiError, ApiUnavailable, UserError)
 
 def until(missing: Callable[[], str], seconds: float) -> float:
     """Polls until nothing is missing any more; the seconds it took. Fails with what was missing last."""
-    began = time.monotonic()
+    began, told = time.monotonic(), ""
     while what := missing():
-        if time.monotonic() - began > seconds:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
+        now = time.monotonic() - began
+        if what != told:
+            print(f"{now:6.2f} s  {what}")  # noqa: T201 - pytest shows it when the test fails
+            told = what
+        assert now < seconds, f"not within {seconds:g} s: {what}"
         time.sleep(0.05)
     return time.monotonic() - began
 

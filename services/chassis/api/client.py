@@ -1,5 +1,6 @@
 """Requests to the API server over the bus, as one user."""
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -35,17 +36,32 @@ class ApiClient:
         self.user = user
         self._bus = bus
         self._subject = subjects.api_request(user)
+        self._waiting: dict[asyncio.Timeout, None] = {}
 
     async def request(self, request: ApiRequest, timeout: float = TIMEOUT) -> ApiResponse:
         """Any request. Raises ApiUnavailable; a Status of failure is an answer here."""
         try:
-            answer = await pieces.request(self._bus, self._subject, codec.encode(request), timeout)
+            async with asyncio.timeout(None) as waiting:
+                self._waiting[waiting] = None
+                try:
+                    answer = await pieces.request(self._bus, self._subject, codec.encode(request), timeout)
+                finally:
+                    self._waiting.pop(waiting, None)
         except base.BusError as error:
             raise ApiUnavailable(f"{request.method} {request.path}: {error}") from None
+        except TimeoutError:
+            raise ApiUnavailable(f"{request.method} {request.path}: the API server went away") from None
         try:
             return codec.decode(ApiResponse, answer)
         except codec.ForeignMessage as error:
             raise ApiUnavailable(str(error)) from None
+
+    def give_up_waiting(self) -> None:
+        """An API server died: what it may have been asked fails now, as on a broken connection (outcome unknown)."""
+        now = asyncio.get_running_loop().time()
+        for waiting in list(self._waiting):
+            del self._waiting[waiting]
+            waiting.reschedule(now)
 
     async def call(
         self, method: str, path: str, body: object = None, content_type: str = "application/json", **query: str

@@ -26,25 +26,32 @@ from podwire.services.chassis.tasks import OrderedTaskGroup
 
 HEARTBEAT_EVERY: Final = 0.2
 GIVE_UP_AFTER: Final = 10 * HEARTBEAT_EVERY
+SILENT_AFTER: Final = 3 * HEARTBEAT_EVERY
+"""Seconds after which an API server that others outlive is dead."""
 _RETRY: Final = 0.1
 
 logger = structlog.get_logger()
 
 
 class ApiServerLiveness:
-    """Whether heartbeats of an API server arrive; one for each process."""
+    """Whether heartbeats of an API server arrive; one for each process. `on_death`: one stopped, another beats."""
 
-    def __init__(self, bus: base.Bus, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, bus: base.Bus, clock: Clock, on_death: Callable[[], None]) -> None:
+        self._clock, self._on_death = clock, on_death
         self._last: int | None = None
+        self._heard: dict[str, int] = {}
         bus.subscribe(subjects.HEARTBEAT, self._hear)
 
     def _hear(self, message: base.Message) -> None:
         try:
-            codec.decode(Heartbeat, message.payload)
+            beat = codec.decode(Heartbeat, message.payload)
         except codec.ForeignMessage:
             return
-        self._last = self._clock.monotonic_ns()
+        self._last = now = self._clock.monotonic_ns()
+        self._heard[beat.instance] = now
+        for instance in [name for name, at in self._heard.items() if now - at > SILENT_AFTER * SECOND]:
+            del self._heard[instance]
+            self._on_death()
 
     @property
     def alive(self) -> bool:
@@ -157,7 +164,7 @@ class Watching:
     def __init__(self, bus: base.Bus, clock: Clock, client: ApiClient, tasks: OrderedTaskGroup) -> None:
         self.log = EventLog(bus)
         self.client = client
-        self.liveness = ApiServerLiveness(bus, clock)
+        self.liveness = ApiServerLiveness(bus, clock, client.give_up_waiting)
         self._tasks = tasks
 
     def watch[T](

@@ -53,7 +53,7 @@ def binary() -> Path:
         told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise NatsServerError(f"PODWIRE_NATS_SERVER={path}: {error}; name a nats-server binary") from None
-    found = re.search(r"v?(\d+)\.(\d+)", told)
+    found = re.match(r"nats-server: v?(\d+)\.(\d+)", told)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         raise NatsServerError(f"{path} is {told.strip()!r}; podwire needs nats-server {wanted} or newer")

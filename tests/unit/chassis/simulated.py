@@ -1,5 +1,6 @@
 """What chassis tests share: a coroutine on virtual time, a broker, events as the API server writes them."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -46,17 +47,21 @@ class ToyApiServer:
         self.floor = 0
         self.alive = True
         self.refusal = 0
+        self.instance = "toy"
+        self.silent = False
         self.opened: list[str] = []
         Responder(self.bus, tasks, self._answer).serve(subjects.API_REQUESTS)
 
     def beat(self) -> None:
         if self.alive:
-            beat = Heartbeat(instance="toy", revision=self.broker.stream.last, birth=self.broker.stream.birth)
+            beat = Heartbeat(instance=self.instance, revision=self.broker.stream.last, birth=self.broker.stream.birth)
             self.bus.publish(subjects.HEARTBEAT, codec.encode(beat))
 
     async def _answer(self, message: base.Message) -> bytes:
         request = codec.decode(ApiRequest, message.payload)
         self.opened.append(request.path)
+        if self.silent:
+            return await asyncio.get_running_loop().create_future()
         if self.refusal:
             return codec.encode(ApiResponse(code=self.refusal, body=b'{"message":"no","reason":"Forbidden"}'))
         stream = self.broker.stream

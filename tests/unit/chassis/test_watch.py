@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
 from simulated import ToyApiServer, event, pod_key, simulate
 
 from podwire.proto import subjects
 from podwire.proto.kube import resources
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.api.client import ApiClient
+from podwire.services.chassis.api.client import ApiClient, ApiUnavailable
 from podwire.services.chassis.api.watch import GIVE_UP_AFTER, Watch, Watching
 from podwire.services.chassis.bus.memory import Broker, Stream
 from podwire.services.chassis.eventlog.log import EventLog
@@ -30,7 +31,8 @@ class Setting:
         self.writer = EventLog(broker.connect("writer"))
         self.changes: list[str | None] = []
         self.reader = broker.connect("reader")
-        watching = Watching(self.reader, SimulatedClock(loop), ApiClient(self.reader, "u"), tasks)
+        self.client = ApiClient(self.reader, "u")
+        watching = Watching(self.reader, SimulatedClock(loop), self.client, tasks)
         tasks.start(self._beat(), "beat")
         self.watch: Watch[dict[str, Any]] = watching.watch(
             resources.PODS, dict[str, Any], self._on_change, namespace, wanted
@@ -192,5 +194,22 @@ def test_a_stream_of_another_birth_is_another_cluster() -> None:
         await setting.add("new")
         await asyncio.sleep(2)
         assert setting.names == ["new"] and setting.changes[-1] is None
+
+    watched(body)
+
+
+def test_what_a_dead_api_server_was_asked_fails_once_another_beats() -> None:
+    async def body(setting: Setting) -> None:
+        await setting.watch.synced.wait()
+        setting.api.silent = True
+        asking = asyncio.get_running_loop().create_task(setting.client.open_watch(resources.PODS))
+        await asyncio.sleep(1)
+        assert not asking.done(), "it may still answer"
+        setting.api.instance = "its successor"
+        with pytest.raises(ApiUnavailable, match="went away"):
+            async with asyncio.timeout(1):
+                await asking
+        setting.api.silent = False
+        await setting.client.open_watch(resources.PODS)
 
     watched(body)
