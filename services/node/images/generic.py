@@ -9,7 +9,8 @@ from podwire.services.node.images.image import Image
 from podwire.services.node.images.serving import echo_udp, run_all, run_for_ever
 from podwire.services.node.pipes import NoInput
 from podwire.services.node.process import Process, Program
-from podwire.services.node.runtime.programs import NOT_FOUND, handles_termination
+from podwire.services.node.runtime.exit_codes import NOT_FOUND
+from podwire.services.node.runtime.programs import handles_termination
 
 Ports = list[tuple[str, int]]
 
