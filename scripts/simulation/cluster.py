@@ -14,7 +14,8 @@ from podwire.scripts.cluster.layout import OPERATOR, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.services.chassis import logs
 from podwire.services.chassis.api.client import ApiClient
-from podwire.services.chassis.bus.memory import Broker, MemoryBus, Permissions
+from podwire.services.chassis.bus.memory import Broker, MemoryBus
+from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream, derive, hexadecimal
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.chassis.context import Context

@@ -4,7 +4,7 @@ import asyncio
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec, wire
-from podwire.services.chassis.bus.memory import Permissions
+from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream
 
 from .conftest import Booted

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from podwire.services.chassis.bus.base import Bus
-from podwire.services.chassis.bus.memory import Broker, Permissions
+from podwire.services.chassis.bus.memory import Broker
 from podwire.services.chassis.bus.nats import NatsBus, wait_until_listening
+from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import derive
 from podwire.services.chassis.live.nats_server import Account, NatsServer, User
 

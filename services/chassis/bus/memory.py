@@ -6,46 +6,20 @@ NATS server. Times are the running loop's, which is virtual in simulation.
 
 import asyncio
 import contextvars
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from podwire.proto import subjects
 from podwire.services.chassis.bus import base
+from podwire.services.chassis.bus.permissions import Permissions
+from podwire.services.chassis.bus.stream import Stream
 from podwire.services.chassis.chance import RandomBits, below, hexadecimal
 from podwire.services.chassis.clock import SECOND
 
 logger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Permissions:
-    """What one user may publish and subscribe to (subject patterns)."""
-
-    publish: tuple[str, ...] = (">",)
-    subscribe: tuple[str, ...] = (">",)
-
-    def may_publish(self, subject: str) -> bool:
-        return any(subjects.matches(pattern, subject) for pattern in self.publish)
-
-    def may_subscribe(self, subject: str) -> bool:
-        return any(_covers(pattern, subject) for pattern in self.subscribe)
-
-
-def _covers(pattern: str, subject: str) -> bool:
-    """Whether every subject that `subject` (itself maybe a pattern) takes is taken by `pattern`."""
-    wanted, given = pattern.split("."), subject.split(".")
-    for position, part in enumerate(wanted):
-        if part == ">":
-            return len(given) > position
-        if position >= len(given) or given[position] == ">":
-            return False
-        if part != "*" and part != given[position]:
-            return False
-    return len(wanted) == len(given)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,42 +77,6 @@ class _MemoryConsumer:
 
 
 Receiver = _Interest | _MemoryConsumer
-
-
-@dataclass(slots=True)
-class Stream:
-    """The stored messages and the newest sequence of each subject."""
-
-    birth: str
-    messages: dict[int, base.Stored] = field(default_factory=dict)
-    newest: dict[str, int] = field(default_factory=dict)
-    last: int = 0
-    history: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-    """Of everything that was ever appended, purged or not."""
-
-    def append(self, subject: str, payload: bytes, expected: int | None) -> base.Stored:
-        if expected is not None and self.newest.get(subject, 0) != expected:
-            raise base.WrongLastSequence(subject, expected)
-        self.last += 1
-        stored = base.Stored(self.last, subject, payload)
-        self.history.update(f"{self.last} {subject} {len(payload)} ".encode() + payload)
-        self.messages[self.last] = stored
-        self.newest[subject] = self.last
-        return stored
-
-    def purge(self, subject: str, before: int) -> int:
-        gone = [sequence for sequence, kept in self.messages.items() if kept.subject == subject]
-        gone = [sequence for sequence in gone if sequence < before]
-        for sequence in gone:
-            del self.messages[sequence]
-        if self.newest.get(subject, 0) < before:
-            self.newest.pop(subject, None)
-        return len(gone)
-
-    def replay(self, start: int | None) -> list[base.Stored]:
-        if start is not None:
-            return [stored for sequence, stored in self.messages.items() if sequence >= start]
-        return [self.messages[sequence] for sequence in sorted(self.newest.values())]
 
 
 _OPEN_ANSWERS: Final = 65536

@@ -12,7 +12,8 @@ from podwire.proto.kube import resources
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient, ApiUnavailable
 from podwire.services.chassis.api.watch import GIVE_UP_AFTER, Watch, Watching
-from podwire.services.chassis.bus.memory import Broker, Stream
+from podwire.services.chassis.bus.memory import Broker
+from podwire.services.chassis.bus.stream import Stream
 from podwire.services.chassis.eventlog.log import EventLog
 from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop
 from podwire.services.chassis.tasks import OrderedTaskGroup

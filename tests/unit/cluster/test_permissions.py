@@ -5,7 +5,7 @@ import pytest
 from podwire.proto import subjects
 from podwire.scripts.cluster.layout import LayoutError, layout, machines
 from podwire.scripts.cluster.permissions import permissions
-from podwire.services.chassis.bus.memory import Permissions
+from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.node.machine import mac_of
 
 LAYOUT = layout(3, "", {})
