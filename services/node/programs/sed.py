@@ -85,14 +85,14 @@ class _Parser:
             return _LAST
         if self._peek() == "/":
             self._at += 1
-            return self._compiled(self._until("/"), 0)
+            return self._compiled(self._until("/", "unterminated address regex"), 0)
         return None
 
-    def _until(self, end: str) -> str:
+    def _until(self, end: str, complaint: str) -> str:
         text = ""
         while (letter := self._take()) != end:
             if not letter:
-                raise UsageError("unterminated address regex" if end == "/" else f"unmatched '{end}'")
+                raise UsageError(complaint)
             if letter == "\\" and self._peek() == end:
                 letter = self._take()
             elif letter == "\\":
@@ -110,7 +110,8 @@ class _Parser:
         end = self._take()
         if not end or end in "\n\\":
             raise UsageError("bad option in substitution expression")
-        text, replacement = self._until(end), self._until(end)
+        complaint = f"unmatched '{end}'"
+        text, replacement = self._until(end, complaint), self._until(end, complaint)
         flags = 0
         while (letter := self._peek()) and letter not in ";\n} ":
             self._at += 1

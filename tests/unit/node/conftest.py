@@ -1,0 +1,6 @@
+"""Tests of programs and images share one machine: surroundings.py beside this file."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,155 @@
+"""The shell, line by line: what goes in, what comes out, the exit code."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from surroundings import Machine, run_line, run_script
+
+from podwire.services.node.programs.filesystem import BytesReader
+from podwire.services.node.programs.sh import sh
+from podwire.services.node.programs.shell.arithmetic import ArithmeticFailure, evaluate
+from podwire.services.node.programs.shell.parser import parse
+from podwire.services.node.programs.shell.syntax import ShellSyntaxError
+
+QUOTING = [
+    ("echo a  b", "a b\n"),
+    ("echo 'a  b' \"c  d\"", "a  b c  d\n"),
+    (r"echo a\ \ b \$X", "a  b $X\n"),
+    ("X='a  b'; echo $X \"$X\" '$X'", "a b a  b $X\n"),
+    ('X=1; echo "${X}2" "\\$X" "`echo $X`"', "12 $X 1\n"),
+    ("echo a#b # comment", "a#b\n"),
+    ("echo one \\\n two", "one two\n"),
+    ('for w in "" a; do echo "[$w]"; done', "[]\n[a]\n"),
+]
+EXPANSION = [
+    ("echo ${X:-d} ${X-d} ${X:+s} [${X+s}]", "d d []\n"),
+    ("X=; echo ${X:-d} [${X-d}] ${X:=v} $X", "d [] v v\n"),
+    ("X=abc; echo ${#X} ${X:1:1} ${X:1}", "3 b bc\n"),
+    ("F=/a/b.tar.gz; echo ${F##*/} ${F#*/} ${F%.*} ${F%%.*}", "b.tar.gz a/b.tar.gz /a/b.tar /a/b\n"),
+    ("X=aXbXc; echo ${X/X/-} ${X//X/-}", "a-bXc a-b-c\n"),
+    ('set -- a \'b c\'; echo $# $1 "$2"; for w in "$@"; do echo [$w]; done', "2 a b c\n[a]\n[b c]\n"),
+    ('set --; for w in "$@"; do echo no; done; echo $#', "0\n"),
+    ('IFS=:; X=a::b; for w in $X; do echo "[$w]"; done', "[a]\n[]\n[b]\n"),
+    ("echo $((1 + 2 * 3)) $((7 / -2)) $((7 % 3)) $((1 < 2 && 0))", "7 -3 1 0\n"),
+    ("i=5; echo $((i++)) $((++i)) $((i += 3)) $i", "5 7 10 10\n"),
+    ('echo $(echo a; echo b) "$(echo a; echo b)"', "a b a\nb\n"),
+    ("false; echo $?; X=$(exit 3); echo $?", "1\n3\n"),
+    ("touch /tmp/b /tmp/a; cd /tmp; echo * '*' /tm?/[ab] no*", "a b * /tmp/a /tmp/b no*\n"),
+    ("echo ~ ~/x", "/root /root/x\n"),
+]
+CONTROL = [
+    ("if false; then echo a; elif true; then echo b; else echo c; fi", "b\n"),
+    ("for i in 1 2 3 4; do if [ $i = 2 ]; then continue; fi; [ $i = 4 ] && break; echo $i; done", "1\n3\n"),
+    ("i=0; while [ $i -lt 3 ]; do i=$((i+1)); echo $i; done", "1\n2\n3\n"),
+    ("i=0; until [ $i -ge 2 ]; do i=$((i+1)); done; echo $i", "2\n"),
+    ("for a in 1 2; do for b in 1 2; do [ $b = 2 ] && continue 2; echo $a$b; done; done", "11\n21\n"),
+    ("case a.txt in *.md) echo md;; *.txt|*.log) echo text;; esac", "text\n"),
+    ("case '*' in '*') echo star;; esac; case x in (y) echo y;; *) echo other; esac", "star\nother\n"),
+    ("f() { local X=2; echo $1 $X; return 3; }; X=1; f a; echo $? $X", "a 2\n3 1\n"),
+    ("true && echo a || echo b; false && echo a || echo b; ! false && echo c", "a\nb\nc\n"),
+    ("{ echo a; echo b; } | cat; (X=1; cd /etc); echo [$X] $PWD", "a\nb\n[] /\n"),
+    ("set -e; false || echo kept; if false; then :; fi; false; echo lost", "kept\n"),
+    ("trap 'echo bye' EXIT; echo hi", "hi\nbye\n"),
+    ("eval 'X=1; echo $X'; command -v echo; type nosuch", "1\necho\nnosuch: not found\n"),
+]
+STREAMS = [
+    ("echo hello | tr a-z A-Z | cat", "HELLO\n"),
+    ("echo a > /tmp/f; echo b >> /tmp/f; cat < /tmp/f; wc -l < /tmp/f", "a\nb\n2\n"),
+    ("nosuch 2> /tmp/e; cat /tmp/e", "sh: nosuch: not found\n"),
+    ("{ echo out; echo err >&2; } 2>&1 | sort", "err\nout\n"),
+    ("{ echo out; echo err >&2; } > /dev/null 2>&1; echo done", "done\n"),
+    ("{ echo out; echo err >&2; } &> /tmp/x; cat /tmp/x", "out\nerr\n"),
+    ("cat <<E\n$((1+1)) $HOME\nE\necho after", "2 /root\nafter\n"),
+    ("cat <<'E'\n$HOME\nE", "$HOME\n"),
+    ("cat <<-E\n\ta\n\tE\n", "a\n"),
+    ("cat <<A; cat <<B\na\nA\nb\nB\n", "a\nb\n"),
+    ("printf 'a b\\nc\\n' | while read x y; do echo \"$y|$x\"; done", "b|a\n|c\n"),
+    ("yes | head -n 2; echo $?", "y\ny\n0\n"),
+    ("sleep 5 & sleep 1; echo first; wait $!; echo $?", "first\n0\n"),
+    ("sleep 100 & kill $!; wait $!; echo $?", "143\n"),
+]
+FAILURES = [
+    ("nosuch", 127, "sh: nosuch: not found\n"),
+    ("/bin/nosuch", 127, "sh: /bin/nosuch: not found\n"),
+    ("cd /nope", 2, "sh: cd: line 0: can't cd to /nope: No such file or directory\n"),
+    ("cat < /nope", 1, "sh: can't open /nope: no such file\n"),
+    ("echo > /no/where", 1, "sh: can't create /no/where: nonexistent directory\n"),
+    ("exit 300", 44, ""),
+    ("set -u; echo $X", 2, "sh: X: parameter not set\n"),
+    ("echo ${X:?is missing}", 2, "sh: X: is missing\n"),
+    ("echo $((1/0))", 2, "sh: divide by zero\n"),
+    ("echo $((1 +))", 2, "sh: arithmetic syntax error\n"),
+    ("shift x", 2, "sh: shift: line 0: Illegal number: x\n"),
+    ("if true", 2, 'sh: syntax error: unexpected end of file (expecting "then")\n'),
+    ("echo )", 2, 'sh: syntax error: unexpected ")"\n'),
+    ("echo 'a", 2, "sh: syntax error: unterminated quoted string\n"),
+    (";", 2, 'sh: syntax error: unexpected ";"\n'),
+    ("f() { f; }; f", 2, "sh: f: too many nested calls\n"),
+]
+
+
+@pytest.mark.parametrize(("script", "output"), QUOTING + EXPANSION + CONTROL + STREAMS)
+def test_output(script: str, output: str) -> None:
+    assert run_script(script).out == output
+
+
+@pytest.mark.parametrize(("script", "code", "complaint"), FAILURES)
+def test_failures(script: str, code: int, complaint: str) -> None:
+    result = run_script(script)
+    assert (result.code, result.err) == (code, complaint)
+
+
+def test_scripts_come_from_standard_input_and_files_too() -> None:
+    assert run_line(["sh"], b"echo $0 $#\n").out == "sh 0\n"
+    assert run_line(["sh", "/s", "x"], files={"/s": b"echo $0 $1\n"}).out == "/s x\n"
+    assert run_script("/s x", files={"/s": b"#!/bin/sh\necho $0 $1\n"}).out == "/s x\n"
+    assert run_line(["sh", "-c", "echo $0 $1", "name", "a"]).out == "name a\n"
+
+
+def test_an_endless_loop_neither_starves_others_nor_stops_time() -> None:
+    with pytest.raises(TimeoutError):
+        Machine().play(lambda machine: machine.run(["sh", "-c", "while true; do :; done"], limit=1))
+
+
+def test_a_terminal_prompts_echoes_and_edits() -> None:
+    async def scene(machine: Machine) -> str:
+        out = bytearray()
+        from podwire.services.node.programs.filesystem import BytesReader
+        from podwire.services.node.programs.sh import sh
+
+        process = machine.process(
+            ["sh"], BytesReader(b"echo hix\x7f\rfor i in 1\rdo echo $i; done\rexit 4\r"), out, out
+        )
+        process.is_terminal = True
+        code = await sh(process)
+        return f"{code}:{out.decode()}"
+
+    screen = Machine().play(scene)
+    assert screen.startswith("4:/ # ")
+    assert "\r\nhi\r\n" in screen
+    assert screen.endswith("/ # > 1\r\n/ # ")
+
+
+@given(st.text(alphabet="abX=$(){}[]'\"`\\;&|<>!#*? \n\t0123456789-+/:if then fi do done case esac", max_size=60))
+def test_any_text_parses_or_is_refused_by_one_error(text: str) -> None:
+    try:
+        parse(text)
+    except ShellSyntaxError:
+        return
+
+
+@pytest.mark.parametrize(
+    "opening", ["(", "$(", "{ ", "if ", "${x:-", "$((", '"$(', "while ", "f() ", "case a in a) "]
+)
+def test_deep_nesting_is_refused(opening: str) -> None:
+    with pytest.raises(ShellSyntaxError):
+        parse("echo " * (opening[0] in '$`"') + opening * 5000)
+
+
+@given(st.text(alphabet="0123456789xabi+-*/%()<>=!&|^~?:, ", max_size=40))
+def test_any_expression_has_a_value_or_is_refused_by_one_error(text: str) -> None:
+    try:
+        value = evaluate(text, {"a": "1", "b": "a", "i": "i"})
+    except ArithmeticFailure:
+        return
+    assert -(2**63) <= value < 2**63
