@@ -39,14 +39,9 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["up", "--nodes", "0"], "--nodes"),
-        (["up", "--nodes", "100000"], "--nodes"),
         (["up", "--api-port", "70000"], "--api-port"),
         (["up", "--cni", "calico2"], "--cni"),
-        (["up", "--proxy-mode", "userspace"], "--proxy-mode"),
-        (["down"], "no cluster runs"),
         (["status"], "podwire up"),
-        (["ssh", "node-1", "ip link"], "podwire up"),
-        (["trace", "node-1", "10.96.0.1:443"], "podwire up"),
         (["chaos", "kill", "coredns"], "podwire up"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -60,11 +55,8 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path: Path, arguments: list
     ("arguments", "says"),
     [
         (["ssh", "node-9", "ip link"], "node-9"),
-        (["chaos", "kill", "nginx"], "there is no such process"),
         (["chaos", "kill", "kubelet"], "ambiguous"),
-        (["trace", "nobody", "my-api"], "nobody"),
         (["trace", "node-1", "nothing-here"], "nothing-here"),
-        (["status", "-o", "yaml"], "yaml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
