@@ -83,6 +83,7 @@ CHANNELS: Final = {
         (container.ContainerSignal,),
     ),
     "hops": Channel("telemetry.hop.{node}", "The hops of traced packets.", (telemetry.Hop,)),
+    "drops": Channel("telemetry.drop.{node}", "Packets that died, and why.", (telemetry.Drop,)),
     "process": Channel(
         "process.{component}.{instance}",
         "How a process is, and faults of its link.",

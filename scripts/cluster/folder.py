@@ -27,6 +27,8 @@ class ClusterFile:
     api_port: int
     workers: int
     supervisor: int
+    mqtt_port: int
+    observer_password: str
 
 
 @dataclass(frozen=True, slots=True)

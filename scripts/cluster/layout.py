@@ -8,6 +8,7 @@ SEGMENT: Final = "nodes"
 GATEWAY: Final = "172.18.0.1"
 MOST_NODES: Final = 200
 OPERATOR: Final = "system:operator"
+OBSERVER: Final = "observer"
 
 
 class LayoutError(ValueError):

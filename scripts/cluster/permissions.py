@@ -97,6 +97,12 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
 }
 
 
+def observer() -> Subjects:
+    """MQTT clients: they hear telemetry and say nothing. `telemetry/#` takes `telemetry` too, and `$MQTT` is the
+    server's own bookkeeping of their sessions."""
+    return ("$MQTT.>",), ("telemetry", "telemetry.>", "$MQTT.>")
+
+
 def operator(user: str) -> Subjects:
     """The person at the command line: asks machines, processes and the API; reads telemetry and the log."""
     publish = (

@@ -11,8 +11,8 @@ from typing import Final
 from podwire import compose
 from podwire.scripts.cluster import credentials
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
-from podwire.scripts.cluster.layout import OPERATOR, Layout, LayoutError, layout
-from podwire.scripts.cluster.permissions import operator, permissions
+from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, Layout, LayoutError, layout
+from podwire.scripts.cluster.permissions import observer, operator, permissions
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
 
@@ -82,16 +82,26 @@ def _free_api_port(port: int) -> int:
 
 
 def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
-    port = _free_api_port(0)
+    port, mqtt_port = _free_api_port(0), _free_api_port(0)
     users = {entry.user: User(secrets.token_urlsafe(24), *permissions(entry, plan)) for entry in plan.processes}
     users[OPERATOR] = User(secrets.token_urlsafe(24), *operator(OPERATOR))
-    nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24)))
+    users[OBSERVER] = User(secrets.token_urlsafe(24), *observer())
+    nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24), mqtt_port))
     api_port = int(plan.processes[0].settings["api_port"])
     _write_keys(folder, api_port)
     owner = None if options.detach else os.pipe()
     passwords = {name: user.password for name, user in users.items()}
     pid = _fork_supervisor(folder, nats, plan, passwords, owner)
-    cluster = ClusterFile(nats.url, OPERATOR, users[OPERATOR].password, api_port, options.workers, pid)
+    cluster = ClusterFile(
+        bus_url=nats.url,
+        operator=OPERATOR,
+        password=users[OPERATOR].password,
+        api_port=api_port,
+        workers=options.workers,
+        supervisor=pid,
+        mqtt_port=mqtt_port,
+        observer_password=users[OBSERVER].password,
+    )
     folder.write_cluster(cluster)
     return Started(folder, cluster, owner[1] if owner else None)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from podwire import __version__
-from podwire.scripts.commands import chaos, demo, down, sim, ssh, status, trace, up
+from podwire.scripts.commands import chaos, demo, down, drops, sim, ssh, status, trace, up
 
 app = typer.Typer(
     name="podwire",
@@ -37,6 +37,7 @@ app.command("down")(down.down)
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("ssh", context_settings={"ignore_unknown_options": True})(ssh.ssh)
+app.command("drops")(drops.drops)
 app.command("trace")(trace.trace)
 app.command("sim")(sim.sim)
 app.add_typer(chaos.app, name="chaos")

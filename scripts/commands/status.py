@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError
+from podwire.scripts.cluster.layout import OBSERVER
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 
@@ -44,6 +45,7 @@ def status(
     Console().print(table)
     typer.echo(f"\nAPI server   https://127.0.0.1:{cluster.api_port}")
     typer.echo(f"kubeconfig   {folder.kubeconfig}")
+    typer.echo(f"telemetry    mqtt://127.0.0.1:{cluster.mqtt_port}  user {OBSERVER}, password in cluster.json")
 
 
 CLAIMED = ("kube-proxy", "flannel", "coredns")

@@ -20,6 +20,7 @@ from podwire.services.node.kernel.kernel import Kernel
 
 _BATCH: Final = 512
 _BATCH_BYTES: Final = 1024 * 1024
+_TELL_DROPS_AFTER: Final = 0.1
 
 
 class KernelShell:
@@ -37,6 +38,8 @@ class KernelShell:
         self._flush_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: int | None = None
+        self._drops_told = 0
+        self._drops_due: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     def plug(self, device: str, segment: str, mac: str) -> None:
@@ -55,8 +58,9 @@ class KernelShell:
             subscription.close()
         self._subscriptions.clear()
         self._segments.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._drops_due):
+            if timer is not None:
+                timer.cancel()
 
     def _receive(self, device: str, payload: bytes) -> None:
         try:
@@ -97,11 +101,21 @@ class KernelShell:
         if kernel.hops:
             hops, kernel.hops = kernel.hops, []
             self._tell(hops)
+        if kernel.drops.total > self._drops_told and self._drops_due is None:
+            self._drops_due = self._loop.call_later(_TELL_DROPS_AFTER, self._tell_drops)
         self._set_timer()
 
     def _tell(self, hops: list[Hop]) -> None:
         named = [msgspec.structs.replace(hop, netns=self.owner_of_namespace(hop.netns)) for hop in hops]
         self._bus.publish(subjects.telemetry("hop", self.kernel.hostname), codec.encode(named))
+
+    def _tell_drops(self) -> None:
+        """What died in the last tenth of a second; of a flood only the most recent packets."""
+        self._drops_due = None
+        drops = self.kernel.drops.since(self._drops_told)
+        self._drops_told = self.kernel.drops.total
+        named = [msgspec.structs.replace(drop, netns=self.owner_of_namespace(drop.netns)) for drop in drops]
+        self._bus.publish(subjects.telemetry("drop", self.kernel.hostname), codec.encode(named))
 
     def _send(self, transmitted: list[tuple[str, bytes, str]]) -> None:
         if not self._bus.connected:

@@ -43,6 +43,8 @@ class Account:
 
     users: dict[str, User]
     system_password: str
+    mqtt_port: int = 0
+    """Where MQTT clients connect (0: nowhere); the subject a.b is the topic a/b there."""
 
 
 def binary() -> Path:
@@ -62,8 +64,10 @@ def binary() -> Path:
 
 def configuration(folder: Path, port: int, account: Account) -> str:
     """The text of nats.conf (JSON is a subset of its syntax)."""
+    mqtt = {"mqtt": {"listen": f"127.0.0.1:{account.mqtt_port}"}} if account.mqtt_port else {}
     return json.dumps(
         {
+            **mqtt,
             "listen": f"127.0.0.1:{port}",
             "server_name": "podwire",
             "max_payload": MAX_PAYLOAD,

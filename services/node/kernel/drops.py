@@ -63,13 +63,19 @@ class DropReason(StrEnum):
 
 
 class DropLog:
-    """Counts by (namespace, reason), and the most recent drops."""
+    """Counts by (namespace, reason), how many in all, and the most recent drops."""
 
-    __slots__ = ("counts", "recent")
+    __slots__ = ("counts", "recent", "total")
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, DropReason], int] = {}
         self.recent: deque[Drop] = deque(maxlen=RECENT)
+        self.total = 0
+
+    def since(self, total: int) -> list[Drop]:
+        """The drops after the first `total`, as far as they are still among the recent ones."""
+        new = min(self.total - total, len(self.recent))
+        return [self.recent[index] for index in range(len(self.recent) - new, len(self.recent))]
 
     def count(self, netns: str, reason: DropReason) -> int:
         """How many packets died in a namespace for a reason."""

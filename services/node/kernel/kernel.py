@@ -265,6 +265,7 @@ class Kernel:
         packet.recording = None
         key = (namespace.name, reason)
         self.drops.counts[key] = self.drops.counts.get(key, 0) + 1
+        self.drops.total += 1
         self.drops.recent.append(
             Drop(
                 node=self.hostname,
