@@ -24,6 +24,8 @@ IDLE_TIMEOUT: Final = 75
 """Seconds (nginx keepalive_timeout)."""
 REQUEST_TIMEOUT: Final = 60
 """Seconds for the rest of a request once it has begun (nginx client_body_timeout)."""
+LINGERING: Final = 5
+"""Seconds that a refused client may go on sending (nginx lingering_timeout)."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -167,6 +169,18 @@ class HttpServer:
         page = self._style.error(status)
         closing = Response(page.status, page.body, page.content_type, (*page.headers, ("Connection", "close")))
         await self._send(connection, stream, closing)
+        await _linger(stream)
+
+
+async def _linger(stream: TcpStream) -> None:
+    """Takes what the client still sends: closing at once would reset the connection, and the answer be lost."""
+    stream.finish()
+    try:
+        async with asyncio.timeout(LINGERING):
+            while await stream.read():
+                pass
+    except TimeoutError:
+        return
 
 
 async def _next_event(connection: h11.Connection, stream: TcpStream) -> object:

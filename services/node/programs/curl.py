@@ -218,7 +218,7 @@ class _Transfer:
                 missing = self.expected - self.facts.downloaded
                 return CurlError(18, f"end of response with {missing} bytes missing")
             return CurlError(18, "transfer closed with outstanding read data remaining")
-        if not self.facts.status and "peer unexpectedly closed" in str(error):
+        if not self.facts.status and "ConnectionClosed" in str(error):
             return CurlError(52, "Empty reply from server")
         return CurlError(1, "Received HTTP/0.9 when not allowed")
 

@@ -94,8 +94,13 @@ class Exchange:
 
     async def head(self) -> h11.Response | None:
         """The final status and headers; None if the server closed without any answer."""
-        while isinstance(event := await self._event(), h11.InformationalResponse):
-            pass
+        try:
+            while isinstance(event := await self._event(), h11.InformationalResponse):
+                pass
+        except h11.RemoteProtocolError:
+            if self.received:
+                raise
+            return None
         return event if isinstance(event, h11.Response) else None
 
     async def chunk(self) -> bytes:

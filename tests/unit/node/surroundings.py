@@ -13,7 +13,7 @@ from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.network.sockets import Network
-from podwire.services.node.pipes import Reader, Sink
+from podwire.services.node.pipes import NoInput, Reader, Sink
 from podwire.services.node.process import Process, Program
 from podwire.services.node.programs.filesystem import BytesReader
 from podwire.services.node.programs.toolboxes import HOST
@@ -73,6 +73,16 @@ class Machine:
     def _do(self, *operations: m.Operation) -> None:
         for operation in operations:
             apply_operation(self.kernel, operation)
+
+    @property
+    def nobody(self) -> Reader:
+        """No input, as a container's first program has it."""
+        return NoInput()
+
+    def folder_of_image(self, files: dict[str, bytes]) -> None:
+        """Adds an image's files; both pods see them."""
+        for path, data in files.items():
+            self.folder.write(path, data)
 
     def process(
         self, arguments: list[str], stdin: Reader, out: bytearray, err: bytearray, where: str = "client"

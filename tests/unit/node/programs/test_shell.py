@@ -114,8 +114,6 @@ def test_an_endless_loop_neither_starves_others_nor_stops_time() -> None:
 def test_a_terminal_prompts_echoes_and_edits() -> None:
     async def scene(machine: Machine) -> str:
         out = bytearray()
-        from podwire.services.node.programs.filesystem import BytesReader
-        from podwire.services.node.programs.sh import sh
 
         process = machine.process(
             ["sh"], BytesReader(b"echo hix\x7f\rfor i in 1\rdo echo $i; done\rexit 4\r"), out, out
@@ -138,9 +136,7 @@ def test_any_text_parses_or_is_refused_by_one_error(text: str) -> None:
         return
 
 
-@pytest.mark.parametrize(
-    "opening", ["(", "$(", "{ ", "if ", "${x:-", "$((", '"$(', "while ", "f() ", "case a in a) "]
-)
+@pytest.mark.parametrize("opening", ["(", "$(", "{ ", "if ", "${x:-", "$((", '"$(', "while ", "f() ", "case a in a) "])
 def test_deep_nesting_is_refused(opening: str) -> None:
     with pytest.raises(ShellSyntaxError):
         parse("echo " * (opening[0] in '$`"') + opening * 5000)
