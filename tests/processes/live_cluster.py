@@ -176,7 +176,7 @@ class LiveCluster:
         async def work(client: Client) -> str:
             service = await client.api.get(resources.SERVICES, "default", name)
             address = service["spec"]["clusterIP"]
-            call = messages.Connect(trace="", kind="http", address=address, port=80, timeout=2.0)
+            call = messages.Connect(trace="", kind="http", address=address, port=80, timeout=0.5)
             answer = await client.ask_machine(node, call, 5.0)
             return answer.text if isinstance(answer, messages.Outcome) else json.dumps(str(answer))
 
