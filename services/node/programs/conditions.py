@@ -22,6 +22,7 @@ _NUMBERS: Final[dict[str, Callable[[int, int], bool]]] = {
     "-ge": lambda left, right: left >= right,
 }
 _UNARY: Final = ("-n", "-z", "-e", "-f", "-d", "-s", "-r", "-w", "-x", "-t", "-h", "-L", "-b", "-c", "-p", "-S")
+_DEEPEST: Final = 50
 
 
 class BadCondition(ValueError):
@@ -35,6 +36,8 @@ class _Evaluator:
     def run(self) -> bool:
         if not self._words:
             return False
+        if self._words.count("(") > _DEEPEST:
+            raise BadCondition("too many parentheses")
         value = self._or()
         if self._words:
             raise BadCondition(f"{self._words[0]}: unknown operand")
