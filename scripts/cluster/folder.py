@@ -107,6 +107,16 @@ class ClusterFolder:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
+    def supervisor(self) -> int:
+        """The process that holds the cluster, also if the rest of its description is of another version.
+
+        Raises FolderError.
+        """
+        try:
+            return int(json.loads((self.path / "cluster.json").read_text())["supervisor"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): end its processes by hand") from None
+
     def write_processes(self, processes: list[RunningProcess]) -> None:
         """Stores the running processes, all at once."""
         new = self.path / "processes.json.new"

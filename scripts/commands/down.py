@@ -19,7 +19,7 @@ def down(
     folder = ClusterFolder(Path(data_dir))
     if folder.is_running:
         try:
-            stop(folder.read_cluster().supervisor)
+            stop(folder.supervisor())
         except FolderError as error:
             raise UserError(str(error)) from None
         typer.echo("stopped")

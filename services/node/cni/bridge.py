@@ -80,7 +80,14 @@ def _configure_gateway(host: Host, configuration: Configuration, bridge: str, re
         wanted = f"{address.gateway}/{address.address.partition('/')[2]}"
         if not any(entry.device == bridge and entry.address == wanted for entry in present):
             host.program(operations.AddressAdd(device=bridge, address=wanted))
+            _keep_address(host, bridge)
     host.program(operations.SysctlWrite(key="net.ipv4.ip_forward", value="1"))
+
+
+def _keep_address(host: Host, bridge: str) -> None:
+    """Sets the bridge's MAC to itself: otherwise it is the lowest of its ports' and changes as they come and go, and
+    pods lose their gateway (ensureAddr of the real plugin does the same)."""
+    host.program(operations.LinkSet(name=bridge, address=host.links()[bridge].address))
 
 
 def delete(host: Host, configuration: Configuration, arguments: Arguments) -> None:

@@ -18,23 +18,30 @@ _OPENING: Final = ("SYN_SENT", "SYN_RECEIVED")
 
 
 class Readiness:
-    """Wakes whoever waits when the socket says that something changed."""
+    """Wakes whoever waits when the socket says that something changed.
+
+    A change that happens inside the caller's own turn, before it waits, is remembered: both ends may be on one kernel.
+    """
 
     def __init__(self, socket: Socket) -> None:
         self._waiting: list[asyncio.Future[None]] = []
+        self._changed = False
         socket.on_ready = self._wake
 
     def _wake(self) -> None:
+        self._changed = True
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
     async def change(self) -> None:
-        """Returns at the next change."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
+        """Returns at the next change, or at once if there was one since the last call: callers look again."""
+        if not self._changed:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+        self._changed = False
 
 
 class TcpStream:

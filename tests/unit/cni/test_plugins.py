@@ -68,6 +68,15 @@ def test_a_second_pod_shares_the_bridge(host: Host) -> None:
     assert len([link for link in host.links().values() if link.master == "cni0"]) == 2
 
 
+def test_the_gateway_keeps_its_mac_as_pods_come_and_go(host: Host) -> None:
+    flannel.add(host, FLANNEL, a_pod(host, "first"))
+    before = host.links()["cni0"].address
+    for number in range(8):
+        flannel.add(host, FLANNEL, a_pod(host, f"pod{number}"))
+    flannel.delete(host, FLANNEL, Arguments("first", "first", "eth0", "p"))
+    assert host.links()["cni0"].address == before
+
+
 def test_state_is_files_of_the_machine(host: Host) -> None:
     flannel.add(host, FLANNEL, a_pod(host, "a"))
     assert host.files.read("/var/lib/cni/networks/cbr0/10.244.1.2") == b"a\r\neth0"
