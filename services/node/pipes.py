@@ -1,10 +1,12 @@
 """Byte streams between programs: bounded pipes, and the ends that a container's log or an exec session hold."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
 CAPACITY: Final = 65536
+_BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n")
 
 
 class BrokenPipe(OSError):
@@ -94,6 +96,19 @@ class Sink:
     def close(self) -> None:
         if self._on_close is not None:
             self._on_close()
+
+
+class NewlineWriter:
+    """A terminal's ONLCR (termios(3)): a newline also returns to the line's start, unless it does already."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def write(self, data: bytes) -> None:
+        await self._writer.write(_BARE_NEWLINE.sub(b"\r\n", data))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 async def read_all(reader: Reader) -> bytes:

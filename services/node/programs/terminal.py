@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from podwire.services.node.pipes import BrokenPipe, Reader, Writer
+from podwire.services.node.pipes import BrokenPipe, NewlineWriter, Reader, Writer
 from podwire.services.node.process import Process
 from podwire.services.node.programs.shell.interpreter import Shell
 from podwire.services.node.programs.shell.parser import parse
@@ -16,19 +16,6 @@ from podwire.services.node.programs.shell.syntax import ShellSyntaxError
 _LONGEST_LINE: Final = 4096
 _MOST_LINES: Final = 1024
 _INTERRUPTED: Final = 130
-
-
-class NewlineWriter:
-    """ONLCR: a newline also returns to the line's start."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    async def write(self, data: bytes) -> None:
-        await self._writer.write(data.replace(b"\n", b"\r\n"))
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 class Terminal:

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.messages import runtime as messages
-from podwire.services.node.pipes import NoInput, Sink
+from podwire.services.node.pipes import NewlineWriter, NoInput, Sink
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.containers import Containers, image_of
 from podwire.services.node.runtime.exit_codes import CANNOT_RUN, KILLED, NOT_FOUND
@@ -42,8 +42,9 @@ class Executions:
             name = call.command[0] if call.command else ""
             session.finish(CANNOT_RUN, f'exec: "{name}": executable file not found in $PATH: unknown')
             return
-        stderr = session.stdout if call.tty else session.stderr
-        streams = (session.stdin, session.stdout, stderr)
+        terminal = NewlineWriter(session.stdout)
+        output = (terminal, terminal) if call.tty else (session.stdout, session.stderr)
+        streams = (session.stdin, *output)
         process = programs.container_process(self._machine, record, image, call.command, streams)
         process.is_terminal = call.tty
         session.finish(await programs.run(process, program))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from podwire.services.node.pipes import CAPACITY, BrokenPipe, Lines, Pipe, read_all
+from podwire.services.node.pipes import CAPACITY, BrokenPipe, Lines, NewlineWriter, Pipe, read_all
 
 
 async def test_bytes_come_out_in_order_and_then_the_end() -> None:
@@ -34,6 +34,14 @@ async def test_a_writer_without_reader_gets_a_broken_pipe() -> None:
         await writing
     with pytest.raises(BrokenPipe):
         await pipe.write(b"x")
+
+
+@pytest.mark.parametrize(("written", "shown"), [(b"a\nb\n", b"a\r\nb\r\n"), (b"a\r\n", b"a\r\n"), (b"\n", b"\r\n")])
+async def test_a_terminal_returns_to_the_line_s_start(written: bytes, shown: bytes) -> None:
+    pipe = Pipe()
+    await NewlineWriter(pipe).write(written)
+    pipe.close()
+    assert await read_all(pipe) == shown
 
 
 async def test_lines() -> None:
