@@ -1,8 +1,7 @@
 """UDP headers (RFC 768)."""
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from podwire.proto.packet.checksum import transport_checksum
 from podwire.proto.packet.errors import PacketError, require
@@ -12,8 +11,7 @@ HEADER_LENGTH: Final = 8
 _FORMAT: Final = struct.Struct("!HHHH")
 
 
-@dataclass(frozen=True, slots=True)
-class Udp:
+class Udp(NamedTuple):
     """A UDP header; `length` counts header and payload, checksum 0 means not computed."""
 
     source_port: int
@@ -25,7 +23,7 @@ class Udp:
     def parse(cls, octets: bytes | memoryview, offset: int = 0) -> tuple["Udp", int]:
         """The header at `offset` and where the payload begins; PacketError if its lengths lie."""
         require(octets, offset, HEADER_LENGTH, "UDP header")
-        header = cls(*_FORMAT.unpack_from(octets, offset))
+        header = cls._make(_FORMAT.unpack_from(octets, offset))
         if header.length < HEADER_LENGTH or header.length > len(octets) - offset:
             raise PacketError(f"bad UDP length: {header.length}")
         return header, offset + HEADER_LENGTH

@@ -69,13 +69,11 @@ class KernelShell:
             self.malformed += 1
             return
         now = self._clock.monotonic_ns()
-        receive = self.kernel.receive
         if traces:
             for index, frame in enumerate(frames):
-                receive(device, frame, now, traces.get(index, ""))
+                self.kernel.receive(device, frame, now, traces.get(index, ""))
         else:
-            for frame in frames:
-                receive(device, frame, now)
+            self.kernel.receive_batch(device, frames, now)
         self._schedule()
 
     @contextmanager

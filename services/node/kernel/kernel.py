@@ -5,7 +5,7 @@ queue and a bound on the devices a packet may cross keep forwarding loops from r
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from podwire.proto.messages.telemetry import Drop, Hop, HopKind
@@ -146,6 +146,22 @@ class Kernel:
             return
         with self._turn:
             self._enter(device, device.ingress_serial, frame, trace, device.receive)
+
+    def receive_batch(self, device_name: str, frames: Iterable[bytes], now: int) -> None:
+        """Untraced frames that came in at a NIC at once; each travels to its end before the next, as with `receive`."""
+        self.set_time(now)
+        device = self.root.devices.get(device_name)
+        if device is None:
+            return
+        serial, then, queue = device.ingress_serial, device.receive, self._queue
+        self.depth += 1
+        try:
+            for frame in frames:
+                self._enter(device, serial, frame, "", then)
+                if queue and self.depth == 1:
+                    self.drain()
+        finally:
+            self.depth -= 1
 
     def send_frame(self, netns: str, device_name: str, frame: bytes, now: int, trace: str = "") -> None:
         """Send a raw frame out of a device, as a packet socket does; KernelError ENOENT, ENODEV."""

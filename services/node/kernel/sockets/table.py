@@ -139,10 +139,12 @@ class SocketTable:
     def udp_input(self, packet: Packet) -> None:
         """A UDP datagram for this host."""
         try:
-            header, at = Udp.parse(packet.payload)
+            payload = packet.payload
+            header, at = Udp.parse(payload)
         except PacketError as error:
             return self._drop(packet, DropReason.PKT_TOO_SMALL, error.reason)
-        payload = packet.payload[: header.length]
+        if header.length != len(payload):
+            payload = payload[: header.length]
         if header.checksum and transport_checksum(packet.source, packet.destination, UDP, payload):
             return self._drop(packet, DropReason.UDP_CSUM, "bad UDP checksum")
         socket = self._udp_socket(packet.destination, header.destination_port, packet.source, header.source_port)
@@ -150,7 +152,8 @@ class SocketTable:
             self._drop(packet, DropReason.NO_SOCKET, f"no UDP socket on port {header.destination_port}")
             kernel = self._namespace.kernel
             return kernel.send_icmp_error(self._namespace, packet, icmp_header.PORT_UNREACHABLE)
-        self._trace(packet, f"udp port {header.destination_port}")
+        if packet.trace:
+            self._trace(packet, f"udp port {header.destination_port}")
         return socket.datagram_arrived(packet, bytes(payload[at:]))
 
     def _udp_socket(self, address: int, port: int, source: int, source_port: int) -> UdpSocket | None:

@@ -2,8 +2,7 @@
 
 import errno
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from podwire.proto.packet.addresses import format_ipv4
 from podwire.proto.packet.ipv4 import UDP
@@ -28,8 +27,7 @@ OVERHEAD: Final = 256
 TRACED_PEERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """A received datagram: from where, to which of our addresses, and the trace it carried."""
 
     payload: bytes
