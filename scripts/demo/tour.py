@@ -53,7 +53,8 @@ class Tour:
         for body in yaml.safe_load_all(MANIFEST.read_text()):
             resource = _KINDS[body["kind"]]
             await self._client.api.create(resource, "default", body)
-            typer.echo(f"{body['kind'].lower()}/{body['metadata']['name']} created")
+            kind = body["kind"].lower() + (f".{resource.group}" if resource.group else "")
+            typer.echo(f"{kind}/{body['metadata']['name']} created")
         await self._until(self._all_ready, "the pods of my-api and debug are Ready")
 
     async def show_objects(self) -> None:
@@ -75,9 +76,8 @@ class Tour:
     async def trace(self) -> None:
         """The way of one request, and of its reply, between nodes."""
         pods = await self._pods("my-api")
-        debug = (await self._pods("debug"))[0]
         self._say("podwire trace deploy/debug http://my-api")
-        start = await source(self._client, debug["metadata"]["name"], "default")
+        start = await source(self._client, "deploy/debug", "default")
         end = await destination(self._client, "http://my-api", "default")
         remote = [pod["status"]["podIP"] for pod in pods if pod["spec"]["nodeName"] != start.node]
         for _ in range(50):

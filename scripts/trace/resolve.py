@@ -2,7 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from podwire.proto.kube import resources
@@ -10,6 +10,9 @@ from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
 
 Json = dict[str, Any]
+_PODS: Final = ("pod", "pods", "po")
+_WORKLOADS: Final = ("deploy", "deployment", "deployments", "rs", "replicaset", "ds", "daemonset")
+"""Of a workload the first pod is taken, as `kubectl exec` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,16 @@ class Destination:
 
 
 async def source(client: Client, text: str, namespace: str) -> Source:
-    """A pod (`NAME`, `pod/NAME`, `NAMESPACE/NAME`) or a node (`NAME`, `node/NAME`). Raises UserError."""
+    """A pod (`NAME`, `pod/NAME`, `deploy/NAME`, `NAMESPACE/NAME`) or a node (`NAME`, `node/NAME`).
+
+    Raises UserError.
+    """
     kind, _, name = text.partition("/")
     if text == "external":
         raise UserError("SOURCE external: not built yet; use a pod or a node")
     if kind in ("node", "nodes"):
         return Source(await _node(client, name))
-    if kind not in ("pod", "pods", "po") and "/" in text:
+    if kind not in _PODS and kind not in _WORKLOADS and "/" in text:
         namespace = kind
     pod = await _pod(client, name or kind, namespace)
     if pod is not None:
@@ -91,7 +97,7 @@ async def destination(client: Client, text: str, namespace: str) -> Destination:
     if _is_address(name):
         return Destination("tcp" if port else "icmp", name, port)
     kind, _, rest = name.partition("/")
-    if kind in ("pod", "pods", "po"):
+    if kind in _PODS:
         return await _to_pod(client, rest, port, namespace)
     if kind in ("svc", "service", "services"):
         name = rest
