@@ -1,6 +1,7 @@
 """What an operator can do on a machine: run a command line on it, and make a traced connection from it or its pods."""
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
 import h11
@@ -8,6 +9,7 @@ import h11
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
+from podwire.proto.packet.icmp import ECHO_REPLY
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.node.images.catalogue import host_programs
@@ -111,11 +113,9 @@ async def _ping(network: Network, address: str) -> str:
         echo = await pinger.receive()
     finally:
         pinger.close()
-    return (
-        f"echo reply from {echo.source}"
-        if echo.type == 0
-        else f"ICMP type {echo.type} code {echo.code} from {echo.source}"
-    )
+    if echo.type != ECHO_REPLY:
+        raise OSError(errno.EHOSTUNREACH, f"ICMP type {echo.type} code {echo.code} from {echo.source}")
+    return f"echo reply from {echo.source}"
 
 
 async def _send_datagram(network: Network, call: messages.Connect) -> str:
