@@ -38,6 +38,9 @@ from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 from podwire.services.kubelet.settings import KubeletSettings
 
 _RETRY: Final = 0.25
+_SOONEST_RETRY: Final = 0.05
+_LATER_RETRY: Final = 2.0
+_MANY_FAILURES: Final = 20
 _RECHECK: Final = 10.0
 
 
@@ -71,6 +74,7 @@ class PodWorker:
         self._started_at = around.context.clock.now_ns()
         self._reported: dict[str, Any] | None = None
         self._stopping: dict[str, None] = {}
+        self._failures = 0
         self._prober = Prober(around.context, around.runtime, self._wake.set, self._probe_failed)
 
     def update(self, pod: Pod | None) -> None:
@@ -121,10 +125,18 @@ class PodWorker:
                 return pause if reported else min(pause, _RETRY)
             if not await self._perform_all(doing):
                 await self._report()
-                return _RETRY
+                await self._pause_after_failure()
+                continue
+            self._failures = 0
             if self.finished:
                 return None
             await self._around.lifecycle.refresh()
+
+    async def _pause_after_failure(self) -> None:
+        """Longer after many, and not cut short: what a failed attempt itself changed on the machine wakes us."""
+        self._failures += 1
+        soon = min(_SOONEST_RETRY * self._failures, _RETRY)
+        await asyncio.sleep(soon if self._failures < _MANY_FAILURES else _LATER_RETRY)
 
     def _in_hand(self, action: act.Action) -> bool:
         """A stop that was asked for takes its grace; it is asked for again only after a restart of the kubelet."""
