@@ -19,7 +19,7 @@ if command -v uv >/dev/null 2>&1; then
 fi
 python=$(find_python)
 if [[ -z $python ]]; then
-  found=$(python3 --version 2>&1 || true)
+  found=$(command -v python3 >/dev/null 2>&1 && python3 --version 2>&1 || true)
   echo "podwire needs Python 3.12 or newer as python3 (found: ${found:-none}), or uv: install either one" >&2
   exit 1
 fi
