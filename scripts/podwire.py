@@ -2,15 +2,14 @@
 
 import sys
 
+from podwire.scripts.commands.app import build
 from podwire.scripts.errors import UserError
 
 
 def main() -> None:
     """Runs the command line; what a user did wrong is one line, never a traceback."""
-    from podwire.scripts.commands.app import app  # imported late: `podwire --help` is quick
-
     try:
-        app(standalone_mode=True)
+        build(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=True)
     except UserError as error:
         sys.stderr.write(f"podwire: {error}\n")
         sys.exit(2)

@@ -1,5 +1,6 @@
 """Writes proto/asyncapi.yaml from the message types: `python -m podwire.scripts.write_asyncapi`."""
 
+import inspect
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -139,7 +140,20 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 def text() -> str:
     """The document as YAML."""
-    return yaml.safe_dump(msgspec.to_builtins(document()), sort_keys=False, allow_unicode=True, width=120)
+    plain = _with_clean_descriptions(msgspec.to_builtins(document()))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _with_clean_descriptions(value: Any) -> Any:
+    """Docstrings without their indentation, which CPython strips only from 3.13 on."""
+    if isinstance(value, dict):
+        return {key: _clean(key, entry) for key, entry in value.items()}
+    return [_with_clean_descriptions(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _clean(key: str, value: Any) -> Any:
+    is_text = key == "description" and isinstance(value, str)
+    return inspect.cleandoc(value) if is_text else _with_clean_descriptions(value)
 
 
 if __name__ == "__main__":

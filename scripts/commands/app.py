@@ -1,20 +1,15 @@
-"""The command line's tree."""
+"""The command line's tree. Only the command that is called is imported: the others would cost a second at each call."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Final
 
 import typer
 
 from podwire import __version__
-from podwire.scripts.commands import chaos, demo, down, drops, sim, ssh, status, trace, up
 
-app = typer.Typer(
-    name="podwire",
-    help="A Kubernetes cluster's network, emulated as a real distributed system.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS: Final = ("up", "down", "status", "demo", "sim", "ssh", "trace", "drops")
+GROUPS: Final = ("chaos",)
+_ANY_OPTION: Final = {"ignore_unknown_options": True}
 
 
 def _show_version(wanted: bool) -> None:
@@ -23,7 +18,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
@@ -32,12 +26,21 @@ def root(
     """A Kubernetes cluster's network, emulated as a real distributed system."""
 
 
-app.command("up")(up.up)
-app.command("down")(down.down)
-app.command("demo")(demo.demo)
-app.command("status")(status.status)
-app.command("ssh", context_settings={"ignore_unknown_options": True})(ssh.ssh)
-app.command("drops")(drops.drops)
-app.command("trace")(trace.trace)
-app.command("sim")(sim.sim)
-app.add_typer(chaos.app, name="chaos")
+def build(called: str) -> typer.Typer:
+    """The tree with the command that is called, or with all of them for help and for names that there are not."""
+    app = typer.Typer(
+        name="podwire",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    known = called in COMMANDS or called in GROUPS
+    for name in (called,) if known else (*COMMANDS, *GROUPS):
+        module = import_module(f"podwire.scripts.commands.{name}")
+        if name in GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name, context_settings=_ANY_OPTION if name == "ssh" else {})(getattr(module, name))
+    return app
