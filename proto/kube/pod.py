@@ -210,12 +210,6 @@ class PodCondition(View, frozen=True, kw_only=True):
     message: str = ""
 
 
-class PodIp(View, frozen=True, kw_only=True):
-    """One address of a pod."""
-
-    ip: str = ""
-
-
 class ContainerStatus(View, frozen=True, kw_only=True):
     """What was reported of a container."""
 

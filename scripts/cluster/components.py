@@ -1,13 +1,14 @@
 """How each component is run: its settings, and its service as a coroutine of a context."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from podwire.scripts.cluster.layout import CONTROL_PLANE, IMAGES
 from podwire.services.apiserver.service import ApiServer
 from podwire.services.apiserver.settings import ApiServerSettings
-from podwire.services.chassis.claim import mirror
+from podwire.services.chassis.claim import Container, mirror
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.settings import ProcessSettings
 from podwire.services.cni.flannel.service import Flannel
@@ -30,14 +31,15 @@ from podwire.services.scheduler.settings import SchedulerSettings
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component's settings type and its service's class."""
+    """A component's settings type, its service's class, and what that does with its mirror pod's container."""
 
     settings: type[ProcessSettings]
     service: Callable[[Context, Any], Any]
+    on_container: Callable[[Any, Container], Awaitable[None]] | None = None
 
 
 COMPONENTS = {
-    "apiserver": Component(ApiServerSettings, ApiServer),
+    "apiserver": Component(ApiServerSettings, ApiServer, ApiServer.serve_container),
     "controllers": Component(ControllersSettings, Controllers),
     "scheduler": Component(SchedulerSettings, Scheduler),
     "recorder": Component(RecorderSettings, Recorder),
@@ -51,8 +53,9 @@ COMPONENTS = {
 
 async def serve(component: str, context: Context, settings: ProcessSettings) -> None:
     """Runs a component's service; those of the control plane also take the container of their mirror pod."""
-    service = COMPONENTS[component].service(context, settings)
+    kind = COMPONENTS[component]
+    service = kind.service(context, settings)
     if component in IMAGES:
-        on_container = getattr(service, "serve_container", None)
+        on_container = partial(kind.on_container, service) if kind.on_container else None
         context.tasks.start(mirror(context, IMAGES[component], CONTROL_PLANE, on_container), name="mirror pod")
     await service.run()

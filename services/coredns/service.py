@@ -43,6 +43,8 @@ class CoreDns:
         self._watch()
         await self._listen(container, configuration)
         container.log(f".:{configuration.port}", "CoreDNS-1.12.0", "podwire", stream="stdout")
+        for name in configuration.without_effect:
+            container.log(f"plugin/{name}: accepted, not built yet: it has no effect")
         await container.until_ended()
         await container.exit(0)
 

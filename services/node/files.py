@@ -75,11 +75,6 @@ class Files:
         below = [name[len(prefix) :] for name in (*self._files, *self._folders) if name.startswith(prefix)]
         return sorted({name.split("/", 1)[0]: None for name in below if name})
 
-    def clear_volatile(self, folders: Iterable[str]) -> None:
-        """What a power loss takes: everything below these folders."""
-        for folder in folders:
-            self.remove_tree(folder)
-
 
 @dataclass(frozen=True, slots=True)
 class Mounted:

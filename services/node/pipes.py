@@ -117,21 +117,3 @@ async def read_all(reader: Reader) -> bytes:
     while data := await reader.read():
         parts.append(data)
     return b"".join(parts)
-
-
-class Lines:
-    """Line by line from a reader."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader, self._rest, self._ended = reader, b"", False
-
-    async def next(self) -> bytes | None:
-        """The next line without its newline, None at the end."""
-        while b"\n" not in self._rest and not self._ended:
-            data = await self._reader.read()
-            self._ended = not data
-            self._rest += data
-        if not self._rest:
-            return None
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line

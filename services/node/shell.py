@@ -52,16 +52,6 @@ class KernelShell:
         for address in (mac, subjects.BROADCAST_MAC):
             self._subscriptions.append(self._bus.subscribe(subjects.wire(segment, address), receive))
 
-    def unplug(self) -> None:
-        """Cuts all NICs off and stops the timers: the machine has no power."""
-        for subscription in self._subscriptions:
-            subscription.close()
-        self._subscriptions.clear()
-        self._segments.clear()
-        for timer in (self._timer, self._drops_due):
-            if timer is not None:
-                timer.cancel()
-
     def _receive(self, device: str, payload: bytes) -> None:
         try:
             frames, traces = wire.decode(payload)

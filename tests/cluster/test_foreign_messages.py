@@ -4,6 +4,9 @@ import asyncio
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec, wire
+from podwire.proto.messages.process import Health, HealthRequest
+from podwire.proto.messages.telemetry import Drop
+from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream
 
@@ -24,7 +27,7 @@ def test_foreign_bytes_on_every_subject_kill_nobody(booted: Booted) -> None:
     cluster.broker.users["stranger"] = Permissions()
     stranger = cluster.broker.connect("stranger", "stranger")
     before = [(process.name, process.instance) for process in cluster.processes]
-    subjects_heard = [subject for subject in targets(booted) if subject != subjects.DISCONNECTS]
+    subjects_heard = targets(booted)
     assert len(subjects_heard) > 40
 
     async def shout() -> None:
@@ -43,12 +46,30 @@ def test_malformed_frames_are_counted_and_traffic_goes_on(booted: Booted) -> Non
     cluster = booted.cluster
     cluster.broker.users["stranger"] = Permissions()
     stranger = cluster.broker.connect("stranger", "stranger")
+    told: list[Drop] = []
+
+    def hear(message: Message) -> None:
+        told.extend(codec.decode_union(list[Drop], message.payload))
+
+    stranger.subscribe(subjects.telemetry_kind("drop"), hear)
+
+    async def health(node: str) -> dict[str, str]:
+        process = cluster.find(f"node@{node}")
+        subject = subjects.process("node", process.instance)
+        answer = await stranger.request(subject, codec.encode(HealthRequest()), 5)
+        return codec.decode(Health, answer).facts
 
     async def shout() -> None:
+        stranger.publish(subjects.wire("nodes", subjects.BROADCAST_MAC), b"not a batch of frames")
         for length in range(0, 120, 3):
             frame = bytes((0xFF,)) * 6 + bytes(6) + b"\x08\x00" + b"\x45" * length
             stranger.publish(subjects.wire("nodes", subjects.BROADCAST_MAC), wire.encode([frame], {}))
         await booted.scenario.apply_workload()
+        await asyncio.sleep(1)
+        for machine in cluster.layout.machines:
+            assert (await health(machine.name))["malformed"] == "1"
+            reasons = {drop.reason for drop in told if drop.node == machine.name}
+            assert reasons & {"IP_INHDR", "PKT_TOO_SMALL", "HDR_TRUNC"}, reasons
         assert (await booted.scenario.request()).startswith("HTTP 200")
 
     cluster.run(shout())

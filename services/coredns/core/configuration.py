@@ -17,7 +17,8 @@ class Configuration:
     shuffle: bool = False
     health_port: int = 0
     ready_port: int = 0
-    log_errors: bool = False
+    without_effect: tuple[str, ...] = ()
+    """Directives that usual Corefiles have and that change nothing here: said in the log at the start."""
 
 
 def read(text: str) -> Configuration:
@@ -45,8 +46,16 @@ def _configure(block: ServerBlock) -> Configuration:
         shuffle=block.directive("loadbalance") is not None,
         health_port=_port(block.directive("health"), 8080),
         ready_port=_port(block.directive("ready"), 8181),
-        log_errors=block.directive("errors") is not None,
+        without_effect=_without_effect(block),
     )
+
+
+def _without_effect(block: ServerBlock) -> tuple[str, ...]:
+    told = [name for name in ("errors", "cache") if block.directive(name) is not None]
+    health = block.directive("health")
+    if health is not None and _option(health, "lameduck") is not None:
+        told.append("health lameduck")
+    return tuple(told)
 
 
 def _option(directive: Directive, name: str) -> tuple[str, ...] | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet import icmp as icmp_header
 from podwire.proto.packet.addresses import format_ipv4, is_multicast, prefix_mask
-from podwire.proto.packet.ipv4 import DONT_FRAGMENT
 from podwire.services.node.kernel import fragments, icmp
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.fib import Route
@@ -225,8 +224,3 @@ def _any_source(namespace: "Namespace") -> int | None:
             if each.scope == "global":
                 return each.address
     return None
-
-
-def may_fragment(packet: Packet) -> bool:
-    """Whether routers may cut the packet in pieces."""
-    return not int.from_bytes(packet.data[6:8]) & DONT_FRAGMENT

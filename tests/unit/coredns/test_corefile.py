@@ -26,6 +26,7 @@ def test_a_usual_corefile() -> None:
     configuration = read(GOOD)
     assert (configuration.port, configuration.zone, configuration.ttl) == (53, "cluster.local.", 30)
     assert configuration.reverse == ("in-addr.arpa.", "ip6.arpa.")
+    assert configuration.without_effect == ("errors", "cache", "health lameduck")
     assert (configuration.pods, configuration.health_port, configuration.ready_port) == ("insecure", 8080, 8181)
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from podwire.services.node.pipes import CAPACITY, BrokenPipe, Lines, NewlineWriter, Pipe, read_all
+from podwire.services.node.pipes import CAPACITY, BrokenPipe, NewlineWriter, Pipe, read_all
 
 
 async def test_bytes_come_out_in_order_and_then_the_end() -> None:
@@ -42,12 +42,3 @@ async def test_a_terminal_returns_to_the_line_s_start(written: bytes, shown: byt
     await NewlineWriter(pipe).write(written)
     pipe.close()
     assert await read_all(pipe) == shown
-
-
-async def test_lines() -> None:
-    pipe = Pipe()
-    await pipe.write(b"a\nb")
-    await pipe.write(b"c\n\nlast")
-    pipe.close()
-    lines = Lines(pipe)
-    assert [await lines.next() for _ in range(5)] == [b"a", b"bc", b"", b"last", None]

@@ -1,6 +1,6 @@
 """Defaults of Services, Endpoints, EndpointSlices, Ingresses and NetworkPolicies."""
 
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json, items
 
 
 def _service_port(port: Json) -> None:
@@ -62,18 +62,8 @@ def network_policy(value: Json) -> None:
             port.setdefault("protocol", "TCP")
 
 
-def has_cluster_ip(spec: Json) -> bool:
-    """Whether a Service of this kind gets a ClusterIP."""
-    return spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None"
-
-
 def wants_node_ports(spec: Json) -> bool:
     """Whether a Service of this kind gets node ports."""
     if spec.get("type") == "LoadBalancer":
         return bool(spec.get("allocateLoadBalancerNodePorts", True))
     return spec.get("type") == "NodePort"
-
-
-def selector_of(value: Json) -> Json:
-    """A Service's selector."""
-    return section(value, "spec", "selector")

@@ -177,16 +177,6 @@ class TcpSocket(Socket):
         if small and self._incoming.window >= 2 * self._mss:
             self._acknowledge()
 
-    @property
-    def writable(self) -> bool:
-        """Whether `send` would take anything now."""
-        return self.state in ("ESTABLISHED", "CLOSE_WAIT") and len(self._outgoing) < SEND_BUFFER
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that are queued or not acknowledged yet."""
-        return len(self._outgoing)
-
     @atomic
     def shutdown(self) -> None:
         """Half-close: no more will be sent; reading goes on."""
