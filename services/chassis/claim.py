@@ -199,7 +199,7 @@ class Container:
         try:
             signal = codec.decode(messages.ContainerSignal, message.payload)
         except codec.ForeignMessage as error:
-            self.context.log.warning("a foreign signal was dropped", reason=str(error))
+            self.context.foreign.drop(self.context.log, message.subject, str(error))
             return
         if signal.boot_id == self.offer.boot_id:
             self._act(signal.signal)
@@ -265,7 +265,8 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     def on_offer(message: Message) -> None:
         try:
             offer = codec.decode(messages.Offer, message.payload)
-        except codec.ForeignMessage:
+        except codec.ForeignMessage as error:
+            context.foreign.drop(context.log, message.subject, str(error))
             return
         if taken.done() or offer.image != image:
             return

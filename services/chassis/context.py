@@ -1,7 +1,7 @@
 """What a process hands to its service: bus, clock, chance, tasks, log, faults."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.chance import RandomStream
@@ -13,6 +13,18 @@ from podwire.services.chassis.tasks import OrderedTaskGroup
 
 def _nobody_listens() -> None:
     """Nobody waits for claims."""
+
+
+class ForeignMessages:
+    """Messages that were not what their subject carries: dropped, counted, told by the process's health."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def drop(self, log: Logger, subject: str, reason: str) -> None:
+        """Counts one, and says why."""
+        self.dropped += 1
+        log.warning("a foreign message was dropped", subject=subject, reason=reason)
 
 
 class ProcessEnd(Exception):
@@ -34,3 +46,4 @@ class Context:
     faults: Faults
     on_claim: Callable[[], None] = _nobody_listens
     """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""
+    foreign: ForeignMessages = field(default_factory=ForeignMessages)

@@ -16,7 +16,7 @@ def serve_health(context: Context, facts: Callable[[], dict[str, str]]) -> None:
         try:
             request: Request = codec.decode_union(Request, message.payload)
         except codec.ForeignMessage as error:
-            context.log.warning("a foreign message was dropped", subject=message.subject, reason=str(error))
+            context.foreign.drop(context.log, message.subject, str(error))
             return
         if isinstance(request, SetFaults):
             context.faults.rules = tuple(request.faults)
@@ -28,7 +28,12 @@ def serve_health(context: Context, facts: Callable[[], dict[str, str]]) -> None:
 
 
 def _health(context: Context, facts: dict[str, str]) -> Health:
-    told = {**facts, "faults": str(len(context.faults.rules)), "lost": str(context.faults.lost)}
+    told = {
+        **facts,
+        "dropped": str(context.foreign.dropped),
+        "faults": str(len(context.faults.rules)),
+        "lost": str(context.faults.lost),
+    }
     return Health(component=context.component, instance=context.instance, node=context.node, facts=told)
 
 

@@ -30,12 +30,20 @@ def test_foreign_bytes_on_every_subject_kill_nobody(booted: Booted) -> None:
     subjects_heard = targets(booted)
     assert len(subjects_heard) > 40
 
+    async def health(component: str) -> dict[str, str]:
+        process = next(entry for entry in cluster.processes if entry.plan.component == component)
+        subject = subjects.process(component, process.instance)
+        answer = await stranger.request(subject, codec.encode(HealthRequest()), 5)
+        return codec.decode(Health, answer).facts
+
     async def shout() -> None:
         random = RandomStream(3)
         for subject in subjects_heard:
             for payload in [*FOREIGN, random.getrandbits(400).to_bytes(50)]:
                 stranger.publish(subject, payload)
         await asyncio.sleep(5)
+        for place in ("coredns", "scheduler"):
+            assert int((await health(place))["dropped"]) > 0, place
         assert await booted.scenario.whole()
 
     cluster.run(shout())

@@ -133,6 +133,7 @@ class Runtime:
         try:
             name = msgspec.json.decode(message.payload, type=Ended).client.name
         except msgspec.MsgspecError:
+            self._machine.shell.malformed += 1
             return
         for claim in list(self.containers.claims.values()):
             if claim.connection == name:
