@@ -18,6 +18,7 @@ _TARGET: Final = Path(__file__).resolve().parent.parent / "services/apiserver/de
 _ALSO: Final = (
     "io.k8s.api.autoscaling.v1.Scale",
     "io.k8s.api.core.v1.Binding",
+    "io.k8s.api.authentication.v1.TokenRequest",
     "io.k8s.api.policy.v1.Eviction",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
     "io.k8s.apimachinery.pkg.apis.meta.v1.Status",

@@ -1,4 +1,4 @@
-"""Who may do what: a small table over users and groups (RBAC and the Node authorizer, reduced to podwire's components).
+"""Who may do what: a table for podwire's own components (as the Node authorizer is), RBAC for everybody else.
 
 Source: kubernetes `plugin/pkg/auth/authorizer`, `apiserver/pkg/endpoints/handlers/responsewriters/errors.go`.
 """
@@ -6,8 +6,10 @@ Source: kubernetes `plugin/pkg/auth/authorizer`, `apiserver/pkg/endpoints/handle
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from podwire.services.apiserver.core import rbac
 from podwire.services.apiserver.core.errors import ApiError, forbidden
 from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.store import Store
 
 MASTERS: Final = "system:masters"
 READS: Final = ("get", "list", "watch")
@@ -93,12 +95,36 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
 }
 
 
-def authorize(who: Requester, what: Attributes, existing: Json | None, body: Json | None) -> None:
+def authorize(who: Requester, what: Attributes, existing: Json | None, body: Json | None, store: Store) -> None:
     """Raises ApiError 403 unless a rule allows the request."""
-    if MASTERS in who.groups:
-        return
-    if not any(_allows(rule, who, what, existing, body) for rule in RULES.get(who.component, ())):
+    if who.component in RULES:
+        if any(_allows(rule, who, what, existing, body) for rule in RULES[who.component]):
+            return
         raise denied(who, what)
+    if not judge(who, what, store)[0]:
+        raise denied(who, what)
+
+
+def judge(who: Requester, what: Attributes, store: Store) -> tuple[bool, str]:
+    """Whether a user may do something, and by which binding."""
+    if MASTERS in who.groups:
+        return True, ""
+    if who.component in RULES:
+        return any(_allows(rule, who, what, None, None) for rule in RULES[who.component]), ""
+    question = rbac.Question(what.verb, what.group, what.target, what.name)
+    return _granted(who, what.namespace, question, store)
+
+
+def judge_path(who: Requester, verb: str, path: str, store: Store) -> tuple[bool, str]:
+    """The same for a path that is no resource."""
+    if MASTERS in who.groups:
+        return True, ""
+    return _granted(who, "", rbac.Question(verb, path=path), store)
+
+
+def _granted(who: Requester, namespace: str, question: rbac.Question, store: Store) -> tuple[bool, str]:
+    grant = rbac.decide(rbac.Subject(who.user, who.groups), namespace, question, store)
+    return (False, "") if grant is None else (True, grant.reason)
 
 
 def _allows(rule: Rule, who: Requester, what: Attributes, existing: Json | None, body: Json | None) -> bool:

@@ -1,4 +1,4 @@
-"""What every cluster has from the start: the system namespaces and the `kubernetes` Service with its endpoints.
+"""What every cluster has from the start: namespaces, roles, priorities, the `kubernetes` Service and its endpoints.
 
 Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`,
 `pkg/controlplane/reconcilers/endpointsadapter.go`.
@@ -8,8 +8,10 @@ from typing import Final
 
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.subjects import ObjectKey
+from podwire.services.apiserver.core import bootstrap_roles, rbac
 from podwire.services.apiserver.core.json_types import Json, items, section, to_json
 from podwire.services.apiserver.core.store import Store
+from podwire.services.apiserver.core.validation.cluster import SYSTEM_PRIORITIES
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE_IP: Final = "10.96.0.1"
@@ -21,6 +23,9 @@ _LABELS: Final = {"component": "apiserver", "provider": "kubernetes"}
 def missing(store: Store) -> list[ApiRequest]:
     """The requests that bring about what is not there; none when all is there."""
     wanted = [_create("/api/v1/namespaces", _namespace(name)) for name in NAMESPACES if not _has_namespace(store, name)]
+    if wanted:
+        return wanted
+    wanted = [*_priorities(store), *_roles(store)]
     if wanted:
         return wanted
     if store.get(ObjectKey("", "services", "default", "kubernetes")) is None:
@@ -39,6 +44,36 @@ def _create(path: str, body: Json) -> ApiRequest:
 
 def _namespace(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _priorities(store: Store) -> list[ApiRequest]:
+    """The two system PriorityClasses (`pkg/apis/scheduling/v1/helpers.go`)."""
+    group, path = "scheduling.k8s.io", "/apis/scheduling.k8s.io/v1/priorityclasses"
+    bodies = [
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": f"Used for {name.removeprefix('system-')} pods.",
+        }
+        for name, value in SYSTEM_PRIORITIES.items()
+        if store.get(ObjectKey(group, "priorityclasses", "", name)) is None
+    ]
+    return [_create(path, body) for body in bodies]
+
+
+def _roles(store: Store) -> list[ApiRequest]:
+    found: list[ApiRequest] = []
+    for resource, values in (
+        ("clusterroles", bootstrap_roles.cluster_roles()),
+        ("clusterrolebindings", bootstrap_roles.cluster_role_bindings()),
+    ):
+        path = f"/apis/{rbac.GROUP}/v1/{resource}"
+        for value in values:
+            if store.get(ObjectKey(rbac.GROUP, resource, "", value["metadata"]["name"])) is None:
+                found.append(_create(path, value))
+    return found
 
 
 def _service() -> Json:

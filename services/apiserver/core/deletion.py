@@ -7,9 +7,9 @@ Source: apiserver `registry/rest/delete.go`, `registry/generic/registry/store.go
 from typing import Final, NamedTuple
 
 from podwire.services.apiserver.core import bodies, claims, schema
+from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Answer, Decision, Many, Write, json_answer
 from podwire.services.apiserver.core.errors import bad_request, conflict, not_found
-from podwire.services.apiserver.core.events_conversion import from_storage
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.times import SECOND, rfc3339
@@ -41,13 +41,18 @@ def completes_deletion(value: Json) -> bool:
 
 def read_options(request: Request) -> Options:
     """DeleteOptions of the body, else of the query; raises ApiError 400."""
-    body: Json = {}
-    if request.message.body.strip():
-        given = bodies.read_object(request.message.body, request.message.content_type)
-        try:
-            body, _ = schema.decode_object("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", given)
-        except (schema.DecodeProblem, RecursionError) as error:
-            raise bad_request(str(error)) from None
+    if not request.message.body.strip():
+        return options_of(request, {})
+    given = bodies.read_object(request.message.body, request.message.content_type)
+    return options_of(request, given)
+
+
+def options_of(request: Request, given: Json) -> Options:
+    """DeleteOptions, with what the query says where they are silent; raises ApiError 400."""
+    try:
+        body, _ = schema.decode_object("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", given)
+    except (schema.DecodeProblem, RecursionError) as error:
+        raise bad_request(str(error)) from None
     grace = body.get("gracePeriodSeconds", request.number("gracePeriodSeconds"))
     policy = body.get("propagationPolicy") or request.query.get("propagationPolicy", "")
     if body.get("orphanDependents"):

@@ -8,7 +8,7 @@ from typing import Final
 from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse, WatchOpened
 from podwire.proto.subjects import resource_events
-from podwire.services.apiserver.core import deletion, discovery, openapi, paths, reading, subresources, writing
+from podwire.services.apiserver.core import deletion, discovery, openapi, paths, reading, reviews, subresources, writing
 from podwire.services.apiserver.core.authorization import Attributes, Requester, authorize
 from podwire.services.apiserver.core.decisions import Answer, Decision, json_answer
 from podwire.services.apiserver.core.errors import (
@@ -130,13 +130,17 @@ def _resource(request: Request, birth: str) -> Decision:
     attributes = _attributes(request)
     body = request.body if attributes.verb == "create" and request.message.body else None
     existing = request.existing() if request.target.name else None
-    authorize(request.who, attributes, existing, body)
+    authorize(request.who, attributes, existing, body, request.store)
     if request.target.subresource not in ("", "status"):
         return subresources.decide(request)
     return _verb(attributes.verb, request, birth)
 
 
 def _verb(verb: str, request: Request, birth: str) -> Decision:
+    if request.kind.answered:
+        if verb != "create":
+            raise method_not_allowed()
+        return reviews.answer(request)
     if verb == "watch":
         return _watch(request, birth)
     if verb == "deletecollection":

@@ -6,9 +6,9 @@ Source: apiserver `registry/rest/{create,update}.go`, the strategies in kubernet
 from typing import Final
 
 from podwire.services.apiserver.core import schema
+from podwire.services.apiserver.core.conversion import to_storage
 from podwire.services.apiserver.core.defaults import pods as pod_defaults
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, conflict, invalid
-from podwire.services.apiserver.core.events_conversion import to_storage
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
@@ -86,6 +86,7 @@ def prepare_new(request: Request, value: Json) -> None:
         pod_defaults.pod_admission(value)
     meta["uid"] = uuid4(request.random)
     meta["creationTimestamp"] = rfc3339(request.now)
+    kind.on_create(value)
     if kind.counts_generation:
         meta["generation"] = 1
 

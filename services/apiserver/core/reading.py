@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from podwire.services.apiserver.core import negotiation, selectors
+from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
 from podwire.services.apiserver.core.errors import ApiError, bad_request, expired, not_found
-from podwire.services.apiserver.core.events_conversion import from_storage
 from podwire.services.apiserver.core.json_types import Json, section, to_json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.printers.table import GROUP_VERSION, table

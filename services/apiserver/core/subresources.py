@@ -7,7 +7,7 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/core/pod/strategy
 from typing import Any, Final
 
 from podwire.proto.messages.kubelet import AttachRequest, ExecRequest, LogRequest
-from podwire.services.apiserver.core import bodies, deletion, objects, writing
+from podwire.services.apiserver.core import bodies, eviction, objects, writing
 from podwire.services.apiserver.core.decisions import Decision, OpenStream, Write, json_answer
 from podwire.services.apiserver.core.errors import (
     FieldErrors,
@@ -41,7 +41,7 @@ def decide(request: Request) -> Decision:
     if name == "binding" and method == "POST":
         return _bind(request, old)
     if name == "eviction" and method == "POST":
-        return _evict(request, old)
+        return eviction.evict(request, old)
     if name == "log" and method == "GET":
         return _log(request, old)
     if name in ("exec", "attach") and method in ("GET", "POST"):
@@ -131,18 +131,6 @@ def _bind(request: Request, old: Json) -> Decision:
         return json_answer(result, 201)
     key = request.key(name)
     return Write(request.event(key, "MODIFIED", value), result, 201)
-
-
-def _evict(request: Request, old: Json) -> Decision:
-    """An eviction is a deletion with its options (no disruption budgets are served)."""
-    options = section(request.body, "deleteOptions")
-    grace = options.get("gracePeriodSeconds")
-    asked = deletion.Options(grace if isinstance(grace, int) else None, "", "", "")
-    decision = deletion.delete_object(request, old, asked)
-    result = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-    if isinstance(decision, Write):
-        return Write(decision.main, result, 201)
-    return json_answer(result, 201)
 
 
 def _container(pod: Json, wanted: str) -> str:

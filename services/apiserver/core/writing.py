@@ -2,6 +2,7 @@
 
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bodies, claims, objects, patch
+from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Answer, Append, Decision, Write, json_answer
 from podwire.services.apiserver.core.deletion import completes_deletion
 from podwire.services.apiserver.core.errors import (
@@ -14,7 +15,6 @@ from podwire.services.apiserver.core.errors import (
     not_found,
     unsupported_media,
 )
-from podwire.services.apiserver.core.events_conversion import from_storage
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.request import Request
 

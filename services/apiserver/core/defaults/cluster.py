@@ -1,4 +1,4 @@
-"""Defaults of Namespaces, Nodes, Secrets, RBAC objects and Events."""
+"""Defaults of Namespaces, Nodes, Secrets, RBAC objects, Events and PriorityClasses."""
 
 import base64
 
@@ -51,3 +51,8 @@ def role_binding(value: Json) -> None:
 def event(value: Json) -> None:
     """A source, if an empty one."""
     value.setdefault("source", {})
+
+
+def priority_class(value: Json) -> None:
+    """Preempts what is lower."""
+    value.setdefault("preemptionPolicy", "PreemptLowerPriority")

@@ -1,7 +1,7 @@
-"""Defaults of Deployments, ReplicaSets and DaemonSets (`pkg/apis/apps/v1/defaults.go`)."""
+"""Defaults of Deployments, ReplicaSets, DaemonSets and StatefulSets (`pkg/apis/apps/v1/defaults.go`)."""
 
-from podwire.services.apiserver.core.defaults import pods
-from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.defaults import pods, storage
+from podwire.services.apiserver.core.json_types import Json, items
 
 
 def deployment(value: Json) -> None:
@@ -38,4 +38,26 @@ def daemon_set(value: Json) -> None:
     pods.template(value)
     status = value.setdefault("status", {})
     for name in ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady"):
+        status.setdefault(name, 0)
+
+
+def stateful_set(value: Json) -> None:
+    """One replica, in order, rolled over from the highest ordinal; claims are kept."""
+    spec = value.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for name in ("whenDeleted", "whenScaled"):
+        retention.setdefault(name, "Retain")
+    for claim in items(spec, "volumeClaimTemplates"):
+        claim.setdefault("apiVersion", "v1")
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        storage.claim(claim)
+    pods.template(value)
+    status = value.setdefault("status", {})
+    for name in ("replicas", "availableReplicas"):
         status.setdefault(name, 0)

@@ -124,6 +124,21 @@ def _binding(value: Json, now_ns: int) -> list[Any]:
     return [_name(value), role, _age(value, now_ns), named("User"), named("Group"), named("ServiceAccount")]
 
 
+def _priority_class(value: Json, now_ns: int) -> list[Any]:
+    policy = value.get("preemptionPolicy", "")
+    return [_name(value), value.get("value", 0), bool(value.get("globalDefault", False)), _age(value, now_ns), policy]
+
+
+def _resource_quota(value: Json, now_ns: int) -> list[Any]:
+    """Requests and limits as `name: used/hard`, by name."""
+    status = section(value, "status")
+    hard, used = section(status, "hard"), section(status, "used")
+    parts = {name: f"{name}: {used.get(name, 0)}/{amount}" for name, amount in sorted(hard.items())}
+    limits = [text for name, text in parts.items() if name.startswith("limits")]
+    requests = [text for name, text in parts.items() if not name.startswith("limits")]
+    return [_name(value), _age(value, now_ns), ", ".join(requests), ", ".join(limits)]
+
+
 def _default(value: Json, now_ns: int) -> list[Any]:
     return [_name(value), section(value, "metadata").get("creationTimestamp", "")]
 
@@ -166,3 +181,5 @@ SERVICE_ACCOUNT: Final = Printer(columns("Name", "Secrets", "Age"), _service_acc
 ROLE: Final = Printer(columns("Name", "Created At"), _role)
 BINDING: Final = Printer(columns("Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts"), _binding)
 DEFAULT: Final = Printer(columns("Name", "Created At"), _default)
+PRIORITY_CLASS: Final = Printer(columns("Name", "Value#", "Global-Default", "Age", "PreemptionPolicy"), _priority_class)
+RESOURCE_QUOTA: Final = Printer(columns("Name", "Age", "Request", "Limit"), _resource_quota)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.selectors import format_selector
+from podwire.services.apiserver.core.times import age
 
 type Cells = Callable[[Json, int], list[Any]]
 
@@ -75,6 +77,20 @@ def _row(printer: Printer, value: Json, include: str, now_ns: int) -> Json:
             "metadata": value.get("metadata", {}),
         }
     return row
+
+
+def name_and_age(value: Json, now_ns: int) -> tuple[str, str]:
+    """The two cells that every kind has."""
+    meta = section(value, "metadata")
+    return str(meta.get("name", "")), age(meta.get("creationTimestamp"), now_ns)
+
+
+def template_cells(spec: Json) -> list[str]:
+    """Containers, images and selector of what has a pod template."""
+    containers = items(section(spec, "template", "spec"), "containers")
+    names = ",".join(container.get("name", "") for container in containers)
+    images = ",".join(container.get("image", "") for container in containers)
+    return [names, images, format_selector(spec.get("selector"))]
 
 
 def more(parts: list[str], count: int, limit: int = 3) -> str:

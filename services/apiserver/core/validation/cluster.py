@@ -1,4 +1,4 @@
-"""Rules of Namespaces, Nodes, ConfigMaps, Secrets, Events, Leases and RBAC objects."""
+"""Rules of Namespaces, Nodes, ConfigMaps, Secrets, Events, Leases, PriorityClasses and RBAC objects."""
 
 from typing import Final
 
@@ -8,6 +8,8 @@ from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.validation.metadata import one_of
 
 _DATA_LIMIT: Final = 1024 * 1024
+HIGHEST_USER_PRIORITY: Final = 1_000_000_000
+SYSTEM_PRIORITIES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 def nothing(value: Json, old: Json | None, errors: FieldErrors) -> None:
@@ -101,3 +103,18 @@ def ip_address(value: Json, old: Json | None, errors: FieldErrors) -> None:
         errors.required("spec.parentRef")
     if old is not None and section(old, "spec").get("parentRef") != parent:
         errors.invalid("spec.parentRef", parent, "field is immutable")
+
+
+def priority_class(value: Json, old: Json | None, errors: FieldErrors) -> None:
+    """A PriorityClass (`pkg/apis/scheduling/validation/validation.go`): the `system-` names are the system's."""
+    name, number = str(section(value, "metadata").get("name", "")), value.get("value", 0)
+    if name.startswith("system-") and name not in SYSTEM_PRIORITIES:
+        text = "priority class names with 'system-' prefix are reserved for system use only"
+        errors.forbidden("metadata.name", f"{text}. error: {name} is not a known system priority class")
+    elif name in SYSTEM_PRIORITIES and number != SYSTEM_PRIORITIES[name]:
+        errors.forbidden("metadata.name", f"value of {name} PriorityClass must be {SYSTEM_PRIORITIES[name]}")
+    elif name not in SYSTEM_PRIORITIES and number > HIGHEST_USER_PRIORITY:
+        errors.forbidden("value", f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}")
+    one_of(value, "preemptionPolicy", ["PreemptLowerPriority", "Never"], "", errors)
+    if old is not None and old.get("value", 0) != number:
+        errors.forbidden("value", "may not be changed in an update.")

@@ -1,12 +1,27 @@
-"""Rules of Deployments, ReplicaSets and DaemonSets (`pkg/apis/apps/validation/validation.go`)."""
+"""Rules of the workloads of group apps (`pkg/apis/apps/validation/validation.go`)."""
 
-from typing import Any
+from typing import Any, Final
 
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.selectors import from_object, matches_labels
 from podwire.services.apiserver.core.validation.metadata import labels, not_negative, one_of, selector
 from podwire.services.apiserver.core.validation.pods import pod_spec
+from podwire.services.apiserver.core.validation.storage import claim_spec
+
+_STATEFUL_UPDATES: Final = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+_STATEFUL_CHANGES: Final = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
 
 
 def _template(value: Json, title: str, old: Json | None, errors: FieldErrors) -> None:
@@ -27,7 +42,7 @@ def _template(value: Json, title: str, old: Json | None, errors: FieldErrors) ->
     policy = section(template, "spec").get("restartPolicy")
     if policy in ("OnFailure", "Never"):
         errors.unsupported("spec.template.spec.restartPolicy", policy, ["Always"])
-    if old is not None and section(old, "spec").get("selector") != wanted:
+    if old is not None and title != "statefulset" and section(old, "spec").get("selector") != wanted:
         errors.invalid("spec.selector", wanted, "field is immutable")
 
 
@@ -71,9 +86,42 @@ def daemon_set(value: Json, old: Json | None, errors: FieldErrors) -> None:
         _rolling(section(strategy, "rollingUpdate"), "spec.updateStrategy.rollingUpdate", False, errors)
 
 
+def stateful_set(value: Json, old: Json | None, errors: FieldErrors) -> None:
+    """A StatefulSet."""
+    spec = section(value, "spec")
+    for key in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+        not_negative(spec, key, "spec", errors)
+    one_of(spec, "podManagementPolicy", ["OrderedReady", "Parallel"], "spec", errors)
+    strategy = section(spec, "updateStrategy")
+    one_of(strategy, "type", ["RollingUpdate", "OnDelete"], "spec.updateStrategy", errors)
+    not_negative(section(strategy, "rollingUpdate"), "partition", "spec.updateStrategy.rollingUpdate", errors)
+    not_negative(section(spec, "ordinals"), "start", "spec.ordinals", errors)
+    retention = section(spec, "persistentVolumeClaimRetentionPolicy")
+    for key in ("whenDeleted", "whenScaled"):
+        one_of(retention, key, ["Retain", "Delete"], "spec.persistentVolumeClaimRetentionPolicy", errors)
+    _template(value, "statefulset", old, errors)
+    for index, claim in enumerate(items(spec, "volumeClaimTemplates")):
+        claim_spec(section(claim, "spec"), f"spec.volumeClaimTemplates[{index}].spec", errors)
+    if old is not None and _without_changes(section(old, "spec")) != _without_changes(spec):
+        errors.forbidden("spec", _STATEFUL_UPDATES)
+
+
+def _without_changes(spec: Json) -> Json:
+    return {key: entry for key, entry in spec.items() if key not in _STATEFUL_CHANGES}
+
+
+def controller_revision(value: Json, old: Json | None, errors: FieldErrors) -> None:
+    """A ControllerRevision: its data never changes."""
+    not_negative(value, "revision", "", errors)
+    if old is None and not value.get("data"):
+        errors.required("data", "data is mandatory")
+    if old is not None and old.get("data") != value.get("data"):
+        errors.invalid("data", value.get("data"), "field is immutable")
+
+
 def _rolling(rolling: Json, path: str, deployment: bool, errors: FieldErrors) -> None:
     for key in ("maxUnavailable", "maxSurge"):
-        _int_or_percent(rolling.get(key), f"{path}.{key}", errors)
+        int_or_percent(rolling.get(key), f"{path}.{key}", errors)
     unavailable, surge = _zero(rolling.get("maxUnavailable")), _zero(rolling.get("maxSurge"))
     if unavailable and surge:
         text = "may not be 0 when `maxSurge` is 0" if deployment else "cannot be 0 when maxSurge is 0"
@@ -84,7 +132,8 @@ def _zero(value: Any) -> bool:
     return value in (0, "0", "0%", None)
 
 
-def _int_or_percent(value: Any, path: str, errors: FieldErrors) -> None:
+def int_or_percent(value: Any, path: str, errors: FieldErrors) -> None:
+    """A number of pods or a percentage of them."""
     if isinstance(value, str) and not (value.endswith("%") and value[:-1].isdigit() and len(value) < 9):
         errors.invalid(
             path,
