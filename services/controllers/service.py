@@ -36,6 +36,15 @@ WATCHED: Final = (
     resources.REPLICA_SETS,
     resources.DAEMON_SETS,
     resources.IP_ADDRESSES,
+    resources.STATEFUL_SETS,
+    resources.CONTROLLER_REVISIONS,
+    resources.JOBS,
+    resources.CRON_JOBS,
+    resources.DISRUPTION_BUDGETS,
+    resources.AUTOSCALERS,
+    resources.VOLUMES,
+    resources.VOLUME_CLAIMS,
+    resources.STORAGE_CLASSES,
 )
 
 

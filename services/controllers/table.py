@@ -4,19 +4,27 @@ from collections.abc import Callable
 
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
+from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.controllers.core import (
+    autoscalers,
+    cronjobs,
     daemonsets,
     deployments,
+    disruption,
     endpoints,
     endpointslices,
     garbage,
+    jobs,
     namespaces,
     node_ipam,
     node_lifecycle,
     replicasets,
+    statefulsets,
+    volumes,
 )
-from podwire.services.controllers.core.cluster import Cluster, controller_of
+from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going
+from podwire.services.controllers.core.writes import Json
 from podwire.services.controllers.loop import WHOLE, Controller, Route
 
 
@@ -79,6 +87,39 @@ def _namespace_of(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
     return [cluster[resources.NAMESPACES].key("", key.namespace)]
 
 
+def _every_claim(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return sorted(cluster[resources.VOLUME_CLAIMS].objects)
+
+
+def _claims_of_volume(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    """The claim that a volume is for; every claim that may take it when there is none."""
+    volume = cluster[resources.VOLUMES].objects.get(key, {})
+    reference = section(volume, "spec", "claimRef")
+    if volume and not reference:
+        return _every_claim(key, cluster)
+    if reference:
+        return [cluster[resources.VOLUME_CLAIMS].key(reference.get("namespace", ""), reference.get("name", ""))]
+    return [each for each, claim in _claims(cluster) if section(claim, "spec").get("volumeName") == key.name]
+
+
+def _claims(cluster: Cluster) -> list[tuple[ObjectKey, Json]]:
+    return sorted(cluster[resources.VOLUME_CLAIMS].objects.items())
+
+
+def _claims_of_pod(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    """Claims that are being deleted wait for the pods of their namespace."""
+    return [each for each, claim in _claims(cluster) if each.namespace == key.namespace and is_going(claim)]
+
+
+def _volumes_of_claim(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return [
+        each
+        for each, volume in sorted(cluster[resources.VOLUMES].objects.items())
+        if (reference := section(volume, "spec", "claimRef"))
+        and (reference.get("namespace"), reference.get("name")) == (key.namespace, key.name)
+    ]
+
+
 def controllers() -> list[Controller]:
     """The table; made anew for each process, since some decisions remember what they saw."""
     return [
@@ -102,10 +143,80 @@ def controllers() -> list[Controller]:
             _all_of(resources.REPLICA_SETS),
         ),
         Controller(
+            "statefulset",
+            statefulsets.decide,
+            {
+                resources.STATEFUL_SETS: _itself,
+                resources.PODS: _owner(resources.PODS, resources.STATEFUL_SETS),
+                resources.CONTROLLER_REVISIONS: _owner(resources.CONTROLLER_REVISIONS, resources.STATEFUL_SETS),
+                resources.VOLUME_CLAIMS: _in_namespace(resources.STATEFUL_SETS),
+            },
+            _all_of(resources.STATEFUL_SETS),
+        ),
+        Controller(
+            "job",
+            jobs.decide,
+            {
+                resources.JOBS: _itself,
+                resources.PODS: _owner(resources.PODS, resources.JOBS),
+            },
+            _all_of(resources.JOBS),
+        ),
+        Controller(
+            "cronjob",
+            cronjobs.decide,
+            {
+                resources.CRON_JOBS: _itself,
+                resources.JOBS: _owner(resources.JOBS, resources.CRON_JOBS),
+            },
+            _all_of(resources.CRON_JOBS),
+        ),
+        Controller(
+            "disruption",
+            disruption.decide,
+            {
+                resources.DISRUPTION_BUDGETS: _itself,
+                resources.PODS: _in_namespace(resources.DISRUPTION_BUDGETS),
+                resources.DEPLOYMENTS: _in_namespace(resources.DISRUPTION_BUDGETS),
+                resources.REPLICA_SETS: _in_namespace(resources.DISRUPTION_BUDGETS),
+                resources.STATEFUL_SETS: _in_namespace(resources.DISRUPTION_BUDGETS),
+            },
+            _all_of(resources.DISRUPTION_BUDGETS),
+        ),
+        Controller(
+            "horizontal-pod-autoscaler",
+            autoscalers.decide,
+            {
+                resources.AUTOSCALERS: _itself,
+                resources.DEPLOYMENTS: _in_namespace(resources.AUTOSCALERS),
+                resources.REPLICA_SETS: _in_namespace(resources.AUTOSCALERS),
+                resources.STATEFUL_SETS: _in_namespace(resources.AUTOSCALERS),
+            },
+            _all_of(resources.AUTOSCALERS),
+        ),
+        Controller(
+            "persistentvolume-claim",
+            volumes.decide_claim,
+            {
+                resources.VOLUME_CLAIMS: _itself,
+                resources.VOLUMES: _claims_of_volume,
+                resources.STORAGE_CLASSES: _every_claim,
+                resources.PODS: _claims_of_pod,
+            },
+            _all_of(resources.VOLUME_CLAIMS),
+        ),
+        Controller(
+            "persistentvolume",
+            volumes.decide_volume,
+            {resources.VOLUMES: _itself, resources.VOLUME_CLAIMS: _volumes_of_claim},
+            _all_of(resources.VOLUMES),
+        ),
+        Controller(
             "daemonset",
             daemonsets.decide,
             {
                 resources.DAEMON_SETS: _itself,
+                resources.CONTROLLER_REVISIONS: _owner(resources.CONTROLLER_REVISIONS, resources.DAEMON_SETS),
                 resources.PODS: _owner(resources.PODS, resources.DAEMON_SETS),
                 resources.NODES: _all_daemon_sets,
             },

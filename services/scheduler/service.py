@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.resources import Resource
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
@@ -14,12 +15,14 @@ from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.health import serve_health
 from podwire.services.scheduler.core.choice import Chosen, choose, is_pending, queue_order, takes_room
+from podwire.services.scheduler.core.volumes import SELECTED_NODE, Storage, unselected
 from podwire.services.scheduler.settings import SchedulerSettings
 
 type Json = dict[str, Any]
 
 USER: Final = "system:kube-scheduler"
 _RETRY: Final = 0.2
+_STORAGE: Final = (resources.VOLUME_CLAIMS, resources.VOLUMES, resources.STORAGE_CLASSES)
 _ASSUMED_FOR: Final = 30 * SECOND
 
 
@@ -37,6 +40,7 @@ class Scheduler:
         self._due = asyncio.Event()
         self._pods: Watch[Json] | None = None
         self._nodes: Watch[Json] | None = None
+        self._storage: dict[Resource, Watch[Json]] = {}
         self._assumed: dict[str, tuple[Json, str, int]] = {}
         """By pod uid: the pod, its node, and until when that is believed without being seen."""
         self._said: dict[str, str] = {}
@@ -49,10 +53,14 @@ class Scheduler:
         watching = Watching(context.bus, context.clock, self._client, context.tasks)
         self._pods = watching.watch(resources.PODS, dict, self._on_change)
         self._nodes = watching.watch(resources.NODES, dict, self._on_change)
+        for resource in _STORAGE:
+            self._storage[resource] = watching.watch(resource, dict, self._on_change)
         while True:
             await self._due.wait()
             await self._pods.synced.wait()
             await self._nodes.synced.wait()
+            for watch in self._storage.values():
+                await watch.synced.wait()
             self._due.clear()
             await self._schedule_all(self._pods, self._nodes)
 
@@ -67,9 +75,11 @@ class Scheduler:
         on_node = self._pods_on(everything)
         known = [nodes.objects[key] for key in sorted(nodes.objects)]
         for pod in sorted(waiting, key=queue_order):
-            chosen = choose(pod, known, on_node, self._context.random)
+            chosen = choose(pod, known, on_node, self._context.random, self._known_storage())
             if not chosen.node:
                 await self._say_unschedulable(pod, chosen)
+            elif chosen.waiting:
+                await self._select_node(chosen)
             elif await self._bind(pod, chosen.node):
                 on_node.setdefault(chosen.node, []).append(pod)
 
@@ -92,6 +102,26 @@ class Scheduler:
         for pod, node, _ in self._assumed.values():
             found.setdefault(node, []).append(pod)
         return found
+
+    def _known_storage(self) -> Storage:
+        claims = self._storage[resources.VOLUME_CLAIMS].objects
+        return Storage(
+            {(key.namespace, key.name): claim for key, claim in claims.items()},
+            {key.name: volume for key, volume in self._storage[resources.VOLUMES].objects.items()},
+            {key.name: value for key, value in self._storage[resources.STORAGE_CLASSES].objects.items()},
+        )
+
+    async def _select_node(self, chosen: Chosen) -> None:
+        """Tells the pod's claims the node; the pod is looked at again when they change."""
+        for claim in unselected(chosen.waiting):
+            meta = claim["metadata"]
+            body = {"metadata": {"annotations": {SELECTED_NODE: chosen.node}}}
+            try:
+                await self._client.patch(resources.VOLUME_CLAIMS, meta["namespace"], meta["name"], body)
+            except (ApiError, ApiUnavailable) as error:
+                self._context.log.info("a claim was not told its node", claim=meta["name"], reason=str(error))
+                self._due.set()
+                await asyncio.sleep(_RETRY)
 
     async def _bind(self, pod: Json, node: str) -> bool:
         """Asks until the outcome is known; a refusal leaves the pod to the next round."""

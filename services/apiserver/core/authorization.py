@@ -73,6 +73,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
         _EVENTS,
         Rule(("create",), ("pods/binding",)),
         Rule(("update", "patch"), ("pods/status",)),
+        Rule(("patch",), ("persistentvolumeclaims",)),
         Rule(_WRITES, ("leases",)),
     ),
     "node": (

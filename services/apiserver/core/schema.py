@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import msgspec
 
+from podwire.proto.kube.quantity import QuantityError, thousandths
 from podwire.services.apiserver.core.errors import FieldErrors
 from podwire.services.apiserver.core.json_types import Json
-from podwire.services.apiserver.core.quantity import QuantityError, thousandths
 from podwire.services.apiserver.core.times import parse_time
 
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"

@@ -29,7 +29,7 @@ def create(request: Request) -> Decision:
     """POST of a new object."""
     if request.target.name:
         raise method_not_allowed()
-    warnings: list[str] = []
+    warnings = [request.kind.caution] if request.kind.caution else []
     value = objects.decode(request, request.body, warnings)
     objects.check_place(request, value)
     objects.prepare_new(request, value)

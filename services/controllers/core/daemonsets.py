@@ -1,7 +1,7 @@
 """DaemonSets: one pod on every node that fits (kubernetes `pkg/controller/daemon`).
 
 Each pod is bound to its node by a node affinity on metadata.name, which the scheduler honours; a template's revision is
-the pods' label controller-revision-hash.
+the pods' label controller-revision-hash, and its history ControllerRevisions.
 """
 
 from typing import Any, Final
@@ -11,12 +11,13 @@ from podwire.proto.kube.selection import items, matches_node, section, untolerat
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
 from podwire.services.controllers.core import pods as judge
+from podwire.services.controllers.core import revisions
 from podwire.services.controllers.core.cluster import Cluster, is_going
-from podwire.services.controllers.core.templates import pod_from, template_hash
+from podwire.services.controllers.core.revisions import HASH_LABEL
+from podwire.services.controllers.core.templates import pod_from
 from podwire.services.controllers.core.times import parse, rfc3339
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
 
-HASH_LABEL: Final = "controller-revision-hash"
 _COMPONENT: Final = "daemonset-controller"
 _TOLERATED: Final = (
     ("node.kubernetes.io/not-ready", "NoExecute"),
@@ -59,13 +60,21 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     for pod in cluster[PODS].owned_by(daemon_set["metadata"]["uid"]):
         by_node.setdefault(target_node(pod), []).append(pod)
     fitting = [node for node in cluster[NODES].all() if _should_run(daemon_set, node)]
-    digest = template_hash(section(daemon_set, "spec", "template"))
+    kept = revisions.keep(DAEMON_SETS, daemon_set, cluster, plan)
+    digest = kept.digest
     if not is_going(daemon_set):
         _place(daemon_set, fitting, by_node, digest, plan, now, random)
         _give_up(daemon_set, cluster, by_node, plan)
         _roll(daemon_set, fitting, by_node, digest, plan)
+    revisions.truncate(daemon_set, _in_use(daemon_set, kept.name, by_node), cluster, plan)
     _status(daemon_set, cluster, fitting, by_node, digest, plan, now)
     return plan
+
+
+def _in_use(daemon_set: Json, name: str, by_node: dict[str, list[Json]]) -> set[str]:
+    """The names of the revisions that its pods are made from."""
+    labels = [section(pod, "metadata", "labels") for pods in by_node.values() for pod in pods]
+    return {name, *(f"{daemon_set['metadata']['name']}-{entry.get(HASH_LABEL, '')}" for entry in labels)}
 
 
 def _should_run(daemon_set: Json, node: Json) -> bool:
@@ -166,12 +175,8 @@ def _status(
     meta, minimum = daemon_set["metadata"], section(daemon_set, "spec").get("minReadySeconds", 0)
     wanted_on = [node["metadata"]["name"] for node in fitting]
     placed = [pods[0] for name in wanted_on if (pods := [pod for pod in by_node.get(name, []) if judge.is_active(pod)])]
-    available = 0
-    for pod in placed:
-        moment = judge.available_at(pod, minimum)
-        available += int(moment is not None and moment <= now)
-        if moment is not None and moment > now:
-            plan.again_at(moment)
+    available, moment = judge.available(placed, minimum, now)
+    plan.again_at(moment)
     status = {
         "desiredNumberScheduled": len(fitting),
         "currentNumberScheduled": len(placed),

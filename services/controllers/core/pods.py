@@ -42,6 +42,13 @@ def available_at(pod: Json, minimum_seconds: int) -> int | None:
     return None if since is None else since + minimum_seconds * SECOND
 
 
+def available(pods: list[Json], minimum_seconds: int, now: int) -> tuple[int, int]:
+    """How many count as available, and when the next one will (ns; 0: none is on its way)."""
+    moments = [moment for pod in pods if (moment := available_at(pod, minimum_seconds)) is not None]
+    coming = [moment for moment in moments if moment > now]
+    return len(moments) - len(coming), min(coming, default=0)
+
+
 def deletion_order(pod: Json, neighbours: int) -> tuple[int, int, int, int, int, int, int, str]:
     """Sorts the pods to give up first to the front (ActivePodsWithRanks); `neighbours` share its node."""
     meta, status = pod["metadata"], section(pod, "status")

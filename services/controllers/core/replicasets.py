@@ -3,11 +3,12 @@
 from typing import Final
 
 from podwire.proto.kube.resources import PODS, REPLICA_SETS
-from podwire.proto.kube.selection import matches_selector, section
+from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
 from podwire.services.controllers.core import pods as judge
-from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going, owner_reference
+from podwire.services.controllers.core.cluster import Cluster, is_going
+from podwire.services.controllers.core.ownership import own_pods
 from podwire.services.controllers.core.templates import pod_from
 from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
@@ -22,7 +23,7 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     replica_set = cluster[REPLICA_SETS].objects.get(key)
     if replica_set is None:
         return plan
-    owned = _own(replica_set, cluster, plan)
+    owned = own_pods(REPLICA_SETS, replica_set, cluster, plan)
     active = [pod for pod in owned if judge.is_active(pod)]
     if not is_going(replica_set):
         difference = section(replica_set, "spec").get("replicas", 1) - len(active)
@@ -32,40 +33,6 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
             _delete(replica_set, active, -difference, plan, now, random)
     _status(replica_set, active, cluster, plan, now)
     return plan
-
-
-def _own(replica_set: Json, cluster: Cluster, plan: Plan) -> list[Json]:
-    """Its pods; matching orphans are adopted, pods that match no more are let go."""
-    meta, selector = replica_set["metadata"], section(replica_set, "spec", "selector")
-    kept: list[Json] = []
-    for pod in cluster[PODS].in_namespace(meta["namespace"]):
-        owner = controller_of(pod)
-        matches = matches_selector(selector, section(pod, "metadata", "labels"))
-        if owner.get("uid") == meta["uid"]:
-            if matches:
-                kept.append(pod)
-            elif not is_going(replica_set):
-                plan.writes.append(_release(pod, meta["uid"], cluster))
-        elif not owner and matches and judge.is_active(pod) and not is_going(replica_set):
-            plan.writes.append(_adopt(pod, replica_set, cluster))
-            kept.append(pod)
-    return kept
-
-
-def _adopt(pod: Json, replica_set: Json, cluster: Cluster) -> Patch:
-    owners = [*section(pod, "metadata").get("ownerReferences", []), owner_reference(REPLICA_SETS, replica_set)]
-    return _patch_owners(pod, owners, cluster)
-
-
-def _release(pod: Json, uid: str, cluster: Cluster) -> Patch:
-    owners = [owner for owner in pod["metadata"]["ownerReferences"] if owner.get("uid") != uid]
-    return _patch_owners(pod, owners, cluster)
-
-
-def _patch_owners(pod: Json, owners: list[Json], cluster: Cluster) -> Patch:
-    meta = pod["metadata"]
-    body = {"metadata": {"ownerReferences": owners}}
-    return Patch(PODS, meta["namespace"], meta["name"], body, revision=cluster[PODS].revision(pod))
 
 
 def _create(replica_set: Json, count: int, plan: Plan, now: int, random: RandomBits) -> None:
@@ -97,13 +64,15 @@ def _delete(replica_set: Json, active: list[Json], count: int, plan: Plan, now: 
 def _status(replica_set: Json, active: list[Json], cluster: Cluster, plan: Plan, now: int) -> None:
     meta, spec = replica_set["metadata"], section(replica_set, "spec")
     template_labels = section(spec, "template", "metadata", "labels")
+    available, moment = judge.available(active, spec.get("minReadySeconds", 0), now)
+    plan.again_at(moment)
     wanted: Json = {
         "replicas": len(active),
         "fullyLabeledReplicas": sum(
             template_labels.items() <= section(pod, "metadata", "labels").items() for pod in active
         ),
         "readyReplicas": sum(judge.is_ready(pod) for pod in active),
-        "availableReplicas": _available(active, spec.get("minReadySeconds", 0), plan, now),
+        "availableReplicas": available,
         "observedGeneration": meta.get("generation", 0),
     }
     current = section(replica_set, "status")
@@ -111,14 +80,3 @@ def _status(replica_set: Json, active: list[Json], cluster: Cluster, plan: Plan,
         body = {"status": wanted}
         revision = cluster[REPLICA_SETS].revision(replica_set)
         plan.writes.append(Patch(REPLICA_SETS, meta["namespace"], meta["name"], body, "status", revision))
-
-
-def _available(active: list[Json], minimum: int, plan: Plan, now: int) -> int:
-    count = 0
-    for pod in active:
-        moment = judge.available_at(pod, minimum)
-        if moment is not None and moment <= now:
-            count += 1
-        elif moment is not None:
-            plan.again_at(moment)
-    return count

@@ -87,8 +87,9 @@ class Plan:
         return True
 
     def again_at(self, moment: int) -> None:
-        """Looks again at the earliest of the moments given."""
-        self.look_again = min(self.look_again, moment) if self.look_again else moment
+        """Looks again at the earliest of the moments given (0: no moment)."""
+        if moment:
+            self.look_again = min(self.look_again, moment) if self.look_again else moment
 
 
 def event(about: About, suffix: str, timestamp: str, reason: str, message: str, kind: str = "Normal") -> Create:

@@ -10,21 +10,32 @@ from podwire.proto.kube.selection import items, section, untolerated
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.scheduler.core.filters import Objection, objection, unavailable_text
 from podwire.services.scheduler.core.resources import Json, allocatable, requested, used
+from podwire.services.scheduler.core.volumes import CONFLICT, NO_STORAGE, Needs, Storage, fits, needs
 
 
 class Chosen(NamedTuple):
-    """The node for a pod, or ("") why there is none."""
+    """The node for a pod, or ("") why there is none; its claims that wait for the choice."""
 
     node: str
     message: str = ""
+    waiting: tuple[Json, ...] = ()
 
 
-def choose(pod: Json, nodes: list[Json], pods_on: dict[str, list[Json]], random: RandomBits) -> Chosen:
-    """The node for one pod, given the pods on each node."""
+def choose(
+    pod: Json,
+    nodes: list[Json],
+    pods_on: dict[str, list[Json]],
+    random: RandomBits,
+    storage: Storage = NO_STORAGE,
+) -> Chosen:
+    """The node for one pod, given the pods on each node and what is known of storage."""
+    wanted = needs(pod, storage)
+    if wanted.objection:
+        return Chosen("", unavailable_text([Objection((wanted.objection,))] * len(nodes), wanted.objection))
     fitting: list[Json] = []
     objections: list[Objection] = []
     for node in nodes:
-        against = objection(pod, node, pods_on.get(_name(node), []))
+        against = _objection(pod, node, pods_on.get(_name(node), []), wanted)
         if against is None:
             fitting.append(node)
         else:
@@ -34,7 +45,12 @@ def choose(pod: Json, nodes: list[Json], pods_on: dict[str, list[Json]], random:
     ranked = [
         (*_rank(pod, node, pods_on.get(_name(node), [])), random.getrandbits(32), _name(node)) for node in fitting
     ]
-    return Chosen(min(ranked)[-1])
+    return Chosen(min(ranked)[-1], "", wanted.waiting)
+
+
+def _objection(pod: Json, node: Json, present: list[Json], wanted: Needs) -> Objection | None:
+    against = objection(pod, node, present)
+    return Objection((CONFLICT,)) if against is None and not fits(wanted, node) else against
 
 
 def _name(node: Json) -> str:

@@ -70,12 +70,15 @@ def _lacking(pod: Json, node: Json, present: list[Json]) -> list[str]:
     return found
 
 
-def unavailable_text(objections: list[Objection]) -> str:
-    """`0/4 nodes are available: …` (framework `types.go`, FitError.Error), with preemption's part."""
+def unavailable_text(objections: list[Objection], everywhere: str = "") -> str:
+    """`0/4 nodes are available: …` (framework `types.go`, FitError.Error), with preemption's part.
+
+    `everywhere` is the objection to the pod itself, which is not counted by nodes.
+    """
     count = len(objections)
     if not count:
         return "no nodes available to schedule pods"
-    reasons = _histogram([reason for entry in objections for reason in entry.reasons])
+    reasons = everywhere or _histogram([reason for entry in objections for reason in entry.reasons])
     helpless = [_preemption(entry) for entry in objections]
     head = f"0/{count} nodes are available:"
     return f"{head} {reasons}. preemption: {head} {_histogram(helpless)}."

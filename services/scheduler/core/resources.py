@@ -1,30 +1,21 @@
-"""Resource quantities and what a pod asks for (kubernetes `component-helpers/resource`), in thousandths of a unit."""
+"""What a pod asks for and a node offers (kubernetes `component-helpers/resource`), in thousandths of a unit."""
 
-import re
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
+from podwire.proto.kube.quantity import QuantityError
+from podwire.proto.kube.quantity import thousandths as exact
 from podwire.proto.kube.selection import items, section
 
 type Json = dict[str, Any]
 type Amounts = dict[str, int]
 
-_FORM: Final = re.compile(r"^([+-]?(?:\d+(?:\.\d*)?|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?\d{1,3})?$")
-_BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-_DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-
 
 def thousandths(value: object) -> int:
-    """A quantity in thousandths, rounded up; 0 for text that is none (the API server lets none through)."""
-    match = _FORM.match(str(value))
-    if match is None:
+    """A quantity in thousandths; 0 for text that is none (the API server lets none through)."""
+    try:
+        return exact(value)
+    except QuantityError:
         return 0
-    suffix = match[2] or ""
-    if suffix in _BINARY:
-        factor = Decimal(1 << _BINARY[suffix])
-    else:
-        factor = Decimal(10) ** (_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:]))
-    return int((Decimal(match[1]) * factor * 1000).to_integral_value(rounding="ROUND_CEILING"))
 
 
 def _requests(container: Json) -> Amounts:

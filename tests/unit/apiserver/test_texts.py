@@ -2,9 +2,9 @@
 
 import pytest
 
+from podwire.proto.kube.quantity import QuantityError, thousandths
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import ApiError
-from podwire.services.apiserver.core.quantity import QuantityError, thousandths
 from podwire.services.apiserver.core.selectors import (
     format_selector,
     matches_labels,

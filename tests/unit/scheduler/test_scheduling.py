@@ -7,6 +7,7 @@ import pytest
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.scheduler.core.choice import choose, is_pending, queue_order
 from podwire.services.scheduler.core.resources import requested, thousandths
+from podwire.services.scheduler.core.volumes import Storage
 
 HELPLESS = "Preemption is not helpful for scheduling"
 VICTIMLESS = "No preemption victims found for incoming pod"
@@ -89,7 +90,7 @@ REASONS = [
 
 @pytest.mark.parametrize(("subject", "nodes", "text"), REASONS)
 def test_why_no_node_fits(subject: Any, nodes: list[Any], text: str) -> None:
-    assert chosen(subject, nodes) == ("", text)
+    assert chosen(subject, nodes)[:2] == ("", text)
 
 
 def test_ports_and_room_are_those_of_the_pods_present() -> None:
@@ -164,3 +165,36 @@ def test_requests_are_of_the_larger_of_init_and_main_containers() -> None:
 )
 def test_quantities(text: str, value: int) -> None:
     assert thousandths(text) == value
+
+
+def storage(claim: dict[str, Any] | None, mode: str = "WaitForFirstConsumer", volume_node: str = "") -> Storage:
+    affinity = {"required": term("kubernetes.io/hostname", "In", volume_node)["nodeAffinity"][REQUIRED]}
+    volume = {"spec": {"nodeAffinity": affinity if volume_node else {}}}
+    claims = {} if claim is None else {("default", "data"): {"metadata": {"name": "data"}, **claim}}
+    return Storage(claims, {"v": volume}, {"standard": {"volumeBindingMode": mode}})
+
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PENDING = {"spec": {"storageClassName": "standard"}}
+BOUND = {"spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
+UNAVAILABLE = "0/2 nodes are available: {}. preemption: 0/2 nodes are available: 2 " + HELPLESS + "."
+CLAIMS = [
+    (storage(None), "", 'persistentvolumeclaim "data" not found', 0),
+    (storage(PENDING, "Immediate"), "", "pod has unbound immediate PersistentVolumeClaims", 0),
+    (storage(PENDING), "a", "", 1),
+    (storage(BOUND), "a", "", 0),
+    (storage(BOUND, volume_node="b"), "b", "", 0),
+    (storage(BOUND, volume_node="gone"), "", "2 node(s) had volume node affinity conflict", 0),
+]
+
+
+@pytest.mark.parametrize(("known", "expected", "why", "waiting"), CLAIMS)
+def test_where_a_claim_lets_its_pod_be(known: Storage, expected: str, why: str, waiting: int) -> None:
+    nodes = [
+        node("a", labels={"kubernetes.io/hostname": "a"}),
+        node("b", labels={"kubernetes.io/hostname": "b"}, offered={"cpu": "1"}),
+    ]
+    subject = pod(volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}], cpu="500m")
+    found = choose(subject, nodes, {}, RandomStream(1), known)
+    assert (found.node, len(found.waiting)) == (expected, waiting)
+    assert found.message == (UNAVAILABLE.format(why) if why else "")

@@ -14,6 +14,22 @@ def volume(value: Json) -> None:
         host_path.setdefault("type", "")
 
 
+def new_volume(value: Json) -> None:
+    """Held by a finalizer while it is bound (StorageObjectInUseProtection admission)."""
+    _hold(value, "kubernetes.io/pv-protection")
+
+
+def new_claim(value: Json) -> None:
+    """Held by a finalizer while a pod uses it."""
+    _hold(value, "kubernetes.io/pvc-protection")
+
+
+def _hold(value: Json, finalizer: str) -> None:
+    finalizers = value["metadata"].setdefault("finalizers", [])
+    if finalizer not in finalizers:
+        finalizers.append(finalizer)
+
+
 def claim(value: Json) -> None:
     """A file system, pending."""
     value.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")

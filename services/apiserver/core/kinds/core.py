@@ -81,7 +81,13 @@ KINDS: Final[tuple[Kind, ...]] = (
         validate=cluster_rules.event,
         fields=_EVENT_FIELDS,
     ),
-    _core("limitranges", "LimitRange", cluster_printers.DEFAULT, short_names=("limits",)),
+    _core(
+        "limitranges",
+        "LimitRange",
+        cluster_printers.DEFAULT,
+        short_names=("limits",),
+        caution="LimitRange is stored, but podwire does not enforce it",
+    ),
     _core(
         "namespaces",
         "Namespace",
@@ -111,6 +117,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         short_names=("pvc",),
         subresources=(STATUS,),
         defaults=storage_defaults.claim,
+        on_create=storage_defaults.new_claim,
         validate=storage_rules.claim,
     ),
     _core(
@@ -121,6 +128,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         short_names=("pv",),
         subresources=(STATUS,),
         defaults=storage_defaults.volume,
+        on_create=storage_defaults.new_volume,
         validate=storage_rules.volume,
     ),
     _core(
@@ -140,6 +148,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         "ResourceQuota",
         cluster_printers.RESOURCE_QUOTA,
         short_names=("quota",),
+        caution="ResourceQuota is stored, but podwire neither counts nor enforces it",
         subresources=(STATUS,),
     ),
     _core(

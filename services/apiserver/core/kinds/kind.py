@@ -51,6 +51,8 @@ class Kind:
     fields: Mapping[str, FieldReader] = field(default_factory=dict)
     stored_as: tuple[str, str] | None = None
     """Group and resource of the storage, where it is another kind's (events.k8s.io)."""
+    caution: str = ""
+    """A warning to who makes one: what podwire does not do with it."""
     answered: bool = False
     """A question: what is created is answered at once and never stored."""
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from podwire.proto.kube.quantity import thousandths
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
-from podwire.services.apiserver.core.quantity import thousandths
 from podwire.services.apiserver.core.validation.metadata import labels, not_negative, one_of
 
 PROTOCOLS: Final = ["SCTP", "TCP", "UDP"]

@@ -1,0 +1,314 @@
+"""PersistentVolumes and their claims: binding, making volumes on the machines' files, release, protection.
+
+Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`,
+`pkg/controller/volume/{pvc,pv}protection`; the provisioner does what rancher's local-path-provisioner does in kind: a
+folder of the node that the first pod is scheduled to, with an affinity to that node. A volume is bound first and its
+claim second, as upstream does, so that a controller that dies in between finds its work.
+"""
+
+from typing import Final, NamedTuple
+
+from podwire.proto.kube.quantity import thousandths
+from podwire.proto.kube.resources import PODS, STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
+from podwire.proto.kube.selection import items, matches_selector, section
+from podwire.proto.subjects import ObjectKey
+from podwire.services.chassis.chance import RandomBits, hexadecimal
+from podwire.services.controllers.core import pods as judge
+from podwire.services.controllers.core.cluster import Cluster, is_going
+from podwire.services.controllers.core.times import parse, rfc3339
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+
+PROVISIONER: Final = "podwire.io/local-path"
+SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
+CLAIM_PROTECTION: Final = "kubernetes.io/pvc-protection"
+VOLUME_PROTECTION: Final = "kubernetes.io/pv-protection"
+_FOLDER: Final = "/opt/local-path-provisioner"
+_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
+_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
+_DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
+_COMPONENT: Final = "persistentvolume-controller"
+
+
+class _Turn(NamedTuple):
+    """What one decision works with."""
+
+    plan: Plan
+    cluster: Cluster
+    now: int
+    random: RandomBits
+
+
+def decide_claim(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
+    """The writes that one claim needs."""
+    plan = Plan()
+    claim = cluster[VOLUME_CLAIMS].objects.get(key)
+    if claim is None:
+        return plan
+    turn = _Turn(plan, cluster, now, random)
+    if is_going(claim):
+        _unprotect_claim(claim, turn)
+    elif section(claim, "status").get("phase") != "Bound":
+        _bind(claim, turn)
+    elif cluster[VOLUMES].get("", section(claim, "spec").get("volumeName", "")) is None:
+        _lose(claim, turn)
+    return plan
+
+
+def decide_volume(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
+    """The writes that one volume needs."""
+    plan = Plan()
+    volume = cluster[VOLUMES].objects.get(key)
+    if volume is None:
+        return plan
+    turn = _Turn(plan, cluster, now, random)
+    claim = _claim_of(volume, cluster)
+    if is_going(volume):
+        _unprotect_volume(volume, claim, turn)
+        return plan
+    reference, phase = section(volume, "spec", "claimRef"), section(volume, "status").get("phase", "Pending")
+    if not reference.get("uid"):
+        _set_phase(volume, "Available", turn)
+    elif claim is not None:
+        _set_phase(volume, "Bound", turn)
+    elif phase in ("Bound", "Released", "Available"):
+        _release(volume, turn)
+    return plan
+
+
+# -- claims
+
+
+def _bind(claim: Json, turn: _Turn) -> None:
+    if _take_default_class(claim, turn):
+        return
+    wanted = section(claim, "spec").get("volumeName", "")
+    volume = turn.cluster[VOLUMES].get("", wanted) if wanted else _best(claim, turn.cluster)
+    if volume is None:
+        if not wanted:
+            _provision(claim, turn)
+        return
+    reference = section(volume, "spec", "claimRef")
+    if reference.get("uid") != claim["metadata"]["uid"]:
+        if not reference.get("uid") and _may_take(volume, claim):
+            _claim_volume(volume, claim, turn)
+        return
+    _bind_claim(claim, volume, turn)
+
+
+def _take_default_class(claim: Json, turn: _Turn) -> bool:
+    """A claim without a class gets the default one (KEP-3333); whether that was written."""
+    if "storageClassName" in section(claim, "spec"):
+        return False
+    classes = [value for value in turn.cluster[STORAGE_CLASSES].all() if _is_default(value)]
+    if not classes:
+        return False
+    newest = max(classes, key=lambda value: (_made_at(value), value["metadata"]["name"]))
+    _patch_claim(claim, {"spec": {"storageClassName": newest["metadata"]["name"]}}, "", turn)
+    return True
+
+
+def _made_at(value: Json) -> int:
+    return parse(value["metadata"].get("creationTimestamp"))
+
+
+def _is_default(value: Json) -> bool:
+    return section(value, "metadata", "annotations").get(_DEFAULT) == "true"
+
+
+def _best(claim: Json, cluster: Cluster) -> Json | None:
+    """The volume reserved for the claim, else the smallest that is free and fits; a claim's selector counts."""
+    volumes = list(cluster[VOLUMES].all())
+    for volume in volumes:
+        if section(volume, "spec", "claimRef") and _is_reserved_for(volume, claim):
+            return volume
+    free = [volume for volume in volumes if not section(volume, "spec", "claimRef") and _fits(volume, claim)]
+    return min(free, key=_smallest_first, default=None)
+
+
+def _smallest_first(volume: Json) -> tuple[int, str]:
+    return _size(section(volume, "spec", "capacity")), str(volume["metadata"]["name"])
+
+
+def _is_reserved_for(volume: Json, claim: Json) -> bool:
+    reference, meta = section(volume, "spec", "claimRef"), claim["metadata"]
+    same = (reference.get("namespace"), reference.get("name")) == (meta["namespace"], meta["name"])
+    return same and reference.get("uid", meta["uid"]) in ("", meta["uid"])
+
+
+def _may_take(volume: Json, claim: Json) -> bool:
+    """Whether a named volume is free for the claim."""
+    return not is_going(volume) and (not section(volume, "spec", "claimRef") or _is_reserved_for(volume, claim))
+
+
+def _fits(volume: Json, claim: Json) -> bool:
+    offered, asked = section(volume, "spec"), section(claim, "spec")
+    return (
+        not is_going(volume)
+        and offered.get("storageClassName", "") == asked.get("storageClassName", "")
+        and offered.get("volumeMode", "Filesystem") == asked.get("volumeMode", "Filesystem")
+        and all(mode in items(offered, "accessModes") for mode in items(asked, "accessModes"))
+        and matches_selector(section(asked, "selector"), section(volume, "metadata", "labels"))
+        and _size(section(offered, "capacity")) >= _size(section(asked, "resources", "requests"))
+    )
+
+
+def _size(amounts: Json) -> int:
+    return thousandths(amounts.get("storage", 0))
+
+
+def _claim_volume(volume: Json, claim: Json, turn: _Turn) -> None:
+    """The volume's side of a binding."""
+    meta = claim["metadata"]
+    reference = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "resourceVersion": str(turn.cluster[VOLUME_CLAIMS].revision(claim)),
+    }
+    body = {
+        "metadata": {"annotations": {_BY_CONTROLLER: "yes"}},
+        "spec": {"claimRef": reference},
+    }
+    revision = turn.cluster[VOLUMES].revision(volume)
+    turn.plan.patch(Patch(VOLUMES, "", volume["metadata"]["name"], body, revision=revision))
+
+
+def _bind_claim(claim: Json, volume: Json, turn: _Turn) -> None:
+    """The claim's side: its spec first, its status when that is seen."""
+    name, spec = volume["metadata"]["name"], section(volume, "spec")
+    is_noted = _COMPLETED in section(claim, "metadata", "annotations")
+    if section(claim, "spec").get("volumeName") != name or not is_noted:
+        notes = {_COMPLETED: "yes", _BY_CONTROLLER: "yes"}
+        _patch_claim(claim, {"metadata": {"annotations": notes}, "spec": {"volumeName": name}}, "", turn)
+        return
+    status = {"phase": "Bound", "accessModes": items(spec, "accessModes"), "capacity": dict(section(spec, "capacity"))}
+    _patch_claim(claim, {"status": status}, "status", turn)
+
+
+def _patch_claim(claim: Json, body: Json, subresource: str, turn: _Turn) -> None:
+    meta = claim["metadata"]
+    revision = turn.cluster[VOLUME_CLAIMS].revision(claim)
+    turn.plan.patch(Patch(VOLUME_CLAIMS, meta["namespace"], meta["name"], body, subresource, revision))
+
+
+def _lose(claim: Json, turn: _Turn) -> None:
+    """Its volume is gone: the claim's data is lost."""
+    _patch_claim(claim, {"status": {"phase": "Lost"}}, "status", turn)
+    text = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
+    _say_of_claim(claim, "ClaimLost", text, turn, "Warning")
+
+
+def _provision(claim: Json, turn: _Turn) -> None:
+    """A folder of the selected node becomes a volume; until a node is selected the claim waits for its first pod."""
+    wanted = section(claim, "spec").get("storageClassName", "")
+    found = turn.cluster[STORAGE_CLASSES].get("", wanted) if wanted else None
+    if found is None:
+        _say_no_class(claim, wanted, turn)
+        return
+    node = section(claim, "metadata", "annotations").get(SELECTED_NODE, "")
+    if not node and found.get("volumeBindingMode") == "WaitForFirstConsumer":
+        text = "waiting for first consumer to be created before binding"
+        _say_of_claim(claim, "WaitForFirstConsumer", text, turn)
+    elif found.get("provisioner") != PROVISIONER:
+        text = (
+            f"Waiting for a volume to be created either by the external provisioner '{found.get('provisioner')}' or "
+            "manually by the system administrator. If volume creation is delayed, please verify that the provisioner "
+            "is running and correctly registered."
+        )
+        _say_of_claim(claim, "ExternalProvisioning", text, turn)
+    elif node:
+        volume = _local_volume(claim, found, node)
+        turn.plan.writes.append(Create(VOLUMES, volume))
+        text = f"Successfully provisioned volume {volume['metadata']['name']}"
+        _say_of_claim(claim, "ProvisioningSucceeded", text, turn)
+    else:
+        text = f"{PROVISIONER} makes volumes on a node: it needs volumeBindingMode WaitForFirstConsumer"
+        _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
+
+
+def _say_no_class(claim: Json, wanted: str, turn: _Turn) -> None:
+    if wanted:
+        text = f'storageclass.storage.k8s.io "{wanted}" not found'
+        _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
+    else:
+        text = "no persistent volumes available for this claim and no storage class is set"
+        _say_of_claim(claim, "FailedBinding", text, turn)
+
+
+def _local_volume(claim: Json, storage: Json, node: str) -> Json:
+    meta, spec = claim["metadata"], section(claim, "spec")
+    name = f"pvc-{meta['uid']}"
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
+    reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+    place = {"namespace": meta["namespace"], "name": meta["name"]}
+    return {
+        "metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}},
+        "spec": {
+            "accessModes": items(spec, "accessModes"),
+            "capacity": {"storage": section(spec, "resources", "requests").get("storage", "0")},
+            "claimRef": {**reference, **place, "uid": meta["uid"]},
+            "hostPath": {"path": f"{_FOLDER}/{name}_{meta['namespace']}_{meta['name']}", "type": "DirectoryOrCreate"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+            "persistentVolumeReclaimPolicy": storage.get("reclaimPolicy", "Delete"),
+            "storageClassName": storage["metadata"]["name"],
+            "volumeMode": spec.get("volumeMode", "Filesystem"),
+        },
+    }
+
+
+def _say_of_claim(claim: Json, reason: str, text: str, turn: _Turn, kind: str = "Normal") -> None:
+    about = About(_COMPONENT, claim, VOLUME_CLAIMS.api_version, VOLUME_CLAIMS.kind)
+    turn.plan.writes.append(event(about, hexadecimal(turn.random, 16), rfc3339(turn.now), reason, text, kind))
+
+
+# -- volumes
+
+
+def _claim_of(volume: Json, cluster: Cluster) -> Json | None:
+    reference = section(volume, "spec", "claimRef")
+    claim = cluster[VOLUME_CLAIMS].get(reference.get("namespace", ""), reference.get("name", ""))
+    return claim if claim is not None and claim["metadata"]["uid"] == reference.get("uid") else None
+
+
+def _set_phase(volume: Json, phase: str, turn: _Turn) -> None:
+    if section(volume, "status").get("phase") != phase:
+        revision = turn.cluster[VOLUMES].revision(volume)
+        body = {"status": {"phase": phase}}
+        turn.plan.patch(Patch(VOLUMES, "", volume["metadata"]["name"], body, "status", revision))
+
+
+def _release(volume: Json, turn: _Turn) -> None:
+    """Its claim is gone: kept as Released, or deleted with its claim."""
+    _set_phase(volume, "Released", turn)
+    if section(volume, "spec").get("persistentVolumeReclaimPolicy") == "Delete":
+        meta = volume["metadata"]
+        turn.plan.writes.append(Delete(VOLUMES, "", meta["name"], meta["uid"]))
+
+
+# -- protection
+
+
+def _unprotect_claim(claim: Json, turn: _Turn) -> None:
+    """A claim that is deleted stays while a pod uses it."""
+    meta = claim["metadata"]
+    if not any(_uses(pod, meta["name"]) for pod in turn.cluster[PODS].in_namespace(meta["namespace"])):
+        rest = [entry for entry in items(meta, "finalizers") if entry != CLAIM_PROTECTION]
+        if rest != items(meta, "finalizers"):
+            _patch_claim(claim, {"metadata": {"finalizers": rest or None}}, "", turn)
+
+
+def _uses(pod: Json, claim: str) -> bool:
+    if judge.is_over(pod):
+        return False
+    volumes = items(section(pod, "spec"), "volumes")
+    return any(section(volume, "persistentVolumeClaim").get("claimName") == claim for volume in volumes)
+
+
+def _unprotect_volume(volume: Json, claim: Json | None, turn: _Turn) -> None:
+    meta = volume["metadata"]
+    rest = [entry for entry in items(meta, "finalizers") if entry != VOLUME_PROTECTION]
+    if claim is None and rest != items(meta, "finalizers"):
+        body = {"metadata": {"finalizers": rest or None}}
+        turn.plan.patch(Patch(VOLUMES, "", meta["name"], body, revision=turn.cluster[VOLUMES].revision(volume)))
