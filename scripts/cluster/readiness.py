@@ -27,6 +27,7 @@ KINDS: Final[dict[str, Resource]] = {
         resources.DAEMON_SETS,
         resources.DEPLOYMENTS,
         resources.SERVICES,
+        resources.STORAGE_CLASSES,
     )
 }
 
@@ -100,7 +101,7 @@ def load_manifests(folder: Path) -> list[tuple[Resource, Json]]:
 async def _create(client: Client, resource: Resource, body: Json) -> None:
     while True:
         try:
-            await client.api.create(resource, body["metadata"]["namespace"], body)
+            await client.api.create(resource, body["metadata"].get("namespace", ""), body)
             return
         except ApiError as error:
             if error.reason == "AlreadyExists":

@@ -90,6 +90,15 @@ def test_what_may_not_change(server: Any, kind: str, change: dict[str, Any], tex
     assert text in answer["message"]
 
 
+def test_containers_of_a_stateful_set_may_mount_its_claims(server: Any) -> None:
+    mounted = {"containers": [{"name": "a", "image": "a", "volumeMounts": [{"name": "d", "mountPath": "/d"}]}]}
+    change = {"template": TEMPLATE | {"spec": mounted}}
+    code, answer = server.request("POST", path_of("StatefulSet"), body_of("StatefulSet", change))
+    assert (code, 'volumeMounts[0].name: Not found: "d"' in answer["message"]) == (422, True)
+    claims = {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": CLAIM}]}
+    server.create(path_of("StatefulSet"), body_of("StatefulSet", change | claims))
+
+
 def test_a_job_selects_its_pods_by_its_uid(server: Any) -> None:
     made = server.create(path_of("Job"), body_of("Job", {}))
     uid = made["metadata"]["uid"]

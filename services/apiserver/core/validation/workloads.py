@@ -38,12 +38,21 @@ def _template(value: Json, title: str, old: Json | None, errors: FieldErrors) ->
     if wanted and not matches_labels(from_object(wanted), given):
         errors.invalid("spec.template.metadata.labels", given, "`selector` does not match template `labels`")
     labels(given, "spec.template.labels", errors)
-    pod_spec(section(template, "spec"), "spec.template.spec", errors)
+    pod_spec(_with_claims(section(template, "spec"), spec), "spec.template.spec", errors)
     policy = section(template, "spec").get("restartPolicy")
     if policy in ("OnFailure", "Never"):
         errors.unsupported("spec.template.spec.restartPolicy", policy, ["Always"])
     if old is not None and title != "statefulset" and section(old, "spec").get("selector") != wanted:
         errors.invalid("spec.selector", wanted, "field is immutable")
+
+
+def _with_claims(pod: Json, spec: Json) -> Json:
+    """A StatefulSet's containers may mount its claims, which are volumes of its pods."""
+    claims = [section(claim, "metadata").get("name", "") for claim in items(spec, "volumeClaimTemplates")]
+    if not claims:
+        return pod
+    own = [volume for volume in items(pod, "volumes") if volume.get("name") not in claims]
+    return pod | {"volumes": own + [{"name": name} for name in claims]}
 
 
 def deployment(value: Json, old: Json | None, errors: FieldErrors) -> None:
