@@ -53,15 +53,15 @@ class Replica:
         self._listeners[listener] = None
         return lambda: self._listeners.pop(listener, None)
 
-    async def until(self, revision: int) -> None:
-        """Returns when the fold has applied a revision. Raises Behind."""
+    async def until(self, revision: int, patience: float = PATIENCE) -> None:
+        """Returns when the fold has applied a revision. Raises Behind after `patience` seconds."""
         if self.store.revision >= revision:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (revision, future)
         self._waiting.append(entry)
         try:
-            await asyncio.wait_for(future, PATIENCE)
+            await asyncio.wait_for(future, patience)
         except TimeoutError:
             raise Behind(f"revision {revision} has not arrived") from None
         finally:

@@ -12,12 +12,15 @@ from podwire.services.apiserver.core.decisions import Answer, Append, Many, Open
 from podwire.services.apiserver.core.errors import ApiError, unavailable
 from podwire.services.apiserver.core.handler import decide
 from podwire.services.apiserver.core.json_types import Json, to_json
+from podwire.services.apiserver.core.versions import asked_revision
 from podwire.services.apiserver.replica import Behind, Replica
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.eventlog.log import Conflict, EventLog, LogUnavailable
 
 _ATTEMPTS: Final = 16
+_PATIENCE: Final = 3.0
+"""Seconds that a read waits for a revision that is ahead of the own fold (apiserver `storage/cacher`)."""
 
 type Outcome = ApiResponse | OpenWatch | OpenStream
 
@@ -53,6 +56,8 @@ class Writer:
     async def _handle(self, message: ApiRequest, who: Requester | None) -> Outcome:
         if not self._replica.current.is_set() and not message.path.startswith(("/livez", "/healthz", "/version")):
             raise unavailable("the server is still reading the event log")
+        if who is not None:
+            await self._until_asked_revision(message)
         for _ in range(_ATTEMPTS):
             store, birth = self._replica.store, self._replica.birth
             decision = decide(message, who, store, self._clock.now_ns(), self._random, birth)
@@ -66,6 +71,13 @@ class Writer:
                 continue
             return decision.response if isinstance(decision, Answer) else decision
         raise ApiError(409, "Conflict", "the object is changed too often by others; please try again")
+
+    async def _until_asked_revision(self, message: ApiRequest) -> None:
+        """A revision that another server answered may be on its way here; the decision says if it does not come."""
+        try:
+            await self._replica.until(asked_revision(dict(message.query)), _PATIENCE)
+        except Behind:
+            pass
 
     async def _append(self, change: Append) -> int:
         try:

@@ -10,15 +10,15 @@ from podwire.services.apiserver.core.errors import bad_request, unsupported_medi
 from podwire.services.apiserver.core.json_types import Json
 
 ACCEPTED: Final = ["application/json", "application/yaml"]
-_YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 _DEPTH: Final = 100
 
 
-class _Loader(yaml.CSafeLoader):
+class Loader(yaml.CSafeLoader):
     """YAML as Kubernetes reads it: times stay text."""
 
 
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     mark: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for mark, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
@@ -32,7 +32,7 @@ def media_type(content_type: str) -> str:
 def read(body: bytes, content_type: str) -> Any:
     """The value in a body; raises ApiError 400 or 415."""
     kind = media_type(content_type) or "application/json"
-    if kind in _YAML:
+    if kind in YAML:
         value = _plain(_read_yaml(body))
     elif kind == "application/json" or kind.endswith("+json"):
         value = _read_json(body)
@@ -59,10 +59,10 @@ def _read_json(body: bytes) -> Any:
 
 def _read_yaml(body: bytes) -> Any:
     try:
-        for event in yaml.parse(body, Loader=_Loader):
+        for event in yaml.parse(body, Loader=Loader):
             if isinstance(event, yaml.AliasEvent):
                 raise bad_request("error converting YAML to JSON: aliases are not accepted")
-        return yaml.load(body, Loader=_Loader)  # a safe loader
+        return yaml.load(body, Loader=Loader)  # a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         text = " ".join(str(error).split())
         raise bad_request(f"error converting YAML to JSON: yaml: {text}") from None

@@ -32,6 +32,8 @@ def decode(request: Request, value: Json, warnings: list[str], definition: str =
     except (schema.DecodeProblem, RecursionError) as error:
         raise bad_request(_cannot_be_handled(kind, str(error))) from None
     problems = [f'unknown field "{path}"' for path in unknown]
+    if value is request.__dict__.get("body") and request.field_validation != "Ignore":
+        problems += request.duplicates
     if problems and request.field_validation == "Strict":
         raise bad_request(_cannot_be_handled(kind, "strict decoding error: " + ", ".join(problems)))
     if request.field_validation == "Warn":

@@ -7,9 +7,11 @@ Strategic merge takes its merge keys from the definitions' `x-kubernetes-patch-*
 from typing import Any, Final
 
 from podwire.services.apiserver.core.errors import ApiError, bad_request
-from podwire.services.apiserver.core.json_types import Json, copy_json, items
+from podwire.services.apiserver.core.json_types import Json, copy_json, items, to_json
 from podwire.services.apiserver.core.schema import definitions
 
+_MOST_OPERATIONS: Final = 10_000
+_MOST_COPIED: Final = 3 * 1024 * 1024
 _ABSENT: Final = object()
 _DELETE_PRIMITIVES: Final = "$deleteFromPrimitiveList/"
 _ELEMENT_ORDER: Final = "$setElementOrder/"
@@ -19,14 +21,28 @@ def json_patch(document: Json, operations: object) -> Json:
     """RFC 6902; raises ApiError 400 for a malformed patch and 422 for one that does not apply."""
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > _MOST_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(operations)}"
+        raise ApiError(413, "RequestEntityTooLarge", text)
     result: Any = copy_json(document)
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
             raise bad_request("error decoding patch: an operation needs op and path")
+        if operation.get("op") == "copy":
+            copied = _count_copy(result, operation, copied)
         result = _apply_operation(result, operation)
     if not isinstance(result, dict):
         raise _unappliable("the patched document is not an object")
     return result
+
+
+def _count_copy(document: Any, operation: Json, copied: int) -> int:
+    """Bytes copied so far with this operation; copies of copies would double without end."""
+    size = len(to_json(_read(document, _pointer(str(operation.get("from", ""))))))
+    if copied + size > _MOST_COPIED:
+        raise _unappliable(f"Unable to complete the copy, the accumulated copy size exceeds {_MOST_COPIED} bytes")
+    return copied + size
 
 
 def _apply_operation(document: Any, operation: Json) -> Any:

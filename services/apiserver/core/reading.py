@@ -1,28 +1,16 @@
 """Get, list and watch."""
 
-import base64
-import binascii
 from typing import Any, NamedTuple
 
-import msgspec
-
-from podwire.services.apiserver.core import negotiation, selectors
+from podwire.services.apiserver.core import negotiation, pages, selectors, versions
 from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
-from podwire.services.apiserver.core.errors import ApiError, bad_request, expired, not_found
-from podwire.services.apiserver.core.json_types import Json, section, to_json
+from podwire.services.apiserver.core.errors import expired, not_found
+from podwire.services.apiserver.core.json_types import Json, section
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.printers.table import GROUP_VERSION, table
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.store import Changed
-
-
-class _Continue(msgspec.Struct, frozen=True):
-    """A continue token: the revision of the first page and the last object shown."""
-
-    revision: int
-    namespace: str
-    name: str
 
 
 class Selection(NamedTuple):
@@ -51,6 +39,7 @@ def selection(request: Request) -> Selection:
 
 def get(request: Request) -> Decision:
     """GET of one object."""
+    versions.of_get(request)
     value = request.existing()
     kind = request.kind
     if value is None:
@@ -71,15 +60,10 @@ def shown(kind: Kind, value: Json, shape: View) -> Json:
 
 def list_objects(request: Request) -> Decision:
     """GET of a collection."""
-    token = _read_token(request.query.get("continue", ""))
-    chosen, revision = _page_source(request, token)
+    found, wanted = pages.source(request), selection(request)
+    chosen = [value for value in found.objects if wanted.takes(request.kind, value)]
     limit = request.number("limit") or 0
-    page = chosen[:limit] if limit > 0 else chosen
-    meta: Json = {"resourceVersion": str(revision)}
-    if len(page) < len(chosen):
-        last = page[-1]["metadata"]
-        meta["continue"] = _write_token(_Continue(revision, last.get("namespace", ""), last["name"]))
-        meta["remainingItemCount"] = len(chosen) - len(page)
+    page, meta = pages.cut(found, chosen, limit, not (wanted.labels or wanted.fields))
     return json_answer(_list_body(request, page, meta))
 
 
@@ -88,39 +72,6 @@ def selected(request: Request) -> list[Json]:
     wanted = selection(request)
     values = request.store.objects(request.kind.storage, request.target.namespace)
     return [value for value in values if wanted.takes(request.kind, value)]
-
-
-def _page_source(request: Request, token: _Continue | None) -> tuple[list[Json], int]:
-    store, kind = request.store, request.kind
-    if token is None:
-        return selected(request), store.revision
-    values = store.objects_at(kind.storage, request.target.namespace, token.revision)
-    if values is None or token.revision > store.revision:
-        message = (
-            "The provided continue parameter is too old to display a consistent list result. You can start a new "
-            "list without the continue parameter."
-        )
-        raise ApiError(410, "Expired", message)
-    wanted, after = selection(request), (token.namespace, token.name)
-    rest = [value for value in values if _place(value) > after and wanted.takes(kind, value)]
-    return rest, token.revision
-
-
-def _place(value: Json) -> tuple[str, str]:
-    return value["metadata"].get("namespace", ""), value["metadata"]["name"]
-
-
-def _read_token(text: str) -> _Continue | None:
-    if not text:
-        return None
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=_Continue)
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
-        raise bad_request("continue key is not valid") from None
-
-
-def _write_token(token: _Continue) -> str:
-    return base64.urlsafe_b64encode(to_json(token)).decode()
 
 
 def _list_body(request: Request, page: list[Json], meta: Json) -> Json:
@@ -139,16 +90,14 @@ def _list_body(request: Request, page: list[Json], meta: Json) -> Json:
 
 def watch(request: Request) -> OpenWatch:
     """GET of a collection or an object with watch=1; raises ApiError 400 or 410."""
-    given = request.query.get("resourceVersion", "")
-    if given and (not given.isascii() or not given.isdigit() or len(given) > 18):
-        raise bad_request(f'invalid resource version "{given}"')
-    start = int(given or 0)
+    start = versions.of_watch(request).revision
     store = request.store
     if start and start < store.oldest:
         raise expired(start, store.oldest)
     wanted = selection(request)
     initial_events = request.flag("sendInitialEvents")
     fresh = start == 0 or initial_events
+    shows = initial_events or (start == 0 and "sendInitialEvents" not in request.query)
     return OpenWatch(
         kind=request.kind,
         namespace=request.target.namespace,
@@ -156,7 +105,7 @@ def watch(request: Request) -> OpenWatch:
         fields=wanted.fields,
         view=negotiation.view(request),
         start=store.revision if fresh else start,
-        initial=tuple(selected(request)) if fresh else (),
+        initial=tuple(selected(request)) if shows else (),
         bookmarks=request.flag("allowWatchBookmarks"),
         initial_bookmark=initial_events and request.flag("allowWatchBookmarks"),
         timeout_seconds=request.number("timeoutSeconds"),

@@ -6,7 +6,7 @@ from functools import cached_property
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.messages.events import Change, ObjectEvent
 from podwire.proto.subjects import ObjectKey
-from podwire.services.apiserver.core import bodies
+from podwire.services.apiserver.core import bodies, duplicates
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.errors import bad_request
@@ -47,6 +47,11 @@ class Request:
     def body(self) -> Json:
         """The body as an object; raises ApiError 400 or 415."""
         return bodies.read_object(self.message.body, self.message.content_type)
+
+    @cached_property
+    def duplicates(self) -> list[str]:
+        """What is said of fields that the body names twice."""
+        return duplicates.find(self.message.body, self.message.content_type)
 
     @cached_property
     def dry_run(self) -> bool:

@@ -16,6 +16,9 @@ from podwire.services.apiserver.core.json_types import Json, copy_json, unpack
 from podwire.services.chassis.eventlog.log import StoredEvent
 
 HISTORY: Final = 20_000
+HELD: Final = 300 * 1_000_000_000
+"""How long the state that a list shows stays reachable, in ns."""
+_MOST: Final = 10
 
 type Storage = tuple[str, str]
 
@@ -28,6 +31,8 @@ class Changed(NamedTuple):
     change: Change
     object: Json
     before: Json | None
+    time: int = 0
+    """When it was written (ns)."""
 
 
 class Foreign(ValueError):
@@ -72,13 +77,17 @@ class Store:
             objects[place] = value
         self._sorted.pop((key.group, key.resource), None)
         self._last[key] = self.revision = stored.revision
-        return self._remember(Changed(stored.revision, key, event.change, value, before))
+        return self._remember(Changed(stored.revision, key, event.change, value, before, event.time))
 
     def _remember(self, changed: Changed) -> Changed:
         self._history.append(changed)
-        if len(self._history) > self._limit:
+        while len(self._history) > self._limit and not self._is_held(changed.time):
             self.oldest = self._history.popleft().revision
         return changed
+
+    def _is_held(self, now: int) -> bool:
+        """Whether a list may still be on its way through the oldest state; memory is bounded all the same."""
+        return now - self._history[0].time <= HELD and len(self._history) <= self._limit * _MOST
 
     def advance(self, revision: int) -> None:
         """The log's end is known to be here, though nothing of ours stands there."""
