@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from kubectl_table import write_table
 from live_cluster import WORKLOAD, LiveCluster, until
 
 
@@ -36,3 +38,12 @@ def new_cluster(tmp_path: Path) -> Iterator[Callable[[], LiveCluster]]:
     yield make
     for entry in made:
         entry.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-kubectl-table", action="store_true", help="write docs/kubectl.md from this run")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--write-kubectl-table", default=False):
+        write_table(terminalreporter.stats)

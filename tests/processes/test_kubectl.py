@@ -1,17 +1,12 @@
 """Sessions of the real kubectl, each supported version: what a person types on a real cluster works and looks alike."""
 
-import os
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import yaml
+from kubectl import Kubectl, binaries, in_namespace, table
 from live_cluster import LiveCluster, until
-
-VERSIONS = ("1.30", "1.31", "1.32", "1.33")
 
 MANIFEST = """
 apiVersion: apps/v1
@@ -43,74 +38,15 @@ spec:
 """
 
 
-def binaries() -> dict[str, str]:
-    """The kubectl of each version, beside the one in the path, or just that one."""
-    found = shutil.which("kubectl")
-    if found is None:
-        return {}
-    folder = Path(os.path.realpath(found)).parent
-    versions = {version: folder / f"kubectl.{version}" for version in VERSIONS}
-    beside = {version: str(path) for version, path in versions.items() if os.access(path, os.X_OK)}
-    return beside or {"kubectl": found}
-
-
-BINARIES = binaries()
+NEWEST = {"1.30", "1.31", "1.32", "1.33"}
+BINARIES = {version: path for version, path in binaries().items() if version in NEWEST or version == "kubectl"}
 pytestmark = [pytest.mark.kubectl, pytest.mark.skipif(not BINARIES, reason="no kubectl on this machine")]
-
-
-@dataclass(frozen=True, slots=True)
-class Kubectl:
-    """One version of kubectl in a namespace of its own."""
-
-    binary: str
-    kubeconfig: str
-    cache: str
-    namespace: str
-
-    def command(self, *arguments: str) -> list[str]:
-        options = ["--kubeconfig", self.kubeconfig, "--cache-dir", self.cache, "-n", self.namespace]
-        return [self.binary, *options, *arguments]
-
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a command to its end."""
-        return subprocess.run(
-            self.command(*arguments), input=stdin, capture_output=True, text=True, timeout=40, check=False
-        )
-
-    def __call__(self, *arguments: str, stdin: str = "") -> str:
-        """The output of a command that succeeds."""
-        done = self.run(*arguments, stdin=stdin)
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def refused(self, *arguments: str, stdin: str = "") -> str:
-        """What a command that fails says."""
-        done = self.run(*arguments, stdin=stdin)
-        assert done.returncode == 1, f"{' '.join(arguments)}: exit code {done.returncode}: {done.stdout}{done.stderr}"
-        return done.stderr.strip()
-
-    def rows(self, *arguments: str) -> list[dict[str, str]]:
-        """A printed table, by its headings."""
-        return table(self(*arguments))
-
-
-def table(text: str) -> list[dict[str, str]]:
-    """The rows of a table whose columns are as wide as kubectl prints them."""
-    heading, *lines = text.rstrip().splitlines()
-    starts = [match.start() for match in re.finditer(r"(?<!\S)\S+( \S+)*", heading)]
-    ends = [*starts[1:], None]
-    cut = [[line[start:end].strip() for start, end in zip(starts, ends, strict=True)] for line in (heading, *lines)]
-    return [dict(zip(cut[0], row, strict=True)) for row in cut[1:]]
 
 
 @pytest.fixture(params=BINARIES.items(), ids=lambda item: item[0])
 def kubectl(request: pytest.FixtureRequest, cluster: LiveCluster) -> Kubectl:
     version, binary = request.param
-    cache = cluster.folder.path.parent / f"kubectl-cache-{version}"
-    namespace = "kubectl-" + re.sub(r"\W", "-", version)
-    made = Kubectl(binary, str(cluster.folder.kubeconfig), str(cache), namespace)
-    made("apply", "-f", "-", stdin=f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n")
-    return made
+    return in_namespace(binary, version, cluster.folder.kubeconfig, "kubectl")
 
 
 def test_a_whole_session(kubectl: Kubectl) -> None:
