@@ -86,7 +86,7 @@ def test_get_in_every_output_format(kubectl: Kubectl) -> None:
     assert names == sorted(names)
     assert "deployment.apps/web" in kubectl("get", "all")
     assert kubectl("get", "pods", "--chunk-size=1", "-o", "name").split() == names
-    assert "pods" in kubectl("get", "--raw", f"/api/v1/namespaces/{kubectl.namespace}/pods/box")
+    assert '"kind":"Pod"' in kubectl("get", "--raw", f"/api/v1/namespaces/{kubectl.namespace}/pods/box")
 
 
 def test_describe(kubectl: Kubectl) -> None:
@@ -220,12 +220,24 @@ def test_rollout_status_history_undo_pause_and_restart(kubectl: Kubectl) -> None
     kubectl("delete", "deployment", "rolled")
 
 
+SET = """
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: {name}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{{name: a, image: "nginx:1"}}]
+"""
+
+
 def test_rollout_of_stateful_and_daemon_sets(kubectl: Kubectl) -> None:
-    template = "{metadata: {labels: {app: %s}}, spec: {containers: [{name: a, image: 'nginx:1'}], terminationGracePeriodSeconds: 0}}"
     for kind, short in (("StatefulSet", "sts"), ("DaemonSet", "ds")):
-        name = short
-        text = f"apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n  selector: {{matchLabels: {{app: {name}}}}}\n"
-        text += f"  template: {template % name}\n" + ("  serviceName: sts\n  replicas: 2\n" if short == "sts" else "")
+        name = f"rolled-{short}"
+        text = SET.format(kind=kind, name=name) + ("  serviceName: a\n  replicas: 2\n" if short == "sts" else "")
         apply(kubectl, text)
         kubectl("rollout", "status", f"{short}/{name}", READY)
         kubectl("set", "image", f"{short}/{name}", "a=nginx:2")
@@ -291,15 +303,11 @@ def test_expose_and_autoscale(kubectl: Kubectl) -> None:
 
 
 def test_run_rm_it(kubectl: Kubectl) -> None:
-    code, shown = kubectl.terminal(
-        "run", "asked", "--image=busybox:1.36", "--rm", "-it", "--restart=Never", "--", "nslookup", "kubernetes.default",
-    )  # fmt: skip
+    run = ("--image=busybox:1.36", "--rm", "-it", "--restart=Never", "--")
+    code, shown = kubectl.terminal("run", "asked", *run, "nslookup", "kubernetes.default")
     assert "10.96.0.1" in shown and 'pod "asked" deleted' in shown, shown
     assert code in (0, 1)
-    code, shown = kubectl.terminal(
-        "run", "shell", "--image=busybox:1.36", "--rm", "-it", "--restart=Never", "--", "sh",
-        typed="echo a-$((40 + 2))\nexit\n", after="# ",
-    )  # fmt: skip
+    code, shown = kubectl.terminal("run", "shell", *run, "sh", typed="echo a-$((40 + 2))\nexit\n", after="# ")
     assert "a-42" in shown and 'pod "shell" deleted' in shown, shown
     assert code == 0
 

@@ -6,7 +6,7 @@ in the middle of a roll-over converges by the same rules; it is not spread in pr
 
 from typing import Any, Final, NamedTuple
 
-from podwire.proto.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS
+from podwire.proto.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS, Resource
 from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal
@@ -220,7 +220,6 @@ def _create(rollout: _Rollout, replicas: int) -> None:
     template.setdefault("metadata", {}).setdefault("labels", {})[HASH_LABEL] = digest
     selector = copy_json(section(rollout.spec, "selector"))
     selector.setdefault("matchLabels", {})[HASH_LABEL] = digest
-    copied = {key: text for key, text in section(meta, "annotations").items() if key not in _NOT_COPIED}
     revision = str(max((_revision(each) for each in rollout.old), default=0) + 1)
     name = f"{meta['name']}-{digest}"
     body = {
@@ -228,7 +227,7 @@ def _create(rollout: _Rollout, replicas: int) -> None:
             "name": name,
             "namespace": meta["namespace"],
             "labels": dict(template["metadata"]["labels"]),
-            "annotations": {**copied, **rollout.sizes(), REVISION: revision},
+            "annotations": {**_copied_annotations(rollout), **rollout.sizes(), REVISION: revision},
             "ownerReferences": [owner_reference(DEPLOYMENTS, rollout.deployment)],
         },
         "spec": {"replicas": replicas, "selector": selector, "template": template},
@@ -240,18 +239,32 @@ def _create(rollout: _Rollout, replicas: int) -> None:
         rollout.say_scaled(name, 0, replicas)
 
 
+def _copied_annotations(rollout: _Rollout) -> dict[str, str]:
+    """What a ReplicaSet takes over from its Deployment, the change's cause among it."""
+    given = section(rollout.deployment, "metadata", "annotations")
+    return {key: text for key, text in given.items() if key not in _NOT_COPIED}
+
+
 def _note_revision(rollout: _Rollout) -> None:
-    """A template that is used again (an undo) gets the newest revision number; the Deployment shows it."""
+    """A template that is used again (an undo) gets the newest revision number; the Deployment shows it.
+
+    The new ReplicaSet's annotations follow the Deployment's (SetNewReplicaSetAnnotations).
+    """
     if rollout.new is None:
         return
     newest = max((_revision(each) for each in rollout.old), default=0)
     current = _revision(rollout.new)
     target = newest + 1 if current <= newest else current
-    for resource, value in ((REPLICA_SETS, rollout.new), (DEPLOYMENTS, rollout.deployment)):
-        if _revision(value) != target:
-            meta = value["metadata"]
-            body = {"metadata": {"annotations": {REVISION: str(target)}}}
-            rollout.plan.patch(Patch(resource, meta["namespace"], meta["name"], body))
+    _annotate(REPLICA_SETS, rollout.new, {**_copied_annotations(rollout), REVISION: str(target)}, rollout)
+    _annotate(DEPLOYMENTS, rollout.deployment, {REVISION: str(target)}, rollout)
+
+
+def _annotate(resource: Resource, value: Json, wanted: dict[str, str], rollout: _Rollout) -> None:
+    present = section(value, "metadata", "annotations")
+    missing = {key: text for key, text in wanted.items() if present.get(key) != text}
+    if missing:
+        meta = value["metadata"]
+        rollout.plan.patch(Patch(resource, meta["namespace"], meta["name"], {"metadata": {"annotations": missing}}))
 
 
 def _forget_old(rollout: _Rollout) -> None:
