@@ -5,7 +5,7 @@ import sys
 
 from tests.bench.table import Row, show
 
-PARTS = ("cluster", "wire", "kernels", "simulation")
+PARTS = ("cluster", "api", "wire", "kernels", "simulation")
 
 
 def main(chosen: list[str]) -> int:
