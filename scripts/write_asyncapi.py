@@ -53,18 +53,18 @@ CHANNELS: Final = {
     "kubelet": Channel(
         "kubelet.{node}",
         "What the API server asks of a kubelet.",
-        (kubelet.ExecRequest, kubelet.AttachRequest, kubelet.LogRequest),
+        (kubelet.ExecRequest, kubelet.AttachRequest, kubelet.LogRequest, kubelet.PortForwardRequest),
         (kubelet.StreamOpened, kubelet.StreamRefused),
     ),
     "streamInput": Channel(
         "stream.{node}.{session}.in",
         "Frames towards a program.",
-        (kubelet.Data, kubelet.Resize, kubelet.CloseStdin, kubelet.Alive, kubelet.StreamError),
+        (kubelet.Data, kubelet.Resize, kubelet.CloseStdin, kubelet.Alive, kubelet.Credit, kubelet.StreamError),
     ),
     "streamOutput": Channel(
         "stream.{node}.{session}.out",
         "Frames from a program.",
-        (kubelet.Data, kubelet.Alive, kubelet.Exit, kubelet.StreamError),
+        (kubelet.Data, kubelet.Alive, kubelet.Credit, kubelet.Exit, kubelet.StreamError),
     ),
     "offer": Channel(
         "container.{image}.{node}.offer",

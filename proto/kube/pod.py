@@ -111,6 +111,7 @@ class Container(View, frozen=True, kw_only=True):
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
     stdin: bool = False
+    stdin_once: bool = False
     tty: bool = False
 
 

@@ -1,9 +1,12 @@
-"""What the API server asks a kubelet for: exec, attach and logs, as streams of numbered frames.
+"""What the API server asks a kubelet for: exec, attach, logs and port-forward, as streams of numbered frames.
 
 The API server chooses a session id, subscribes to `stream.<node>.<session>.out` and asks on `kubelet.<node>`. The
 kubelet subscribes to `stream.<node>.<session>.in` before it answers StreamOpened, and publishes nothing before that
 answer. Frames are numbered from 1 in each direction; a gap means that frames were lost and ends the session. A side
 that has nothing to say sends Alive every ALIVE_EVERY seconds; SILENCE_LIMIT seconds of silence end the session.
+
+Flow control: each side may have WINDOW bytes of Data under way that the other has not credited; the receiver sends
+Credit for what it has passed on. A sender that goes beyond ends the session. Exit and StreamError need no credit.
 """
 
 from typing import Final
@@ -13,6 +16,7 @@ import msgspec
 SCHEMA: Final = 1
 ALIVE_EVERY: Final = 5
 SILENCE_LIMIT: Final = 15
+WINDOW: Final = 256 * 1024
 
 STDIN: Final = 0
 STDOUT: Final = 1
@@ -68,7 +72,22 @@ class LogRequest(msgspec.Struct, frozen=True, kw_only=True, tag="log", omit_defa
     """Nanoseconds since the epoch."""
 
 
-type KubeletRequest = ExecRequest | AttachRequest | LogRequest
+class PortForwardRequest(msgspec.Struct, frozen=True, kw_only=True, tag="port_forward"):
+    """One connection to a port of a pod's network namespace; STDIN is towards the pod, STDOUT from it.
+
+    Exit 0 follows when the pod has ended the connection; another code's message says why there is none.
+    """
+
+    schema: int = SCHEMA
+    session: str
+    namespace: str
+    pod: str
+    uid: str
+    port: int = 0
+
+
+type ContainerRequest = ExecRequest | AttachRequest | LogRequest
+type KubeletRequest = ContainerRequest | PortForwardRequest
 
 
 class StreamOpened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
@@ -118,6 +137,13 @@ class Alive(msgspec.Struct, frozen=True, tag="alive"):
     sequence: int
 
 
+class Credit(msgspec.Struct, frozen=True, tag="credit"):
+    """So many further bytes of Data may be sent."""
+
+    sequence: int
+    size: int
+
+
 class Exit(msgspec.Struct, frozen=True, tag="exit"):
     """The program ended (the last frame): its exit code, or why it could not run."""
 
@@ -133,4 +159,4 @@ class StreamError(msgspec.Struct, frozen=True, tag="error"):
     message: str
 
 
-type StreamFrame = Data | Resize | CloseStdin | Alive | Exit | StreamError
+type StreamFrame = Data | Resize | CloseStdin | Alive | Credit | Exit | StreamError

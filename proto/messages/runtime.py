@@ -57,6 +57,8 @@ class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     claimed: str = ""
     """The component that claims it ("" for images that the machine runs by itself)."""
     stdin: bool = False
+    stdin_once: bool = False
+    """Standard input ends with the first attach that had it."""
     tty: bool = False
 
 
@@ -141,10 +143,12 @@ class ListAll(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ReadLog(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Lines of a container's log from line `start` on. Answer: LogLines."""
+    """Lines of a container's log from line `start` on. Where there are none yet, the answer waits up to `wait` seconds
+    for one, or for the container's end. Answer: LogLines."""
 
     container: str
     start: int = 0
+    wait: float = 0.0
 
 
 class StartExec(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -156,6 +160,14 @@ class StartExec(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     stdin: bool = False
     tty: bool = False
     attach: bool = False
+
+
+class StartPortForward(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Connects to a port on the sandbox's loopback; the bytes go over `stream.<node>.<session>`. Answer: Done."""
+
+    sandbox: str
+    session: str
+    port: int
 
 
 class ExecSync(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -206,6 +218,7 @@ Call = (
     | ListAll
     | ReadLog
     | StartExec
+    | StartPortForward
     | ExecSync
     | WriteFiles
     | RemoveFiles
@@ -262,11 +275,13 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LogLines(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Lines from `start` on; `ended` when the container has exited and nothing follows."""
+    """Lines from `start` on; `more` when there are others already; `ended` when the container has exited and nothing
+    follows."""
 
     start: int
     lines: list[LogLine]
     ended: bool
+    more: bool = False
 
 
 class ExecResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):

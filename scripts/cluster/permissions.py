@@ -70,7 +70,7 @@ def _machine(plan: ProcessPlan, layout: Layout) -> Subjects:
 def _kubelet(plan: ProcessPlan, layout: Layout) -> Subjects:
     node = subjects.token(plan.node)
     publish = (subjects.runtime(plan.node), "container.*.*.offer", f"stream.{node}.*.out")
-    return publish, (subjects.kubelet(plan.node), subjects.runtime_events(plan.node))
+    return publish, (subjects.kubelet(plan.node), subjects.runtime_events(plan.node), f"stream.{node}.*.in")
 
 
 def _apiserver(plan: ProcessPlan, layout: Layout) -> Subjects:

@@ -10,21 +10,18 @@ from typing import Any, Final
 from aiohttp import web
 
 from podwire.proto.messages.api import ApiRequest, ApiResponse
-from podwire.proto.messages.kubelet import Data, LogRequest, StreamError
-from podwire.services.apiserver import websocket
+from podwire.services.apiserver.connections.front import Connections
 from podwire.services.apiserver.core.authorization import Requester
-from podwire.services.apiserver.core.decisions import OpenStream, OpenWatch
-from podwire.services.apiserver.core.errors import ApiError, bad_request, internal, too_large
+from podwire.services.apiserver.core.decisions import OpenWatch
+from podwire.services.apiserver.core.errors import ApiError, internal, too_large
 from podwire.services.apiserver.core.handler import BODY_LIMIT
 from podwire.services.apiserver.http_watch import HttpWatch
 from podwire.services.apiserver.replica import Replica
-from podwire.services.apiserver.sessions import Session
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.apiserver.writer import Writer, refusal
 from podwire.services.chassis.context import Context
 
 _SHUTDOWN: Final = 0.5
-_REFUSALS: Final = 64
 
 
 def tls_context(settings: ApiServerSettings) -> ssl.SSLContext:
@@ -52,7 +49,7 @@ class HttpFront:
     def __init__(self, context: Context, settings: ApiServerSettings, replica: Replica, writer: Writer) -> None:
         self._context, self._settings, self._replica, self._writer = context, settings, replica, writer
         self.listening = asyncio.Event()
-        self._refused: dict[str, ApiError] = {}
+        self._connections = Connections(context)
 
     async def run(self) -> None:
         """Serves until cancelled. Raises OSError when the port is taken."""
@@ -91,62 +88,7 @@ class HttpFront:
             return _response(outcome)
         if isinstance(outcome, OpenWatch):
             return await HttpWatch(outcome, self._replica, self._context.clock).serve(request)
-        return await self._stream(request, outcome)
-
-    async def _stream(self, request: web.Request, opened: OpenStream) -> web.StreamResponse:
-        asked = opened.request
-        if not isinstance(asked, LogRequest):
-            refused = self._refused.pop(request.raw_path, None)
-            if refused is not None and _upgrade(request).startswith("spdy/"):
-                return web.Response(status=refused.code, text=refused.message)
-            _check_upgrade(request)
-        session = Session(self._context.bus, opened.node, asked)
-        try:
-            await self._open(session, request)
-            if isinstance(asked, LogRequest):
-                return await self._log(request, session)
-            return await websocket.serve(request, session, asked)
-        finally:
-            session.close()
-
-    async def _open(self, session: Session, request: web.Request) -> None:
-        """Opens a session; a refusal is kept for kubectl's second try over SPDY, whose answer is what it shows."""
-        try:
-            await session.open()
-        except ApiError as error:
-            self._refused[request.raw_path] = error
-            while len(self._refused) > _REFUSALS:
-                del self._refused[next(iter(self._refused))]
-            raise
-
-    async def _log(self, request: web.Request, session: Session) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        alive = asyncio.get_running_loop().create_task(session.keep_alive())
-        try:
-            while isinstance(frame := await session.receive(), Data):
-                await response.write(frame.data)
-            if isinstance(frame, StreamError):
-                self._context.log.info("a log stream broke", reason=frame.message)
-        except ConnectionError:
-            pass
-        finally:
-            alive.cancel()
-        return response
-
-
-def _upgrade(request: web.Request) -> str:
-    return request.headers.get("Upgrade", "").lower()
-
-
-def _check_upgrade(request: web.Request) -> None:
-    upgrade = _upgrade(request)
-    if upgrade != "websocket":
-        raise bad_request(f"Upgrade request required: only WebSocket is served here (given: {upgrade or 'none'})")
-    given = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    if not any(protocol in websocket.PROTOCOLS for protocol in given):
-        raise bad_request(f"unable to negotiate protocol: client supports {given}, server {list(websocket.PROTOCOLS)}")
+        return await self._connections.serve(request, outcome)
 
 
 async def _read(request: web.Request) -> ApiRequest:

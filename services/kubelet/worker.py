@@ -292,6 +292,7 @@ class PodWorker:
             ports=[(port.protocol, port.container_port) for port in spec.ports or []],
             claimed=component_of(spec.image, self._around.settings.claimed_images),
             stdin=spec.stdin,
+            stdin_once=spec.stdin_once,
             tty=spec.tty,
         )
 

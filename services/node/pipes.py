@@ -76,6 +76,10 @@ class Pipe:
         self._changed.set()
 
 
+class ContainerInput(Pipe):
+    """Standard input of a container's first program, if it has one."""
+
+
 class NoInput:
     """/dev/null to read from."""
 

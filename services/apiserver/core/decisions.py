@@ -82,7 +82,9 @@ class OpenStream:
     node: str
     request: KubeletRequest
     protocol: str
-    """`log`, `exec` or `attach`."""
+    """`log`, `exec`, `attach` or `portforward`."""
+    ports: tuple[int, ...] = ()
+    """For port-forward over WebSocket channels: the ports that the query names."""
 
 
 type Decision = Answer | Write | Many | OpenWatch | OpenStream

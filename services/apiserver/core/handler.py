@@ -26,7 +26,7 @@ from podwire.services.chassis.chance import RandomBits
 BODY_LIMIT: Final = 3 * 1024 * 1024
 _OPEN: Final = ("/healthz", "/livez", "/readyz", "/version")
 _METHODS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_STREAMS: Final = ("exec", "attach")
+_STREAMS: Final = ("exec", "attach", "portforward")
 
 
 def decide(

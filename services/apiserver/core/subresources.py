@@ -1,17 +1,15 @@
-"""Scale, binding, eviction, namespace finalization, and the streams of a Pod's containers.
+"""Scale, binding, eviction and namespace finalization.
 
-Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/core/pod/strategy.go` (LogLocation, streamLocation),
-`pkg/registry/apps/deployment/storage`, `pkg/registry/core/namespace/storage`.
+Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/storage`,
+`pkg/registry/core/namespace/storage`.
 """
 
-from typing import Any, Final
+from typing import Final
 
-from podwire.proto.messages.kubelet import AttachRequest, ExecRequest, LogRequest
-from podwire.services.apiserver.core import bodies, eviction, objects, writing
-from podwire.services.apiserver.core.decisions import Decision, OpenStream, Write, json_answer
+from podwire.services.apiserver.core import bodies, eviction, objects, streams, writing
+from podwire.services.apiserver.core.decisions import Decision, Write, json_answer
 from podwire.services.apiserver.core.errors import (
     FieldErrors,
-    bad_request,
     conflict,
     invalid,
     method_not_allowed,
@@ -20,8 +18,7 @@ from podwire.services.apiserver.core.errors import (
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import format_selector
-from podwire.services.apiserver.core.times import SECOND, parse_time, rfc3339
-from podwire.services.chassis.chance import hexadecimal
+from podwire.services.apiserver.core.times import rfc3339
 
 _SCALE: Final = "io.k8s.api.autoscaling.v1.Scale"
 _COPIED: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -42,10 +39,8 @@ def decide(request: Request) -> Decision:
         return _bind(request, old)
     if name == "eviction" and method == "POST":
         return eviction.evict(request, old)
-    if name == "log" and method == "GET":
-        return _log(request, old)
-    if name in ("exec", "attach") and method in ("GET", "POST"):
-        return _program(request, old)
+    if name in streams.SUBRESOURCES:
+        return streams.decide(request, old)
     raise method_not_allowed()
 
 
@@ -131,90 +126,3 @@ def _bind(request: Request, old: Json) -> Decision:
         return json_answer(result, 201)
     key = request.key(name)
     return Write(request.event(key, "MODIFIED", value), result, 201)
-
-
-def _container(pod: Json, wanted: str) -> str:
-    spec, name = section(pod, "spec"), pod["metadata"]["name"]
-    containers = [entry["name"] for entry in items(spec, "containers")]
-    others = [entry["name"] for key in ("initContainers", "ephemeralContainers") for entry in items(spec, key)]
-    if wanted:
-        if wanted not in containers + others:
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
-    if len(containers) == 1 and not others:
-        return str(containers[0])
-    text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(containers)}]"
-    if others:
-        text += f" or one of the init containers: [{' '.join(others)}]"
-    raise bad_request(text)
-
-
-def _place(request: Request, pod: Json) -> dict[str, Any]:
-    node = section(pod, "spec").get("nodeName")
-    if not node:
-        raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
-    return {
-        "session": hexadecimal(request.random, 24),
-        "namespace": pod["metadata"]["namespace"],
-        "pod": pod["metadata"]["name"],
-        "uid": pod["metadata"]["uid"],
-        "container": _container(pod, request.query.get("container", "")),
-    }
-
-
-def _log(request: Request, pod: Json) -> Decision:
-    container_problems = [name for name in ("tailLines", "limitBytes") if (request.number(name) or 0) < 0]
-    if container_problems:
-        raise bad_request(f"{container_problems[0]}: Invalid value: must be greater than or equal to 0")
-    place = _place(request, pod)
-    _check_started(pod, place["container"], request.flag("previous"))
-    asked = LogRequest(
-        **place,
-        follow=request.flag("follow"),
-        previous=request.flag("previous"),
-        timestamps=request.flag("timestamps"),
-        tail_lines=request.number("tailLines"),
-        limit_bytes=request.number("limitBytes"),
-        since_time=_since(request),
-    )
-    return OpenStream(pod["spec"]["nodeName"], asked, "log")
-
-
-def _since(request: Request) -> int | None:
-    seconds = request.number("sinceSeconds")
-    if seconds is not None:
-        return request.now - seconds * SECOND
-    return parse_time(request.query.get("sinceTime"))
-
-
-def _check_started(pod: Json, container: str, previous: bool) -> None:
-    """Why a container has no log yet, in the kubelet's words."""
-    status = section(pod, "status")
-    for entry in [*items(status, "initContainerStatuses"), *items(status, "containerStatuses")]:
-        waiting = section(entry, "state", "waiting")
-        name = pod["metadata"]["name"]
-        if entry.get("name") != container:
-            continue
-        terminated = section(entry, "lastState", "terminated")
-        if previous and not terminated:
-            raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
-        if waiting and not terminated:
-            reason = waiting.get("reason", "")
-            why = f" to start: {reason}" if reason else ""
-            raise bad_request(f'container "{container}" in pod "{name}" is waiting{why}')
-
-
-def _program(request: Request, pod: Json) -> Decision:
-    phase = section(pod, "status").get("phase")
-    if phase in ("Succeeded", "Failed"):
-        raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
-    streams: dict[str, Any] = {name: request.flag(name) for name in ("stdin", "stdout", "stderr", "tty")}
-    place = _place(request, pod)
-    if not any(streams[name] for name in ("stdin", "stdout", "stderr")):
-        raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
-    if request.target.subresource == "attach":
-        return OpenStream(pod["spec"]["nodeName"], AttachRequest(**place, **streams), "attach")
-    command = [value for name, value in request.message.query if name == "command"]
-    if not command:
-        raise bad_request("you must specify at least one command for the container")
-    return OpenStream(pod["spec"]["nodeName"], ExecRequest(**place, command=command, **streams), "exec")

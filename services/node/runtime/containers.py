@@ -13,6 +13,7 @@ from podwire.services.node.images.catalogue import find_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Program
 from podwire.services.node.runtime import programs
+from podwire.services.node.runtime.attachments import main_streams
 from podwire.services.node.runtime.claimed import ClaimedContainer
 from podwire.services.node.runtime.etc import etc_files
 from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR
@@ -106,7 +107,7 @@ class Containers:
         record.tasks.append(self._machine.tasks.start(work, name=f"container {record.config.name}"))
 
     async def _main(self, record: ContainerRecord, image: Image, arguments: list[str], program: Program) -> None:
-        streams = programs.log_streams(self._machine, record)
+        streams = main_streams(record, self._machine.clock)
         process = programs.container_process(self._machine, record, image, arguments, streams)
         code = await programs.run(process, program)
         self.exited(record, code, "Completed" if code == 0 else "Error")

@@ -1,4 +1,4 @@
-"""Programs that are run in a running container beside its own: exec with streams, and exec for probes."""
+"""Programs that are run in a running container beside its own: exec with streams, and exec for probes; and attach."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 from podwire.proto.messages import runtime as messages
 from podwire.services.node.pipes import NewlineWriter, NoInput, Sink
 from podwire.services.node.runtime import programs
+from podwire.services.node.runtime.attachments import attach
 from podwire.services.node.runtime.containers import Containers, image_of
 from podwire.services.node.runtime.exit_codes import CANNOT_RUN, KILLED, NOT_FOUND
-from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
 
@@ -27,11 +27,12 @@ class Executions:
     def start(self, call: messages.StartExec) -> None:
         """Runs a program whose streams go over the bus. Raises CallFailed."""
         record = self._containers.running(call.container)
-        if call.attach:
-            raise CallFailed("Unimplemented", "attach is not built yet: use logs -f or exec")
         machine = self._machine
         session = Session(machine.bus, machine.name, call.session, call.stdin)
-        main = session.serve(machine.tasks, self._run(record, call, session))
+        if call.attach:
+            main = session.serve(machine.tasks, attach(record, session), killed=(0, ""))
+        else:
+            main = session.serve(machine.tasks, self._run(record, call, session))
         record.tasks.append(main)
         main.add_done_callback(lambda done: record.tasks.remove(done) if done in record.tasks else None)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from podwire.services.node.images.image import Image
 from podwire.services.node.network.sockets import Network
-from podwire.services.node.pipes import BrokenPipe, NoInput, Reader, Sink, Writer
+from podwire.services.node.pipes import BrokenPipe, Reader, Writer
 from podwire.services.node.process import Process, Program
 from podwire.services.node.runtime.records import ContainerRecord
 
@@ -65,15 +65,6 @@ def container_process(
         is_terminal=record.config.tty,
         process_names=lambda: [" ".join(command_line(image, record))],
     )
-
-
-def log_streams(machine: "Machine", record: ContainerRecord) -> tuple[Reader, Writer, Writer]:
-    """No input, and output into the container's log."""
-
-    def sink(stream: str) -> Sink:
-        return Sink(lambda data: record.log.write(stream, data, machine.clock.now_ns()))
-
-    return NoInput(), sink("stdout"), sink("stderr")
 
 
 async def run(process: Process, program: Program) -> int:

@@ -18,6 +18,8 @@ from podwire.services.node.runtime.containers import Containers
 from podwire.services.node.runtime.executions import Executions
 from podwire.services.node.runtime.exit_codes import KILLED
 from podwire.services.node.runtime.failures import CallFailed
+from podwire.services.node.runtime.forwarding import Forwarding
+from podwire.services.node.runtime.logs import read_log
 from podwire.services.node.runtime.probes import probe
 from podwire.services.node.runtime.sandboxes import Sandboxes
 
@@ -32,6 +34,7 @@ class Runtime:
         self.containers = Containers(machine)
         self.sandboxes = Sandboxes(machine, self.containers)
         self._executions = Executions(machine, self.containers)
+        self._forwarding = Forwarding(machine, self.sandboxes)
         self._machine = machine
 
     def serve(self) -> None:
@@ -77,10 +80,12 @@ class Runtime:
                 containers.stop(name, grace)
             case messages.RemoveContainer(container=name):
                 containers.remove(name)
-            case messages.ReadLog(container=name, start=start):
-                return self._read_log(name, start)
+            case messages.ReadLog(container=name, start=start, wait=wait):
+                return await read_log(containers.get(name), start, wait)
             case messages.StartExec():
                 self._executions.start(call)
+            case messages.StartPortForward():
+                self._forwarding.start(call)
             case messages.ExecSync():
                 return await self._executions.run_to_end(call)
             case messages.WriteFiles(folder=folder, files=files):
@@ -100,11 +105,6 @@ class Runtime:
             containers=[entry.status() for entry in self.containers.records.values()],
             address=self._machine.address,
         )
-
-    def _read_log(self, name: str, start: int) -> messages.LogLines:
-        record = self.containers.get(name)
-        begin, lines = record.log.read(start)
-        return messages.LogLines(start=begin, lines=lines, ended=record.state == "EXITED")
 
     def _write_files(self, folder: str, files: dict[str, bytes]) -> None:
         self._machine.files.remove_tree(folder)

@@ -1,0 +1,1 @@
+"""SPDY/3.1, sans-IO: bytes in, events out; commands in, bytes out."""
