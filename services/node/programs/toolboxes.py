@@ -23,6 +23,7 @@ from podwire.services.node.programs.grep import grep
 from podwire.services.node.programs.ip import bridge, ip
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
+from podwire.services.node.programs.tar import tar
 from podwire.services.node.programs.wc import wc
 from podwire.services.node.programs.wget import wget
 
@@ -56,6 +57,7 @@ BASICS: Final[dict[str, Program]] = {
     "sleep": system.sleep,
     "sort": sorting.sort,
     "tail": head_tail.tail,
+    "tar": tar,
     "tee": files.tee,
     "test": test,
     "timeout": system.timeout,

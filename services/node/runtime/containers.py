@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
@@ -22,6 +22,9 @@ from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
+
+_IMAGE_FOLDERS: Final = ("/home", "/root", "/tmp", "/var/tmp")
+"""What every image with a shell has (Filesystem Hierarchy Standard)."""
 
 
 def image_of(record: ContainerRecord) -> Image:
@@ -71,6 +74,8 @@ class Containers:
     def _files(self, sandbox: SandboxRecord, config: messages.ContainerConfig) -> ContainerFiles:
         image = find_image(config.image, config.ports)
         own = Files({**image.files, **etc_files(sandbox, self._machine)})
+        for folder in _IMAGE_FOLDERS:
+            own.make_folder(folder)
         mounts = [Mounted(mount.container_path, mount.host_path, mount.read_only) for mount in config.mounts]
         return ContainerFiles(self._machine.files, own, mounts)
 
