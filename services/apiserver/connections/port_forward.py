@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from podwire.services.apiserver.connections.forwarded import ForwardedConnection
+from podwire.services.apiserver.connections.remote_command import PING_EVERY
 from podwire.services.apiserver.connections.spdy import SpdyLink
 from podwire.services.apiserver.core.spdy.connection import DataReceived, Event, StreamEnded, StreamOpened, StreamReset
 from podwire.services.apiserver.core.spdy.frames import PROTOCOL_ERROR
@@ -40,6 +41,7 @@ class SpdyForward:
 
     async def serve(self) -> None:
         """Until the client ends."""
+        self._start(self._watch_client())
         try:
             await self._link.run(self._on_event)
         except ConnectionError:
@@ -48,6 +50,17 @@ class SpdyForward:
             for task in self._tasks:
                 task.cancel()
             await self._link.close()
+
+    async def _watch_client(self) -> None:
+        """Notices the client's end also while a pod does not take its bytes."""
+        try:
+            while True:
+                await asyncio.sleep(PING_EVERY)
+                await self._link.ping()
+        except ConnectionError:
+            for pair in self._by_data.values():
+                if pair.connection is not None:
+                    pair.connection.abandon()
 
     async def _on_event(self, event: Event) -> None:
         match event:

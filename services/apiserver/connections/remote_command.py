@@ -7,6 +7,7 @@ from podwire.proto.messages.kubelet import Data, Exit
 from podwire.services.apiserver.sessions import Session
 
 _STREAMS_WITHIN: Final = 30.0
+PING_EVERY: Final = 5.0
 
 
 class Wire(Protocol):
@@ -28,6 +29,10 @@ class Wire(Protocol):
         """Tells the program's end (a negative code: of the session). Raises ConnectionError."""
         ...
 
+    async def ping(self) -> None:
+        """Writes something of no consequence. Raises ConnectionError where the client is gone."""
+        ...
+
     async def close(self) -> None:
         """Ends the connection."""
         ...
@@ -36,7 +41,8 @@ class Wire(Protocol):
 async def join(wire: Wire, session: Session) -> None:
     """Serves until the program or the client ends; the client's end is the session's."""
     loop = asyncio.get_running_loop()
-    pump, alive = loop.create_task(_pump(wire, session)), loop.create_task(session.keep_alive())
+    pump = loop.create_task(_pump(wire, session))
+    signs = [loop.create_task(session.keep_alive()), loop.create_task(_watch_client(wire, session))]
     try:
         async with asyncio.timeout(_STREAMS_WITHIN):
             await wire.ready()
@@ -46,7 +52,8 @@ async def join(wire: Wire, session: Session) -> None:
     except ConnectionError:
         pass
     finally:
-        alive.cancel()
+        for task in signs:
+            task.cancel()
         await wire.close()
         pump.cancel()
 
@@ -57,6 +64,16 @@ async def _pump(wire: Wire, session: Session) -> None:
     except ConnectionError:
         pass
     finally:
+        session.abandon("the client is gone")
+
+
+async def _watch_client(wire: Wire, session: Session) -> None:
+    """Notices the client's end also while its input is not taken."""
+    try:
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            await wire.ping()
+    except ConnectionError:
         session.abandon("the client is gone")
 
 

@@ -58,6 +58,11 @@ class SpdyLink:
         self._connection.reset(stream, status)
         await self._flush()
 
+    async def ping(self) -> None:
+        """Writes something, which fails where the client is gone: a reader that waits for a handler does not see it."""
+        self._connection.ping()
+        await self._flush()
+
     async def go_away(self) -> None:
         """Takes no more streams."""
         self._connection.go_away()

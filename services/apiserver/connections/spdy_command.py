@@ -87,5 +87,8 @@ class SpdyCommand:
             await self._link.finish(stream)
         await self._link.go_away()
 
+    async def ping(self) -> None:
+        await self._link.ping()
+
     async def close(self) -> None:
         await self._link.close()

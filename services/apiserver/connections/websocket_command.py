@@ -57,15 +57,16 @@ class WebSocketCommand:
             elif channel == _RESIZE and (size := read_size(data)) is not None:
                 session.resize(*size)
 
-    def read(self, data: str | bytes) -> tuple[int, bytes]:
-        """The channel (-1 for what is no message of the protocol) and the bytes."""
+    def read(self, message: str | bytes) -> tuple[int, bytes]:
+        """The channel (-1 for what is no message of the protocol) and the bytes. Whether a message is text or binary
+        says nothing: the Python client sends standard input as text."""
+        data = message.encode() if isinstance(message, str) else bytes(message)
         if not data:
             return -1, b""
         if not is_base64(self._version):
-            return (data[0], bytes(data[1:])) if isinstance(data, bytes) else (-1, b"")
-        text = data.encode() if isinstance(data, str) else bytes(data)
+            return data[0], data[1:]
         try:
-            return text[0] - ord("0"), base64.b64decode(text[1:], validate=True)
+            return data[0] - ord("0"), base64.b64decode(data[1:], validate=True)
         except binascii.Error:
             return -1, b""
 
@@ -78,6 +79,9 @@ class WebSocketCommand:
     async def finish(self, code: int, message: str) -> None:
         if status := status_bytes(self._version, code, message):
             await self.send(_STATUS, status)
+
+    async def ping(self) -> None:
+        await self._socket.ping()
 
     async def close(self) -> None:
         await self._socket.close()

@@ -14,6 +14,7 @@ from podwire.services.apiserver.core.spdy.reader import FrameReader
 MOST_STREAMS: Final = 1024
 """Streams that are open at a time; further ones are refused."""
 _PIECE: Final = 32 * 1024
+_PINGS: Final = 0x7FFFFFFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Connection:
         self._streams: dict[int, _Halves] = {}
         self._last = 0
         self._going_away = False
+        self._pings = 0
         self._outbox: list[bytes] = []
 
     def receive(self, data: bytes) -> list[Event]:
@@ -121,6 +123,11 @@ class Connection:
         if not self._going_away:
             self._going_away = True
             self._send(frames.GoAway(self._last))
+
+    def ping(self) -> None:
+        """Asks for a sign of life."""
+        self._pings = self._pings % _PINGS + 2
+        self._send(frames.Ping(self._pings))
 
     # -- what came
 
