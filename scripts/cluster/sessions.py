@@ -11,56 +11,45 @@ from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.bus import pieces
-from podwire.services.chassis.bus.base import BusError, Message
+from podwire.services.chassis.bus.base import BusError
+from podwire.services.chassis.frames import FrameSession, Received
 
 Take = Callable[[int, bytes], None]
 """Takes output: channel and bytes."""
 
 
 class _Output:
-    """The frames of one session, in order; a gap ends it."""
+    """The frames of one session, until its end."""
 
-    def __init__(self, place: str, take: Take) -> None:
+    def __init__(self, client: Client, node: str, session: str, take: Take) -> None:
         self.ended: asyncio.Future[frames.Exit] = asyncio.get_running_loop().create_future()
-        self._place, self._take, self._received = place, take, 0
+        self._place, self._take = node, take
+        outgoing, incoming = subjects.stream_input(node, session), subjects.stream_output(node, session)
+        self.frames = FrameSession(client.bus, outgoing, incoming, self._on_frame)
 
-    def on_frame(self, message: Message) -> None:
-        try:
-            frame: frames.StreamFrame = codec.decode_union(frames.StreamFrame, message.payload)
-        except codec.ForeignMessage:
-            return
-        self._received += 1
+    def _on_frame(self, frame: Received) -> None:
         if self.ended.done():
             return
-        if frame.sequence != self._received or isinstance(frame, frames.StreamError):
-            reason = frame.message if isinstance(frame, frames.StreamError) else "output was lost"
-            self.ended.set_exception(UserError(f"{self._place}: {reason}"))
-        elif isinstance(frame, frames.Data):
+        if isinstance(frame, frames.Data):
             self._take(frame.channel, frame.data)
+            self.frames.consumed(len(frame.data))
         elif isinstance(frame, frames.Exit):
             self.ended.set_result(frame)
+        elif isinstance(frame, frames.StreamError):
+            self.ended.set_exception(UserError(f"{self._place}: {frame.message}"))
 
 
 async def _run(client: Client, node: str, take: Take, open_session: Callable[[str], Awaitable[None]]) -> frames.Exit:
     session = secrets.token_hex(8)
-    output = _Output(node, take)
-    subscription = client.bus.subscribe(subjects.stream_output(node, session), output.on_frame)
+    output = _Output(client, node, session, take)
     await client.bus.flush()
-    beat = asyncio.get_running_loop().create_task(_stay_alive(client, node, session))
+    alive = asyncio.get_running_loop().create_task(output.frames.stay_alive())
     try:
         await open_session(session)
         return await output.ended
     finally:
-        beat.cancel()
-        subscription.close()
-
-
-async def _stay_alive(client: Client, node: str, session: str) -> None:
-    sequence = 0
-    while True:
-        await asyncio.sleep(frames.ALIVE_EVERY)
-        sequence += 1
-        client.bus.publish(subjects.stream_input(node, session), codec.encode(frames.Alive(sequence)))
+        alive.cancel()
+        output.frames.fail("the client is gone")
 
 
 async def run_shell(client: Client, node: str, line: str, take: Take) -> int:
