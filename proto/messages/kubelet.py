@@ -75,7 +75,8 @@ class LogRequest(msgspec.Struct, frozen=True, kw_only=True, tag="log", omit_defa
 class PortForwardRequest(msgspec.Struct, frozen=True, kw_only=True, tag="port_forward"):
     """One connection to a port of a pod's network namespace; STDIN is towards the pod, STDOUT from it.
 
-    Exit 0 follows when the pod has ended the connection; another code's message says why there is none.
+    CloseStdin goes both ways, as TCP's half-close. Exit 0 follows when both sides have ended; another code's message
+    says why there is no connection.
     """
 
     schema: int = SCHEMA
@@ -126,7 +127,7 @@ class Resize(msgspec.Struct, frozen=True, tag="resize"):
 
 
 class CloseStdin(msgspec.Struct, frozen=True, tag="close"):
-    """No more input follows."""
+    """No more input follows; of a port-forward, no more Data from the side that says so."""
 
     sequence: int
 

@@ -10,6 +10,7 @@ from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages.kubelet import (
     STDIN,
+    CloseStdin,
     Data,
     Exit,
     KubeletReply,
@@ -24,7 +25,7 @@ from podwire.services.chassis.frames import FrameSession
 from podwire.services.chassis.frames import Received as AnyFrame
 
 _ANSWER: Final = 5.0
-type Received = Data | Exit | StreamError
+type Received = Data | CloseStdin | Exit | StreamError
 
 
 class Refused(ApiError):
@@ -84,7 +85,8 @@ class Session:
         await self._frames.stay_alive()
 
     async def receive(self) -> Received:
-        """The next Data, Exit or StreamError. To ask for it says that the one before was passed on."""
+        """The next Data, Exit or StreamError; of a port-forward CloseStdin for the pod's half-close. To ask for it says
+        that the one before was passed on."""
         self._frames.consumed(self._unread)
         self._unread = 0
         frame = await self._received.get()
@@ -93,7 +95,7 @@ class Session:
         return frame
 
     def _take(self, frame: AnyFrame) -> None:
-        if isinstance(frame, Data | Exit | StreamError):
+        if isinstance(frame, Data | CloseStdin | Exit | StreamError):
             self._received.put_nowait(frame)
 
 
@@ -106,4 +108,5 @@ async def collect(session: Session) -> bytes:
             raise ApiError(500, "InternalError", frame.message)
         if isinstance(frame, Exit):
             return b"".join(parts)
-        parts.append(frame.data)
+        if isinstance(frame, Data):
+            parts.append(frame.data)

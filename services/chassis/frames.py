@@ -66,7 +66,7 @@ class FrameSession:
             rest = rest[size:]
 
     def close_input(self) -> None:
-        """No more input follows."""
+        """No more Data follows from this side."""
         self._send(CloseStdin(self._next()))
 
     def resize(self, width: int, height: int) -> None:

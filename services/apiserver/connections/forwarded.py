@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from podwire.proto.messages.kubelet import Data
+from podwire.proto.messages.kubelet import Data, Exit, StreamError
 from podwire.services.apiserver.core.errors import ApiError
 from podwire.services.apiserver.sessions import Session
 
@@ -14,8 +14,14 @@ _PIECES: Final = 4
 class ForwardedConnection:
     """Takes the client's bytes from the beginning, also before the session stands."""
 
-    def __init__(self, connect: Callable[[], Session], send: Callable[[bytes], Awaitable[None]]) -> None:
-        self._connect, self._send = connect, send
+    def __init__(
+        self,
+        connect: Callable[[], Session],
+        send: Callable[[bytes], Awaitable[None]],
+        end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`end` tells the client of the pod's half-close; a wire that cannot say it ends the client's side as well."""
+        self._connect, self._send, self._end = connect, send, end or (lambda: self.take(b""))
         self._session: Session | None = None
         self._input: asyncio.Queue[bytes] = asyncio.Queue(_PIECES)
         self._is_over = False
@@ -51,8 +57,11 @@ class ForwardedConnection:
             self._drop_input()
 
     async def _send_output(self, session: Session) -> str:
-        while isinstance(frame := await session.receive(), Data):
-            await self._send(frame.data)
+        while not isinstance(frame := await session.receive(), Exit | StreamError):
+            if isinstance(frame, Data):
+                await self._send(frame.data)
+            else:
+                await self._end()
         return frame.message
 
     async def _bring_input(self, session: Session) -> None:

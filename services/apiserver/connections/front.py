@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from podwire.proto.messages.kubelet import Data, LogRequest, PortForwardRequest, StreamError
+from podwire.proto.messages.kubelet import Data, Exit, LogRequest, PortForwardRequest, StreamError
 from podwire.services.apiserver.connections import negotiation, port_forward, spdy_command, websocket_command
 from podwire.services.apiserver.connections.channels import LARGEST_MESSAGE, RawChannel, TunnelChannel
 from podwire.services.apiserver.connections.spdy import SpdyLink
@@ -94,8 +94,9 @@ class Connections:
             response = web.StreamResponse(headers={"Content-Type": "text/plain"})
             response.enable_chunked_encoding()
             await response.prepare(request)
-            while isinstance(frame := await session.receive(), Data):
-                await response.write(frame.data)
+            while not isinstance(frame := await session.receive(), Exit | StreamError):
+                if isinstance(frame, Data):
+                    await response.write(frame.data)
             if isinstance(frame, StreamError):
                 self._context.log.info("a log stream broke", reason=frame.message)
         finally:

@@ -98,7 +98,7 @@ class SpdyForward:
     def _begin(self, name: str, pair: _Pair) -> None:
         data = pair.streams["data"]
         connect = partial(self._connect, pair.port)
-        pair.connection = ForwardedConnection(connect, partial(self._link.send, data))
+        pair.connection = ForwardedConnection(connect, partial(self._link.send, data), partial(self._link.finish, data))
         self._by_data[data] = pair
         self._start(self._forward(name, pair, pair.connection))
 

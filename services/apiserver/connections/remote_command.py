@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol
 
-from podwire.proto.messages.kubelet import Data, Exit
+from podwire.proto.messages.kubelet import Data, Exit, StreamError
 from podwire.services.apiserver.sessions import Session
 
 _STREAMS_WITHIN: Final = 30.0
@@ -78,8 +78,9 @@ async def _watch_client(wire: Wire, session: Session) -> None:
 
 
 async def _send_output(wire: Wire, session: Session) -> None:
-    while isinstance(frame := await session.receive(), Data):
-        await wire.send(frame.channel, frame.data)
+    while not isinstance(frame := await session.receive(), Exit | StreamError):
+        if isinstance(frame, Data):
+            await wire.send(frame.channel, frame.data)
     if isinstance(frame, Exit):
         await wire.finish(frame.code, frame.message)
     else:

@@ -76,6 +76,8 @@ class HeaderReader:
         name, size = self._name or info.name, info.size if self._size < 0 else self._size
         self._name, self._size = "", -1
         kind = "folder" if name.endswith("/") and info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) else _kind(info.type)
+        if kind == "folder":
+            name = name.rstrip("/") + "/"
         return Member(name, size if kind == "file" else 0, kind, info.mode)
 
     def extend(self, data: bytes) -> None:

@@ -1,8 +1,8 @@
 """Port-forward: one connection from a session to a port on the loopback of a sandbox's network namespace.
 
 Texts follow containerd `internal/cri/server/sandbox_portforward_linux.go` and the CRI streaming server that it embeds
-(kubelet `pkg/cri/streaming/portforward/httpstream.go`). A half-close by the client
-reaches the pod as one; when the pod has ended its side, the session is over.
+(kubelet `pkg/cri/streaming/portforward/httpstream.go`). A half-close passes in both directions; the session is over
+when both sides have ended. (containerd gives the second side half a second.)
 """
 
 import asyncio
@@ -49,6 +49,8 @@ class Forwarding:
         inward = self._machine.tasks.start(_send(session, connection), name="port-forward input")
         try:
             await _receive(session, connection)
+            session.end_output()
+            await inward
         except BrokenPipe:
             return
         except OSError as error:

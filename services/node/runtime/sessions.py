@@ -49,6 +49,10 @@ class Session:
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
 
+    def end_output(self) -> None:
+        """No more output follows; input may."""
+        self._frames.close_input()
+
     def finish(self, code: int, message: str = "") -> None:
         """The program ended."""
         self._frames.finish(code, message)
