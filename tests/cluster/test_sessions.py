@@ -183,7 +183,7 @@ def test_a_refused_connection_says_it_in_containerds_words(booted: Booted) -> No
 
 def test_half_closes_pass_both_ways(booted: Booted) -> None:
     async def scene(made: Scene) -> None:
-        await made.run("nc -l -p 7000 > /tmp/got; cat /tmp/got; sleep 1000")
+        await made.run("nc -l -p 7000; echo nc ended with $?; sleep 1000")
         client = await made.open(PortForwardRequest, port=7000)
         await client.output_ended.wait()
         await client.frames.write(STDIN, b"all of it")
@@ -192,7 +192,7 @@ def test_half_closes_pass_both_ways(booted: Booted) -> None:
         await asyncio.sleep(1)
         log = await made.open(LogRequest)
         await log.ended
-        assert b"all of it" in log.received
+        assert log.received == b"all of itnc ended with 0\n"
 
     play(booted, scene)
 

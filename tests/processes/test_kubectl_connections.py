@@ -1,4 +1,4 @@
-"""exec, attach, cp, port-forward and logs with each kubectl: over SPDY up to 1.29 and 1.30, over WebSocket after that."""
+"""exec, attach, cp, port-forward and logs with each kubectl: over SPDY or WebSocket, as each speaks."""
 
 import hashlib
 import os
