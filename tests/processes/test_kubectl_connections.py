@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from live_cluster import LiveCluster, until
 from kubectl import Kubectl, binaries
+from live_cluster import LiveCluster, until
 
 CLIENTS = binaries()
 OLDEST_AND_NEWEST = {version: CLIENTS[version] for version in list(CLIENTS)[:: max(len(CLIENTS) - 1, 1)]}

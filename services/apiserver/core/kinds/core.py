@@ -25,6 +25,7 @@ _POD_PARTS: Final = (
     Subresource("eviction", ("create",), ("policy", "v1", "Eviction")),
     Subresource("exec", ("create", "get"), ("", "v1", "PodExecOptions")),
     Subresource("log", ("get",)),
+    Subresource("portforward", ("create", "get"), ("", "v1", "PodPortForwardOptions")),
     STATUS,
 )
 _EVENT_FIELDS: Final = readers(
