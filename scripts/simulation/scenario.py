@@ -91,7 +91,7 @@ class Scenario:
         await cluster.until(self._api_answers, 30, "the API server answers")
         self._say("API server answers")
         for resource, body in self._bodies:
-            await cluster.api.create(resource, body["metadata"]["namespace"], body)
+            await cluster.api.create(resource, body["metadata"].get("namespace", ""), body)
         await cluster.until(self.whole, 60, "all nodes and system pods are Ready")
         self._say("all nodes and system pods Ready")
 

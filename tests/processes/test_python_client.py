@@ -10,7 +10,13 @@ from kubernetes.client.rest import ApiException
 from kubernetes.stream import portforward, stream
 from live_cluster import LiveCluster, until
 
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(120)]
+pytestmark = [
+    # The client leaves connections of its pool open, and uses what urllib3 has deprecated.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.timeout(120),
+]
 
 NAMESPACE = "python-client"
 LABELS = {"app": "py"}

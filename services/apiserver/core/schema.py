@@ -148,6 +148,13 @@ def _quantity(value: Any, path: str, context: Context) -> Any:
 
 
 def _any(value: Any, path: str, context: Context) -> Any:
+    """Whatever JSON can hold; Go reads whole numbers as int64, or else as float64."""
+    if isinstance(value, int) and not isinstance(value, bool) and not -(1 << 63) <= value < 1 << 63:
+        return float(value)
+    if isinstance(value, list):
+        return [_any(entry, path, context) for entry in value]
+    if isinstance(value, dict):
+        return {key: _any(entry, path, context) for key, entry in value.items()}
     return value
 
 
