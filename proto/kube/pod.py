@@ -2,163 +2,9 @@
 
 import msgspec
 
+from podwire.proto.kube.container import Container, SecurityContext
 from podwire.proto.kube.meta import ObjectMeta, View
-
-
-class KeySelector(View, frozen=True, kw_only=True):
-    """A key of a ConfigMap or Secret."""
-
-    name: str = ""
-    key: str = ""
-    optional: bool = False
-
-
-class FieldSelector(View, frozen=True, kw_only=True):
-    """A field of the pod itself."""
-
-    field_path: str
-
-
-class EnvSource(View, frozen=True, kw_only=True):
-    """Where an environment variable's value comes from."""
-
-    field_ref: FieldSelector | None = None
-    config_map_key_ref: KeySelector | None = None
-    secret_key_ref: KeySelector | None = None
-
-
-class EnvVar(View, frozen=True, kw_only=True):
-    """One environment variable."""
-
-    name: str
-    value: str = ""
-    value_from: EnvSource | None = None
-
-
-class ContainerPort(View, frozen=True, kw_only=True):
-    """A declared port."""
-
-    container_port: int
-    name: str = ""
-    protocol: str = "TCP"
-    host_port: int = 0
-
-
-class VolumeMount(View, frozen=True, kw_only=True):
-    """Where a volume is seen."""
-
-    name: str
-    mount_path: str
-    sub_path: str = ""
-    read_only: bool = False
-
-
-class HttpHeader(View, frozen=True, kw_only=True):
-    """A header of a probe."""
-
-    name: str
-    value: str
-
-
-class HttpGet(View, frozen=True, kw_only=True):
-    """An HTTP probe."""
-
-    port: int | str
-    path: str = "/"
-    host: str = ""
-    scheme: str = "HTTP"
-    http_headers: list[HttpHeader] | None = None
-
-
-class TcpSocket(View, frozen=True, kw_only=True):
-    """A TCP probe."""
-
-    port: int | str
-    host: str = ""
-
-
-class Exec(View, frozen=True, kw_only=True):
-    """An exec probe."""
-
-    command: list[str] | None = None
-
-
-class Probe(View, frozen=True, kw_only=True):
-    """A liveness, readiness or startup probe; times in seconds."""
-
-    http_get: HttpGet | None = None
-    tcp_socket: TcpSocket | None = None
-    exec: Exec | None = None
-    initial_delay_seconds: int = 0
-    period_seconds: int = 10
-    timeout_seconds: int = 1
-    success_threshold: int = 1
-    failure_threshold: int = 3
-
-
-class Container(View, frozen=True, kw_only=True):
-    """One container of a pod."""
-
-    name: str
-    image: str = ""
-    command: list[str] | None = None
-    args: list[str] | None = None
-    working_dir: str = ""
-    env: list[EnvVar] | None = None
-    ports: list[ContainerPort] | None = None
-    volume_mounts: list[VolumeMount] | None = None
-    liveness_probe: Probe | None = None
-    readiness_probe: Probe | None = None
-    startup_probe: Probe | None = None
-    stdin: bool = False
-    stdin_once: bool = False
-    tty: bool = False
-
-
-class KeyToPath(View, frozen=True, kw_only=True):
-    """A key and the file that it becomes."""
-
-    key: str
-    path: str
-
-
-class ConfigMapVolume(View, frozen=True, kw_only=True):
-    """A ConfigMap as files."""
-
-    name: str = ""
-    items: list[KeyToPath] | None = None
-    optional: bool = False
-
-
-class SecretVolume(View, frozen=True, kw_only=True):
-    """A Secret as files."""
-
-    secret_name: str = ""
-    items: list[KeyToPath] | None = None
-    optional: bool = False
-
-
-class HostPathVolume(View, frozen=True, kw_only=True):
-    """A folder of the machine."""
-
-    path: str
-    type: str = ""
-
-
-class EmptyDirVolume(View, frozen=True, kw_only=True):
-    """A folder that lives as long as the pod."""
-
-    medium: str = ""
-
-
-class Volume(View, frozen=True, kw_only=True):
-    """A volume; at most one source is set."""
-
-    name: str
-    config_map: ConfigMapVolume | None = None
-    secret: SecretVolume | None = None
-    host_path: HostPathVolume | None = None
-    empty_dir: EmptyDirVolume | None = None
+from podwire.proto.kube.volume import Volume
 
 
 class DnsOption(View, frozen=True, kw_only=True):
@@ -183,11 +29,18 @@ class HostAlias(View, frozen=True, kw_only=True):
     hostnames: list[str] | None = None
 
 
+class ReadinessGate(View, frozen=True, kw_only=True):
+    """A condition that others set and that readiness needs."""
+
+    condition_type: str
+
+
 class PodSpec(View, frozen=True, kw_only=True):
     """core/v1 PodSpec, the parts that the kubelet acts on."""
 
     containers: list[Container] = msgspec.field(default_factory=list)
     init_containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
     volumes: list[Volume] | None = None
     node_name: str = ""
     restart_policy: str = "Always"
@@ -199,6 +52,18 @@ class PodSpec(View, frozen=True, kw_only=True):
     host_aliases: list[HostAlias] | None = None
     termination_grace_period_seconds: int | None = None
     service_account_name: str = ""
+    active_deadline_seconds: int | None = None
+    enable_service_links: bool = True
+    host_pid: bool = msgspec.field(name="hostPID", default=False)
+    share_process_namespace: bool = False
+    set_hostname_as_fqdn: bool = msgspec.field(name="setHostnameAsFQDN", default=False)
+    readiness_gates: list[ReadinessGate] | None = None
+    security_context: SecurityContext | None = None
+
+    @property
+    def all_containers(self) -> list[Container]:
+        """Init, main and ephemeral containers, in this order."""
+        return [*(self.init_containers or ()), *self.containers, *(self.ephemeral_containers or ())]
 
 
 class PodCondition(View, frozen=True, kw_only=True):
@@ -211,12 +76,30 @@ class PodCondition(View, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Terminated(View, frozen=True, kw_only=True):
+    """How a container ended."""
+
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+    container_id: str = ""
+
+
+class ContainerState(View, frozen=True, kw_only=True):
+    """The parts of a container's state that are read again."""
+
+    terminated: Terminated | None = None
+
+
 class ContainerStatus(View, frozen=True, kw_only=True):
     """What was reported of a container."""
 
     name: str
     restart_count: int = 0
     container_id: str = ""
+    state: ContainerState = ContainerState()
 
 
 class PodStatus(View, frozen=True, kw_only=True):
@@ -227,7 +110,11 @@ class PodStatus(View, frozen=True, kw_only=True):
     host_ip: str = ""
     conditions: list[PodCondition] | None = None
     start_time: str | None = None
+    reason: str = ""
+    message: str = ""
+    qos_class: str = "BestEffort"
     container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
 
 
 class Pod(View, frozen=True, kw_only=True):

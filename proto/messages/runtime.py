@@ -17,6 +17,17 @@ class Dns(msgspec.Struct, frozen=True, kw_only=True):
     servers: list[str] = []
     searches: list[str] = []
     options: list[str] = []
+    uses_host: bool = False
+    """The machine's own resolver settings come first (dnsPolicy Default)."""
+
+
+class PortMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """A port of the machine that leads into the pod; `host_address` "" means every address."""
+
+    protocol: str
+    container_port: int
+    host_port: int
+    host_address: str = ""
 
 
 class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +38,16 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     attempt: int = 0
     hostname: str = ""
+    domain: str = ""
+    """The pod's own domain: `subdomain.namespace.svc.cluster.local`, or "" without a subdomain."""
     host_network: bool = False
+    host_pid: bool = False
+    shares_processes: bool = False
+    """One process namespace for all containers: none of them is process 1."""
     dns: Dns = Dns()
     host_aliases: dict[str, list[str]] = {}
     """IP to names, for /etc/hosts."""
+    port_mappings: list[PortMapping] = []
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +77,22 @@ class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     stdin_once: bool = False
     """Standard input ends with the first attach that had it."""
     tty: bool = False
+    termination_message_path: str = "/dev/termination-log"
+    termination_message_policy: str = "File"
+    stop_signal: str = ""
+    """What StopContainer sends ("" for the image's own signal, SIGTERM)."""
+    user: int = 0
+    group: int = 0
+    read_only_root: bool = False
+    target: str = ""
+    """The container (by id) whose processes an ephemeral one sees."""
+
+
+class VolumeFile(msgspec.Struct, frozen=True, array_like=True):
+    """A file's bytes and permission bits."""
+
+    data: bytes
+    mode: int = 0o644
 
 
 SandboxState = Literal["READY", "NOTREADY"]
@@ -178,11 +211,26 @@ class ExecSync(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     timeout: float
 
 
-class WriteFiles(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Sets files of the machine (volumes that the kubelet fills), and removes everything else below `folder`."""
+class WriteVolume(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Sets a volume that the kubelet fills, at one moment for all files: they are links into `..data`, which is a link
+    to a folder of this writing (pkg/volume/util/atomic_writer.go). The same files again change nothing."""
 
     folder: str
-    files: dict[str, bytes]
+    files: dict[str, VolumeFile]
+
+
+class CopyFiles(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Sets plain files below `folder` (of a subPath mount), and removes everything else; the name "" is `folder`."""
+
+    folder: str
+    files: dict[str, VolumeFile]
+
+
+class PrepareFolder(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Makes a folder of the machine, or checks what a hostPath's type (`kind`) wants of it (pkg/volume/hostpath)."""
+
+    folder: str
+    kind: str = "DirectoryOrCreate"
 
 
 class RemoveFiles(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -196,14 +244,15 @@ class NetworkStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ProbePod(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A probe from the node's own network. Kind http or tcp. Answer: ProbeResult."""
+    """A probe from the node's own network; gRPC ones ask for a service's health. Answer: ProbeResult."""
 
-    kind: Literal["http", "tcp"]
+    kind: Literal["http", "tcp", "grpc"]
     address: str
     port: int
     path: str = "/"
     host: str = ""
-    headers: dict[str, str] = {}
+    headers: list[tuple[str, str]] = []
+    service: str = ""
     timeout: float = 1.0
 
 
@@ -220,7 +269,9 @@ Call = (
     | StartExec
     | StartPortForward
     | ExecSync
-    | WriteFiles
+    | WriteVolume
+    | CopyFiles
+    | PrepareFolder
     | RemoveFiles
     | NetworkStatus
     | ProbePod

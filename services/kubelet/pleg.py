@@ -12,7 +12,7 @@ from podwire.proto import subjects
 from podwire.proto.messages.runtime import Inventory
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.context import Context
-from podwire.services.kubelet.core.decide import RuntimePod
+from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 
 RELIST_EVERY: Final = 3.0

@@ -4,14 +4,25 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from podwire.proto.kube.pod import Container as ContainerSpec
+from podwire.proto.kube.container import Container as ContainerSpec
+from podwire.proto.kube.container import Probe
 from podwire.proto.kube.pod import Pod
 from podwire.proto.messages import runtime
 from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context
-from podwire.services.kubelet.core.probes import Health, Kind, ProbeState, health, named_port, probes_of
+from podwire.services.kubelet.core.probes import Health, Kind, ProbeState, health, probes_of
+from podwire.services.kubelet.handlers import (
+    Call,
+    CannotProbe,
+    exec_call,
+    grpc_call,
+    http_call,
+    outcome,
+    tcp_call,
+)
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 
+_KILLED: Final = 137
 _MOMENT: Final = 0.3
 """Seconds that a container has to listen before it is probed: real runtimes and kubelets take as long to begin."""
 OnFailure = Callable[[ContainerSpec, Kind, str], None]
@@ -27,10 +38,15 @@ class Prober:
         self._on_change, self._on_failure = on_change, on_failure
         self._attempts: dict[str, str] = {}
         self._states: dict[str, dict[Kind, ProbeState]] = {}
-        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._tasks: dict[str, dict[Kind, asyncio.Task[None]]] = {}
 
-    def follow(self, pod: Pod, spec: ContainerSpec, container: runtime.Container | None, address: str) -> None:
-        """Starts the probes of a new running attempt and stops those of one that ended."""
+    def follow(
+        self, pod: Pod, spec: ContainerSpec, container: runtime.Container | None, address: str, ending: bool
+    ) -> None:
+        """Starts the probes of a new running attempt and stops those of one that ended. A pod that is `ending` is
+        probed for readiness only (prober_manager.go, StopLivenessAndStartup)."""
+        if ending:
+            self._stop_but_readiness(spec.name)
         running = container is not None and container.state == "RUNNING"
         current = container.id if container is not None and running else ""
         if self._attempts.get(spec.name, "") == current:
@@ -42,15 +58,20 @@ class Prober:
         declared = probes_of(spec)
         states = {kind: ProbeState(kind, probe, container.started_at) for kind, probe in declared}
         self._states[spec.name] = states
-        self._tasks[spec.name] = [
-            self._context.tasks.start(
+        self._tasks[spec.name] = {
+            state.kind: self._context.tasks.start(
                 self._run(spec, state, states, current, address), name=f"{state.kind} probe {pod.metadata.name}"
             )
             for state in states.values()
-        ]
+        }
+
+    def _stop_but_readiness(self, name: str) -> None:
+        for kind, task in self._tasks.get(name, {}).items():
+            if kind != "readiness":
+                task.cancel()
 
     def _stop(self, name: str) -> None:
-        for task in self._tasks.pop(name, []):
+        for task in self._tasks.pop(name, {}).values():
             task.cancel()
         self._states.pop(name, None)
 
@@ -83,42 +104,25 @@ class Prober:
             await asyncio.sleep(1 if blocked or state.passing is None else state.probe.period_seconds)
 
     async def _probe(self, spec: ContainerSpec, state: ProbeState, container: str, address: str) -> tuple[bool, str]:
-        call = self._call(spec, state, container, address)
-        if isinstance(call, str):
-            return False, call
         try:
+            call = _call(spec, state.probe, container, address)
             result = await self._client.call(call, state.probe.timeout_seconds + 5)
-        except RuntimeFailed as error:
+        except (RuntimeFailed, CannotProbe) as error:
             return False, str(error)
-        if isinstance(result, runtime.ProbeResult):
-            return result.success, result.output
-        if isinstance(result, runtime.ExecResult):
-            return result.code == 0, (result.stdout + result.stderr).decode(errors="replace")[:1024]
-        return False, f"a probe was answered with {type(result).__name__}"
+        if isinstance(result, runtime.ExecResult) and result.code == _KILLED and b"timed out" in result.stderr:
+            command = " ".join((state.probe.exec.command or []) if state.probe.exec is not None else [])
+            return False, f'command timed out: "{command}" timed out after {state.probe.timeout_seconds}s'
+        return outcome(result)
 
-    def _call(
-        self, spec: ContainerSpec, state: ProbeState, container: str, address: str
-    ) -> runtime.ProbePod | runtime.ExecSync | str:
-        probe, timeout = state.probe, float(state.probe.timeout_seconds)
-        if probe.exec is not None:
-            return runtime.ExecSync(container=container, command=list(probe.exec.command or []), timeout=timeout)
-        if probe.http_get is not None:
-            port = named_port(spec, probe.http_get.port)
-            if probe.http_get.scheme != "HTTP":
-                return f"probes with scheme {probe.http_get.scheme} are not built"
-            if port is None:
-                return f"invalid port: {probe.http_get.port!r} is not a declared port"
-            return runtime.ProbePod(
-                kind="http",
-                address=probe.http_get.host or address,
-                port=port,
-                path=probe.http_get.path,
-                headers={entry.name: entry.value for entry in probe.http_get.http_headers or []},
-                timeout=timeout,
-            )
-        if probe.tcp_socket is not None:
-            port = named_port(spec, probe.tcp_socket.port)
-            if port is None:
-                return f"invalid port: {probe.tcp_socket.port!r} is not a declared port"
-            return runtime.ProbePod(kind="tcp", address=probe.tcp_socket.host or address, port=port, timeout=timeout)
-        return "this kind of probe is not built (exec, httpGet, tcpSocket)"
+
+def _call(spec: ContainerSpec, probe: Probe, container: str, address: str) -> Call:
+    timeout = float(probe.timeout_seconds)
+    if probe.exec is not None:
+        return exec_call(probe.exec, container, timeout)
+    if probe.http_get is not None:
+        return http_call(probe.http_get, spec, address, timeout)
+    if probe.tcp_socket is not None:
+        return tcp_call(probe.tcp_socket, spec, address, timeout)
+    if probe.grpc is not None:
+        return grpc_call(probe.grpc, address, timeout)
+    raise CannotProbe("missing probe handler")

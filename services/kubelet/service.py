@@ -12,13 +12,14 @@ from podwire.services.chassis.context import Context
 from podwire.services.chassis.health import serve_health
 from podwire.services.kubelet import static_pods
 from podwire.services.kubelet.core.backoff import Backoff
-from podwire.services.kubelet.core.environment import pod_folder
+from podwire.services.kubelet.core.volumes import pod_folder
 from podwire.services.kubelet.pleg import PodLifecycle
 from podwire.services.kubelet.registration import Registration
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 from podwire.services.kubelet.settings import KubeletSettings
 from podwire.services.kubelet.streams import Streams
-from podwire.services.kubelet.worker import PodWorker, Surroundings
+from podwire.services.kubelet.surroundings import Surroundings
+from podwire.services.kubelet.worker import PodWorker
 
 
 class Kubelet:
@@ -97,7 +98,7 @@ class Kubelet:
         if static_pods.is_mirror(pod):
             worker = self._workers.get(self._mirrored.get((pod.metadata.namespace, pod.metadata.name), ""))
             if worker is not None:
-                worker.mirror_uid = pod.metadata.uid
+                worker.view.mirror_uid = pod.metadata.uid
                 worker.wake()
             return
         self._end_namesake(pod)

@@ -6,7 +6,7 @@ from podwire.proto.messages import kubelet as messages
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.chassis.context import Context
-from podwire.services.kubelet.core.decide import RuntimePod
+from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.logs import LogReading
 from podwire.services.kubelet.pleg import PodLifecycle
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed

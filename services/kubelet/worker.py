@@ -1,88 +1,76 @@
 """One pod's worker: decides, acts, reports, and waits for something to change."""
 
 import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 from podwire.proto.kube import resources
-from podwire.proto.kube.meta import ConfigMap, Secret
-from podwire.proto.kube.network import Service
-from podwire.proto.kube.pod import Container as ContainerSpec
+from podwire.proto.kube.container import Container as ContainerSpec
 from podwire.proto.kube.pod import Pod
-from podwire.proto.messages import codec, runtime
-from podwire.services.chassis.api.client import STRATEGIC_MERGE_PATCH, ApiClient, ApiError, ApiUnavailable
-from podwire.services.chassis.api.events import About, EventRecorder
-from podwire.services.chassis.api.watch import Watch
-from podwire.services.chassis.context import Context
-from podwire.services.kubelet.claims import component_of, offer
-from podwire.services.kubelet.core import decide as act
-from podwire.services.kubelet.core.backoff import Backoff
-from podwire.services.kubelet.core.environment import (
-    CannotConfigure,
-    References,
-    check_ports,
-    environment,
-    mounts,
-    pod_folder,
-    sandbox_config,
-    volume_files,
-    volume_folder,
-)
-from podwire.services.kubelet.core.probes import Kind
-from podwire.services.kubelet.core.status import Observed, Waiting, pod_status
-from podwire.services.kubelet.pleg import PodLifecycle
+from podwire.proto.messages import runtime
+from podwire.services.chassis.api.client import ApiError, ApiUnavailable
+from podwire.services.chassis.clock import SECOND
+from podwire.services.kubelet.core import actions as act
+from podwire.services.kubelet.core.container_status import Observed, Waiting
+from podwire.services.kubelet.core.decide import Situation, backoff_key, decide, seconds_until
+from podwire.services.kubelet.core.probes import Health, Kind
+from podwire.services.kubelet.core.references import CannotConfigure
+from podwire.services.kubelet.core.sandbox import sandbox_config
+from podwire.services.kubelet.lookups import Lookups
 from podwire.services.kubelet.prober import Prober
-from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
-from podwire.services.kubelet.settings import KubeletSettings
+from podwire.services.kubelet.reporter import Reporter
+from podwire.services.kubelet.runtime import RuntimeFailed
+from podwire.services.kubelet.starting import NoProcess, Starting
+from podwire.services.kubelet.stopping import Stopping
+from podwire.services.kubelet.surroundings import PodView, Surroundings
+from podwire.services.kubelet.volumes import CannotMount, PodVolumes
 
 _RETRY: Final = 0.25
 _SOONEST_RETRY: Final = 0.05
 _LATER_RETRY: Final = 2.0
 _MANY_FAILURES: Final = 20
 _RECHECK: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all workers of a kubelet share."""
-
-    context: Context
-    settings: KubeletSettings
-    client: ApiClient
-    runtime: RuntimeClient
-    lifecycle: PodLifecycle
-    events: EventRecorder
-    backoff: Backoff
-    services: Watch[Service]
+_DEADLINE: Final = Waiting("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
 class PodWorker:
     """Brings one pod's containers to what its object says. `is_static` pods have no object that is deleted."""
 
     def __init__(self, around: Surroundings, pod: Pod, is_static: bool = False) -> None:
-        self.pod = pod
+        self.view = PodView(around, pod, "" if is_static else pod.metadata.uid)
         self.gone = False
         self.finished = False
         self.is_static = is_static
-        self.mirror_uid = "" if is_static else pod.metadata.uid
         self._around = around
-        self._uid = pod.metadata.uid
         self._wake = asyncio.Event()
-        self._waiting: dict[str, Waiting] = {}
         self._started_at = around.context.clock.now_ns()
-        self._reported: dict[str, Any] | None = None
-        self._stopping: dict[str, None] = {}
         self._failures = 0
+        self._failure: Waiting | None = None
+        lookups = Lookups(around, self.view)
+        self._volumes = PodVolumes(around, self.view, lookups)
+        self._starting = Starting(around, self.view, lookups, self._volumes)
+        self._stopping = Stopping(around, self.view)
+        self._reporter = Reporter(around, self.view)
         self._prober = Prober(around.context, around.runtime, self._wake.set, self._probe_failed)
+
+    @property
+    def pod(self) -> Pod:
+        """The newest object."""
+        return self.view.pod
 
     def update(self, pod: Pod | None) -> None:
         """The object changed (None: it is gone)."""
         if pod is None:
             self.gone = True
         else:
-            self.pod = pod
+            if (pod.metadata.labels, pod.metadata.annotations, pod.spec) != (
+                self.pod.metadata.labels,
+                self.pod.metadata.annotations,
+                self.pod.spec,
+            ):
+                self._volumes.refresh_soon()
+            self.view.pod = pod
         self._wake.set()
 
     def wake(self) -> None:
@@ -93,9 +81,6 @@ class PodWorker:
     def _terminating(self) -> bool:
         return self.gone or self.pod.metadata.deletion_timestamp is not None
 
-    def _held(self) -> act.RuntimePod:
-        return self._around.lifecycle.pods.get(self._uid, act.RuntimePod())
-
     async def run(self) -> None:
         """Works until the pod is gone from the machine."""
         await self._around.lifecycle.listed.wait()
@@ -105,7 +90,7 @@ class PodWorker:
             except TimeoutError:
                 pass
         self._prober.stop()
-        self._around.backoff.forget(self._uid)
+        self._around.backoff.forget(self.view.uid)
 
     async def _step(self) -> float | None:
         """Decides and acts until there is nothing left to do now; the seconds until the next look, None at the end."""
@@ -113,16 +98,16 @@ class PodWorker:
             self._wake.clear()
             self._follow_probes()
             now = self._around.context.clock.now_ns()
-            actions = act.decide(
-                self.pod, self._held(), self._around.backoff, self._unhealthy(), self._terminating, now
-            )
+            self._check_deadline(now)
+            actions = decide(self.pod, self.view.held(), self._around.backoff, self._situation(now))
             waits = [entry for entry in actions if isinstance(entry, act.WaitUntil)]
             self._note_waits(waits)
             reported = await self._report()
             doing = [entry for entry in actions if not isinstance(entry, act.WaitUntil) and not self._in_hand(entry)]
             if not doing:
-                pause = min((act.seconds_until(entry.time, now) for entry in waits), default=_RECHECK)
-                return pause if reported else min(pause, _RETRY)
+                await self._refresh_volumes(now)
+                pause = min((seconds_until(entry, now) for entry in self._appointments(waits)), default=_RECHECK)
+                return min(pause, _RECHECK) if reported else min(pause, _RETRY)
             if not await self._perform_all(doing):
                 await self._report()
                 await self._pause_after_failure()
@@ -132,6 +117,24 @@ class PodWorker:
                 return None
             await self._around.lifecycle.refresh()
 
+    def _situation(self, now: int) -> Situation:
+        health = self._health()
+        return Situation(
+            now=now,
+            terminating=self._terminating,
+            unhealthy={name: entry.unhealthy for name, entry in health.items() if entry.unhealthy is not None},
+            started={name: entry.started for name, entry in health.items()},
+            failed=self._failure is not None,
+        )
+
+    def _appointments(self, waits: list[act.WaitUntil]) -> list[int]:
+        times = [entry.time for entry in waits]
+        if (deadline := self._deadline()) is not None and self._failure is None:
+            times.append(deadline)
+        if self.view.held().sandbox is not None and not self._terminating:
+            times.append(self._volumes.refresh_due())
+        return times
+
     async def _pause_after_failure(self) -> None:
         """Longer after many, and not cut short: what a failed attempt itself changed on the machine wakes us."""
         self._failures += 1
@@ -139,61 +142,78 @@ class PodWorker:
         await asyncio.sleep(soon if self._failures < _MANY_FAILURES else _LATER_RETRY)
 
     def _in_hand(self, action: act.Action) -> bool:
-        """A stop that was asked for takes its grace; it is asked for again only after a restart of the kubelet."""
+        """A stop that was asked for takes its grace."""
         return isinstance(action, act.StopContainer) and action.container in self._stopping
 
     def _note_waits(self, waits: list[act.WaitUntil]) -> None:
-        held = self._held()
-        for name in list(self._waiting):
+        held, waiting = self.view.held(), self._starting.waiting
+        for name in list(waiting):
             newest = held.newest(name)
             if newest is not None and newest.state == "RUNNING":
-                del self._waiting[name]
+                del waiting[name]
         for entry in waits:
-            delay = self._around.backoff.delay(act.backoff_key(self.pod, entry.name)) // 1_000_000_000
-            place = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self._uid})"
+            delay = self._around.backoff.delay(backoff_key(self.pod, entry.name)) // SECOND
+            place = f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.view.uid})"
             text = f"back-off {_duration(delay)} restarting failed container={entry.name} pod={place}"
-            if self._waiting.get(entry.name) != Waiting("CrashLoopBackOff", text):
-                self._event("BackOff", f"Back-off restarting failed container {entry.name} in pod {place}", True)
-            self._waiting[entry.name] = Waiting("CrashLoopBackOff", text)
+            if waiting.get(entry.name) != Waiting("CrashLoopBackOff", text):
+                said = f"Back-off restarting failed container {entry.name} in pod {place}"
+                self.view.event("BackOff", said, True, entry.name)
+            waiting[entry.name] = Waiting("CrashLoopBackOff", text)
+
+    # -- the pod's own deadline (pkg/kubelet/active_deadline.go)
+
+    def _deadline(self) -> int | None:
+        limit, start = self.pod.spec.active_deadline_seconds, self.pod.status.start_time
+        if limit is None or start is None:
+            return None
+        return (int(datetime.fromisoformat(start).timestamp()) + limit) * SECOND
+
+    def _check_deadline(self, now: int) -> None:
+        deadline = self._deadline()
+        over = self.pod.status.phase in ("Succeeded", "Failed")
+        if deadline is not None and now >= deadline and self._failure is None and not over and not self._terminating:
+            self._failure = _DEADLINE
+            self.view.event(_DEADLINE.reason, _DEADLINE.message)
 
     # -- probes
 
-    def _specs(self) -> list[ContainerSpec]:
-        return self.pod.spec.containers
+    def _probed(self) -> list[ContainerSpec]:
+        sidecars = [spec for spec in self.pod.spec.init_containers or [] if spec.is_sidecar]
+        return [*sidecars, *self.pod.spec.containers]
 
     def _follow_probes(self) -> None:
-        held = self._held()
-        sandbox = held.sandbox
-        address = sandbox.address if sandbox is not None else ""
-        if self.pod.spec.host_network:
-            address = self._around.lifecycle.address
-        for spec in self._specs():
-            self._prober.follow(self.pod, spec, None if self._terminating else held.newest(spec.name), address)
+        held, address = self.view.held(), self.view.addresses().pod
+        for spec in self._probed():
+            newest = held.newest(spec.name)
+            self._prober.follow(self.pod, spec, newest, address, ending=self._terminating)
 
-    def _unhealthy(self) -> dict[str, str]:
-        health = {spec.name: self._prober.health(spec) for spec in self._specs()}
-        return {name: entry.unhealthy for name, entry in health.items() if entry.unhealthy}
+    def _health(self) -> dict[str, Health]:
+        return {spec.name: self._prober.health(spec) for spec in self._probed()}
 
     def _probe_failed(self, spec: ContainerSpec, kind: Kind, output: str) -> None:
-        self._event("Unhealthy", f"{kind.capitalize()} probe failed: {output}", True, spec.name)
+        self.view.event("Unhealthy", f"{kind.capitalize()} probe failed: {output}", True, spec.name)
 
     # -- acting
 
     async def _perform_all(self, actions: Sequence[act.Action]) -> bool:
-        """Whether all took effect."""
+        """Whether all took effect; a container that cannot start does not keep the others from it."""
+        good = True
         for action in actions:
             try:
                 await self._perform(action)
-            except RuntimeFailed as error:
+            except (RuntimeFailed, ApiError, ApiUnavailable) as error:
                 self._failed(action, error)
                 return False
-            except (ApiError, ApiUnavailable) as error:
-                self._around.context.log.warning("pod sync failed", pod=self.pod.metadata.name, reason=str(error))
+            except CannotMount as error:
+                self.view.event("FailedMount", str(error), True)
                 return False
             except CannotConfigure as error:
-                self._cannot_configure(action, str(error))
-                return False
-        return True
+                self._wait_for(action, "CreateContainerConfigError", str(error))
+                good = False
+            except NoProcess as error:
+                self._wait_for(action, "NoProcess", str(error))
+                good = False
+        return good
 
     async def _perform(self, action: act.Action) -> None:
         call = self._around.runtime.call
@@ -202,15 +222,10 @@ class PodWorker:
                 await self._run_sandbox(attempt)
             case act.StopSandbox(sandbox):
                 await call(runtime.StopPodSandbox(sandbox=sandbox))
-            case act.RemoveSandbox(sandbox):
-                await call(runtime.RemovePodSandbox(sandbox=sandbox))
-            case act.StartContainer(name, attempt):
-                await self._start(name, attempt)
-            case act.StopContainer(container, name, grace, reason):
-                text = f"Stopping container {name}" if reason == "Killing" else reason
-                self._event("Killing", text, container=name)
-                await call(runtime.StopContainer(container=container, grace=grace))
-                self._stopping[container] = None
+            case act.StartContainer():
+                await self._starting.start(action)
+            case act.StopContainer():
+                self._stopping.begin(action)
             case act.RemoveContainer(container):
                 await call(runtime.RemoveContainer(container=container))
             case act.FinishPod():
@@ -219,106 +234,34 @@ class PodWorker:
                 pass
 
     async def _run_sandbox(self, attempt: int) -> None:
-        await self._fill_volumes()
-        for old in self._held().sandboxes:
+        await self._volumes.set_up()
+        for old in self.view.held().sandboxes:
             if old.state != "READY":
                 await self._around.runtime.call(runtime.RemovePodSandbox(sandbox=old.id))
         settings = self._around.settings
         config = sandbox_config(self.pod, attempt, settings.cluster_dns, settings.cluster_domain, settings.node)
         await self._around.runtime.run_sandbox(config)
 
-    async def _fill_volumes(self) -> None:
-        references = await self._references()
-        for volume in self.pod.spec.volumes or []:
-            files = volume_files(self.pod, volume, references)
-            if files is not None:
-                folder = volume_folder(self._uid, volume.name)
-                await self._around.runtime.call(runtime.WriteFiles(folder=folder, files=files))
-
-    async def _references(self) -> References:
-        """The ConfigMaps and Secrets that the pod names; one that does not exist is left out."""
-        namespace, client = self.pod.metadata.namespace, self._around.client
-        config_maps, secrets = _named_objects(self.pod)
-        found: dict[str, ConfigMap] = {}
-        for name in config_maps:
-            value = await _get_if_there(client, resources.CONFIG_MAPS, namespace, name)
-            if value is not None:
-                found[name] = codec.decode(ConfigMap, codec.encode(value))
-        kept: dict[str, Secret] = {}
-        for name in secrets:
-            value = await _get_if_there(client, resources.SECRETS, namespace, name)
-            if value is not None:
-                kept[name] = codec.decode(Secret, codec.encode(value))
-        return References(config_maps=found, secrets=kept, services=self._seen_services())
-
-    def _seen_services(self) -> tuple[Service, ...]:
-        """The Services of the pod's namespace, and the API server's (pkg/kubelet: getServiceEnvVarMap)."""
-        seen = sorted(self._around.services.objects.items())
-        own = self.pod.metadata.namespace
-        return tuple(
-            entry
-            for key, entry in seen
-            if key.namespace == own or (key.namespace, key.name) == ("default", "kubernetes")
-        )
-
-    async def _start(self, name: str, attempt: int) -> None:
-        specs = (*(self.pod.spec.init_containers or ()), *self.pod.spec.containers)
-        spec = next(entry for entry in specs if entry.name == name)
-        sandbox = self._held().sandbox
-        if sandbox is None:
-            raise RuntimeFailed("FailedPrecondition", "the sandbox is gone")
-        config = await self._container_config(spec, attempt)
-        container = await self._around.runtime.create_container(sandbox.id, config)
-        self._event("Created", f"Created container: {name}", container=name)
-        claimant = await self._find_process(config.claimed, container.id, spec) if config.claimed else ""
-        await self._around.runtime.call(runtime.StartContainer(container=container.id, claimant=claimant))
-        if attempt:
-            self._around.backoff.next(act.backoff_key(self.pod, name), self._around.context.clock.now_ns())
-        self._waiting.pop(name, None)
-        self._event("Started", f"Started container {name}", container=name)
-
-    async def _container_config(self, spec: ContainerSpec, attempt: int) -> runtime.ContainerConfig:
-        references = await self._references()
-        check_ports(self.pod, spec)
-        return runtime.ContainerConfig(
-            name=spec.name,
-            attempt=attempt,
-            image=spec.image,
-            command=list(spec.command or []),
-            arguments=list(spec.args or []),
-            environment=environment(self.pod, spec, references, self._around.lifecycle.address),
-            working_folder=spec.working_dir,
-            mounts=mounts(self.pod, spec),
-            ports=[(port.protocol, port.container_port) for port in spec.ports or []],
-            claimed=component_of(spec.image, self._around.settings.claimed_images),
-            stdin=spec.stdin,
-            stdin_once=spec.stdin_once,
-            tty=spec.tty,
-        )
-
-    async def _find_process(self, component: str, container: str, spec: ContainerSpec) -> str:
-        around = self._around
-        place = f"{self.pod.metadata.namespace}/{self.pod.metadata.name}"
-        claim = await offer(around.context, around.settings.node, around.runtime.boot_id, component, container, place)
-        if claim is not None:
-            return claim.connection
-        await around.runtime.call(runtime.RemoveContainer(container=container))
-        module = component.replace("-", "_")
-        text = f"no idle {component} process took the container: start one, as python -m podwire.services.{module} does"
-        self._waiting[spec.name] = Waiting("NoProcess", text)
-        self._event("NoProcess", text, True, spec.name)
-        raise RuntimeFailed("Unavailable", text)
+    async def _refresh_volumes(self, now: int) -> None:
+        """Keeps the files of a running pod's volumes up to date."""
+        if self._terminating or self.view.held().sandbox is None or now < self._volumes.refresh_due():
+            return
+        try:
+            await self._volumes.set_up()
+        except CannotMount as error:
+            self.view.event("FailedMount", str(error), True)
+        except (RuntimeFailed, ApiError, ApiUnavailable) as error:
+            self._around.context.log.debug("volumes were not refreshed", reason=str(error))
 
     async def _finish(self) -> None:
-        for sandbox in self._held().sandboxes:
+        for sandbox in self.view.held().sandboxes:
             await self._around.runtime.call(runtime.RemovePodSandbox(sandbox=sandbox.id))
-        await self._around.runtime.call(runtime.RemoveFiles(folder=pod_folder(self._uid)))
+        await self._volumes.remove()
         if not self.gone and not self.is_static:
-            options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self._uid}}
+            metadata = self.pod.metadata
+            options = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata.uid}}
             try:
-                await self._around.client.delete(
-                    resources.PODS, self.pod.metadata.namespace, self.pod.metadata.name, options
-                )
+                await self._around.client.delete(resources.PODS, metadata.namespace, metadata.name, options)
             except ApiError as error:
                 if error.code not in (404, 409):
                     raise
@@ -326,88 +269,33 @@ class PodWorker:
 
     # -- reporting
 
-    def _failed(self, action: act.Action, error: RuntimeFailed) -> None:
+    def _failed(self, action: act.Action, error: Exception) -> None:
         self._around.context.log.warning("pod sync failed", pod=self.pod.metadata.name, reason=str(error))
-        if isinstance(action, act.RunSandbox):
-            self._event("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}", True)
+        if isinstance(action, act.RunSandbox) and isinstance(error, RuntimeFailed):
+            self.view.event("FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}", True)
 
-    def _cannot_configure(self, action: act.Action, message: str) -> None:
-        if isinstance(action, act.StartContainer):
-            self._waiting[action.name] = Waiting("CreateContainerConfigError", message)
-            self._event("Failed", f"Error: {message}", True, action.name)
-        else:
-            self._event("FailedMount", f"MountVolume.SetUp failed: {message}", True)
-
-    def _event(self, reason: str, message: str, warning: bool = False, container: str = "") -> None:
-        field = f"spec.containers{{{container}}}" if container else ""
-        metadata = self.pod.metadata
-        about = About("Pod", metadata.namespace, metadata.name, self.mirror_uid, field_path=field)
-        self._around.events.record(about, reason, message, warning)
+    def _wait_for(self, action: act.Action, reason: str, message: str) -> None:
+        assert isinstance(action, act.StartContainer)
+        self._starting.waiting[action.name] = Waiting(reason, message)
+        event = ("Failed", f"Error: {message}") if reason == "CreateContainerConfigError" else (reason, message)
+        self.view.event(*event, True, action.name)
 
     async def _report(self) -> bool:
         """Writes the status if it differs from what was written last; False where it could not be written."""
-        if self.gone or not self.mirror_uid:
+        if self.gone:
             return True
         observed = Observed(
-            held=self._held(),
+            held=self.view.held(),
             host_address=self._around.lifecycle.address,
             start_time=self._started_at,
-            health={spec.name: self._prober.health(spec) for spec in self._specs()},
-            waiting=self._waiting,
+            health=self._health(),
+            waiting=self._starting.waiting,
+            terminating=self._terminating,
+            failure=self._failure,
         )
-        status = pod_status(self.pod, observed, self._around.context.clock.now_ns())
-        if self._reported is not None and _steady(self._reported) == _steady(status):
-            return True
-        metadata = self.pod.metadata
-        body = {"metadata": {"uid": self.mirror_uid}, "status": status}
-        try:
-            await self._around.client.patch(
-                resources.PODS, metadata.namespace, metadata.name, body, "status", STRATEGIC_MERGE_PATCH
-            )
-        except (ApiError, ApiUnavailable) as error:
-            self._around.context.log.debug("a status was not written", pod=metadata.name, reason=str(error))
-            self._reported = None
-            return False
-        self._reported = status
-        return True
-
-
-def _steady(status: dict[str, Any]) -> str:
-    """The status without the times that are filled in from the object afterwards."""
-    conditions = [{**entry, "lastTransitionTime": None} for entry in status["conditions"]]
-    return json.dumps({**status, "conditions": conditions}, sort_keys=True)
+        return await self._reporter.report(observed)
 
 
 def _duration(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def _named_objects(pod: Pod) -> tuple[list[str], list[str]]:
-    """The names of the ConfigMaps and Secrets that a pod refers to."""
-    config_maps: dict[str, None] = {}
-    secrets: dict[str, None] = {}
-    for volume in pod.spec.volumes or []:
-        if volume.config_map is not None:
-            config_maps[volume.config_map.name] = None
-        if volume.secret is not None:
-            secrets[volume.secret.secret_name] = None
-    for container in (*(pod.spec.init_containers or ()), *pod.spec.containers):
-        for variable in container.env or []:
-            source = variable.value_from
-            if source is not None and source.config_map_key_ref is not None:
-                config_maps[source.config_map_key_ref.name] = None
-            if source is not None and source.secret_key_ref is not None:
-                secrets[source.secret_key_ref.name] = None
-    return list(config_maps), list(secrets)
-
-
-async def _get_if_there(
-    client: ApiClient, resource: resources.Resource, namespace: str, name: str
-) -> dict[str, Any] | None:
-    try:
-        return await client.get(resource, namespace, name)
-    except ApiError as error:
-        if error.code == 404:
-            return None
-        raise

@@ -1,10 +1,13 @@
 """Files of a machine, and how a container sees them: its image's and its own, with mounts of the machine's above."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 LARGEST: Final = 16 * 1024 * 1024
+FILE_MODE: Final = 0o644
+FOLDER_MODE: Final = 0o755
+_MOST_LINKS: Final = 40
 
 
 class FileError(OSError):
@@ -23,57 +26,101 @@ def normal(path: str, folder: str = "/") -> str:
 
 
 class Files:
-    """A tree of files; folders are where files are, or were made."""
+    """A tree of files; folders are where files are, or were made. Symbolic links are followed, by their own rules."""
 
     def __init__(self, files: dict[str, bytes] | None = None) -> None:
         self._files: dict[str, bytes] = {normal(path): data for path, data in (files or {}).items()}
         self._folders: dict[str, None] = {"/": None}
+        self._links: dict[str, str] = {}
+        self._modes: dict[str, int] = {}
+
+    def resolve(self, path: str) -> str:
+        """The path behind all symbolic links (path_resolution(7)). Raises FileError (ELOOP)."""
+        path = normal(path)
+        if not self._links:
+            return path
+        for _ in range(_MOST_LINKS):
+            place = next((place for place in _prefixes(path) if place in self._links), None)
+            if place is None:
+                return path
+            path = normal(self._links[place] + path[len(place) :], place.rpartition("/")[0])
+        raise FileError(40, "Too many levels of symbolic links")
+
+    def _beside(self, path: str) -> str:
+        """The path with its folder's links followed, but not its own."""
+        folder, _, name = normal(path).rpartition("/")
+        return f"{self.resolve(folder or '/').rstrip('/')}/{name}"
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes, None where there is no such file."""
-        return self._files.get(normal(path))
+        return self._files.get(self.resolve(path))
 
-    def write(self, path: str, data: bytes) -> None:
-        """Sets a file's bytes. Raises FileError."""
-        path = normal(path)
+    def write(self, path: str, data: bytes, mode: int | None = None) -> None:
+        """Sets a file's bytes, and its permission bits where they are given. Raises FileError."""
+        path = self.resolve(path)
         if self.is_folder(path):
             raise FileError(21, "Is a directory")
         if len(data) > LARGEST:
             raise FileError(28, "No space left on device")
         self._files[path] = bytes(data)
+        if mode is not None:
+            self._modes[path] = mode
+
+    def link(self, path: str, target: str) -> None:
+        """Makes a symbolic link, or sets one anew in one step (rename(2) over it)."""
+        self._links[self._beside(path)] = target
+
+    def target(self, path: str) -> str | None:
+        """Where a symbolic link leads, None for what is no link."""
+        return self._links.get(self._beside(path)) if self._links else None
+
+    def mode(self, path: str) -> int:
+        """Permission bits: what they were set to, else 0644, and 0755 of folders."""
+        path = self.resolve(path)
+        return self._modes.get(path, FOLDER_MODE if self.is_folder(path) else FILE_MODE)
 
     def make_folder(self, path: str) -> None:
         """Makes a folder, and those above it."""
-        self._folders[normal(path)] = None
+        self._folders[self.resolve(path)] = None
 
     def remove(self, path: str) -> bool:
-        """Removes a file; whether there was one."""
-        return self._files.pop(normal(path), None) is not None
+        """Removes a file or a link; whether there was one."""
+        path = self._beside(path)
+        self._modes.pop(path, None)
+        return self._links.pop(path, None) is not None or self._files.pop(path, None) is not None
 
     def remove_tree(self, path: str) -> None:
-        """Removes a folder and everything below it."""
-        prefix = normal(path).rstrip("/") + "/"
-        for name in [name for name in self._files if name.startswith(prefix)]:
-            del self._files[name]
-        for name in [name for name in self._folders if (name + "/").startswith(prefix)]:
-            self._folders.pop(name, None)
-        self._files.pop(normal(path), None)
+        """Removes a folder and everything below it; of a link only the link."""
+        path = self._beside(path)
+        prefix = path.rstrip("/") + "/"
+        tables: tuple[dict[str, Any], ...] = (self._files, self._links, self._modes, self._folders)
+        for table in tables:
+            for name in [name for name in table if (name + "/").startswith(prefix)]:
+                del table[name]
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there."""
-        path = normal(path)
+        path = self.resolve(path)
         if path in self._folders or path == "/":
             return True
         prefix = path + "/"
-        return any(name.startswith(prefix) for name in self._files) or any(
-            name.startswith(prefix) for name in self._folders
-        )
+        return any(name.startswith(prefix) for table in (self._files, self._folders, self._links) for name in table)
 
     def entries(self, path: str) -> list[str]:
         """The names in a folder, in order."""
-        prefix = normal(path).rstrip("/") + "/"
-        below = [name[len(prefix) :] for name in (*self._files, *self._folders) if name.startswith(prefix)]
+        prefix = self.resolve(path).rstrip("/") + "/"
+        tables = (self._files, self._folders, self._links)
+        below = [name[len(prefix) :] for table in tables for name in table if name.startswith(prefix)]
         return sorted({name.split("/", 1)[0]: None for name in below if name})
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """`/a`, `/a/b`, … of `/a/b/c`, and the path itself."""
+    position = path.find("/", 1)
+    while position > 0:
+        yield path[:position]
+        position = path.find("/", position + 1)
+    yield path
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +135,8 @@ class Mounted:
 class ContainerFiles:
     """A container's view: the longest matching mount, else its own files."""
 
-    def __init__(self, machine: Files, own: Files, mounts: Iterable[Mounted]) -> None:
-        self._machine, self._own = machine, own
+    def __init__(self, machine: Files, own: Files, mounts: Iterable[Mounted], read_only_root: bool = False) -> None:
+        self._machine, self._own, self._read_only_root = machine, own, read_only_root
         self._mounts = sorted(mounts, key=lambda mount: -len(normal(mount.container_path)))
 
     def _find(self, path: str) -> tuple[Files, str, bool]:
@@ -98,7 +145,23 @@ class ContainerFiles:
             place = normal(mount.container_path)
             if path == place or path.startswith(place.rstrip("/") + "/"):
                 return self._machine, normal(mount.host_path + path[len(place) :]), mount.read_only
-        return self._own, path, False
+        return self._own, path, self._read_only_root
+
+    def target(self, path: str) -> str | None:
+        """Where a symbolic link leads, None for what is no link."""
+        files, place, _ = self._find(path)
+        return files.target(place)
+
+    def mode(self, path: str) -> int:
+        """Permission bits."""
+        files, place, _ = self._find(path)
+        return files.mode(place)
+
+    def resolve(self, path: str) -> str:
+        """The path behind symbolic links inside one mount or the container's own files. Raises FileError."""
+        files, place, _ = self._find(path)
+        resolved = files.resolve(place)
+        return normal(path) if files is self._machine else resolved
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes, None where there is no such file."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from podwire.services.kubelet.core.status import timestamp
+from podwire.services.kubelet.core.container_status import timestamp
 
 Json = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from podwire.proto.kube.pod import Container, Probe
+from podwire.proto.kube.container import Container, Probe
 from podwire.services.chassis.clock import SECOND
 
 Kind = Literal["startup", "readiness", "liveness"]
@@ -51,12 +51,20 @@ def probes_of(container: Container) -> list[tuple[Kind, Probe]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """The probe that failed, and the grace that it asks for (None: the pod's)."""
+
+    kind: Kind
+    grace: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What the probes of a container attempt say together."""
 
     started: bool
     ready: bool
-    unhealthy: str = ""
+    unhealthy: Unhealthy | None = None
 
 
 def health(container: Container, states: dict[Kind, ProbeState], running: bool) -> Health:
@@ -69,10 +77,11 @@ def health(container: Container, states: dict[Kind, ProbeState], running: bool) 
     started = "startup" not in declared or (startup is not None and startup.passing is True)
     readiness = states.get("readiness")
     ready = started and ("readiness" not in declared or (readiness is not None and readiness.passing is True))
-    for kind in ("startup", "liveness"):
+    failing: tuple[Kind, ...] = ("startup", "liveness")
+    for kind in failing:
         state = states.get(kind)
         if state is not None and state.passing is False:
-            return Health(started, ready, f"Container {container.name} failed {kind} probe, will be restarted")
+            return Health(started, ready, Unhealthy(kind, state.probe.termination_grace_period_seconds))
     return Health(started, ready)
 
 

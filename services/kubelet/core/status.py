@@ -1,180 +1,101 @@
-"""What the kubelet reports of a pod: phase, conditions, container statuses (kubelet_pods.go, status/generate.go)."""
+"""What the kubelet reports of a pod: phase, addresses, conditions, containers.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+Source: kubernetes `pkg/kubelet/kubelet_pods.go` (getPhase, generateAPIPodStatus), `pkg/kubelet/kubelet.go`
+(mergePodStatus: a terminal phase is told only once nothing runs any more).
+"""
+
 from typing import Any
 
-from podwire.proto.kube.pod import Container as ContainerSpec
 from podwire.proto.kube.pod import Pod
-from podwire.proto.messages.runtime import Container
-from podwire.services.chassis.clock import SECOND
-from podwire.services.kubelet.core.decide import RuntimePod, is_finished, restarts
-from podwire.services.kubelet.core.probes import Health
+from podwire.services.kubelet.core.conditions import conditions
+from podwire.services.kubelet.core.container_status import (
+    Observed,
+    container_statuses,
+    ephemeral_container_statuses,
+    init_container_statuses,
+    timestamp,
+)
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Why a container does not run."""
-
-    reason: str
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """All that a status is made of, besides the pod."""
-
-    held: RuntimePod
-    host_address: str
-    start_time: int
-    health: Mapping[str, Health] = field(default_factory=dict)
-    waiting: Mapping[str, Waiting] = field(default_factory=dict)
-
-
-def timestamp(nanoseconds: int) -> str:
-    """RFC 3339 in whole seconds, as metav1.Time prints."""
-    return datetime.fromtimestamp(nanoseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def pod_status(pod: Pod, observed: Observed, now: int) -> Json:
     """The status object; transition times are kept where a condition did not change."""
-    statuses = [_container_status(pod, spec, observed) for spec in pod.spec.containers]
-    init_statuses = [_container_status(pod, spec, observed) for spec in pod.spec.init_containers or []]
-    phase = _phase(pod, observed)
+    statuses, inits = container_statuses(pod, observed), init_container_statuses(pod, observed)
+    phase = _phase(pod, observed, statuses, inits)
     status: Json = {
         "phase": phase,
-        "conditions": _conditions(pod, observed, statuses, phase, now),
+        "conditions": conditions(pod, observed, statuses, inits, phase, now),
         "hostIP": observed.host_address,
         "hostIPs": [{"ip": observed.host_address}],
-        "startTime": timestamp(observed.start_time),
+        "startTime": pod.status.start_time or timestamp(observed.start_time),
         "containerStatuses": statuses,
-        "qosClass": "BestEffort",
+        "qosClass": pod.status.qos_class,
     }
-    if init_statuses:
-        status["initContainerStatuses"] = init_statuses
-    address = _address(pod, observed)
+    if observed.failure is not None:
+        status |= {"reason": observed.failure.reason, "message": observed.failure.message}
+    if inits:
+        status["initContainerStatuses"] = inits
+    if pod.spec.ephemeral_containers:
+        status["ephemeralContainerStatuses"] = ephemeral_container_statuses(pod, observed)
+    address = pod_address(pod, observed)
     if address:
         status |= {"podIP": address, "podIPs": [{"ip": address}]}
     return status
 
 
-def _address(pod: Pod, observed: Observed) -> str:
+def pod_address(pod: Pod, observed: Observed) -> str:
+    """The pod's IP: the machine's with hostNetwork, else its newest sandbox's."""
+    newest = observed.held.newest_sandbox
     if pod.spec.host_network:
-        return observed.host_address if observed.held.sandboxes else ""
-    newest = max(observed.held.sandboxes, key=lambda entry: entry.config.attempt, default=None)
+        return observed.host_address if newest is not None else ""
     return newest.address if newest is not None else ""
 
 
-def _phase(pod: Pod, observed: Observed) -> str:
-    held = observed.held
+def _phase(pod: Pod, observed: Observed, statuses: list[Json], inits: list[Json]) -> str:
     if pod.status.phase in ("Succeeded", "Failed"):
         return pod.status.phase
-    if is_finished(pod, held):
-        newest = [held.newest(spec.name) for spec in pod.spec.containers]
-        good = all(entry is not None and entry.exit_code == 0 for entry in newest)
-        return "Succeeded" if good else "Failed"
-    for spec in pod.spec.init_containers or []:
-        entry = held.newest(spec.name)
-        if entry is None or entry.state != "EXITED" or entry.exit_code:
-            return "Pending"
-    started = [held.newest(spec.name) for spec in pod.spec.containers]
-    return "Running" if started and all(entry and entry.started_at for entry in started) else "Pending"
+    phase = "Failed" if observed.failure is not None else _by_containers(pod, observed, statuses, inits)
+    if phase in ("Succeeded", "Failed") and observed.held.running:
+        return "Running" if any(_has_run(entry) for entry in statuses) else pod.status.phase
+    return phase
 
 
-def _container_status(pod: Pod, spec: ContainerSpec, observed: Observed) -> Json:
-    held = observed.held
-    newest = held.newest(spec.name)
-    attempts = held.attempts(spec.name)
-    health = observed.health.get(spec.name, Health(False, False))
-    running = newest is not None and newest.state == "RUNNING"
-    is_init = spec in (pod.spec.init_containers or [])
-    status: Json = {
-        "name": spec.name,
-        "image": spec.image,
-        "imageID": "",
-        "restartCount": newest.config.attempt if newest is not None else 0,
-        "ready": running and health.ready,
-        "started": running and health.started,
-        "state": _state(pod, spec, newest, observed),
-        "lastState": {},
-    }
-    if is_init:
-        status["ready"] = newest is not None and newest.state == "EXITED" and newest.exit_code == 0
-    if newest is not None and newest.started_at:
-        status["containerID"] = f"podwire://{newest.id}"
-        status["imageID"] = f"podwire://{spec.image}"
-    else:
-        status |= _last_known(pod, spec.name)
-    ended = [entry for entry in attempts if entry.state == "EXITED"]
-    last = ended[-1] if ended and (running or "waiting" in status["state"]) else None
-    if last is not None:
-        status["lastState"] = {"terminated": _terminated(last)}
-    return status
+def _by_containers(pod: Pod, observed: Observed, statuses: list[Json], inits: list[Json]) -> str:
+    policy = pod.spec.restart_policy
+    if not any(_has_run(entry) for entry in statuses):
+        if policy == "Never" and any(_init_failed(pod, entry) for entry in inits):
+            return "Failed"
+        return "Failed" if observed.terminating and _ended_early(observed) else "Pending"
+    if any(not _has_run(entry) for entry in statuses):
+        return "Pending"
+    if any("running" in entry["state"] for entry in statuses):
+        return "Running"
+    succeeded = all(_end_of(entry).get("exitCode") == 0 for entry in statuses)
+    if observed.terminating:
+        return "Succeeded" if succeeded else "Failed"
+    if policy == "Always" or any("waiting" in entry["state"] for entry in statuses):
+        return "Running"
+    if succeeded:
+        return "Succeeded"
+    return "Failed" if policy == "Never" else "Running"
 
 
-def _last_known(pod: Pod, name: str) -> Json:
-    """What was reported of a container that the runtime has lost: its id, so that the next attempt is a restart."""
-    for entry in pod.status.container_statuses or []:
-        if entry.name == name and entry.container_id:
-            return {"containerID": entry.container_id, "restartCount": entry.restart_count}
-    return {}
+def _ended_early(observed: Observed) -> bool:
+    """A pod that is deleted before its containers began has nothing that could run any more."""
+    return not observed.held.running and observed.held.sandbox is None and bool(observed.held.sandboxes)
 
 
-def _state(pod: Pod, spec: ContainerSpec, newest: Container | None, observed: Observed) -> Json:
-    waiting = observed.waiting.get(spec.name)
-    if newest is not None and newest.state == "RUNNING":
-        return {"running": {"startedAt": timestamp(newest.started_at)}}
-    if newest is not None and newest.state == "EXITED" and (waiting is None or not restarts(pod, newest)):
-        return {"terminated": _terminated(newest)}
-    if waiting is None:
-        waiting = _default_waiting(pod, spec)
-    shown = {"reason": waiting.reason, "message": waiting.message}
-    return {"waiting": {key: value for key, value in shown.items() if value}}
+def _has_run(status: Json) -> bool:
+    state = status["state"]
+    return "running" in state or "terminated" in state or "terminated" in status["lastState"]
 
 
-def _default_waiting(pod: Pod, spec: ContainerSpec) -> Waiting:
-    is_init = spec in (pod.spec.init_containers or [])
-    return Waiting("PodInitializing" if pod.spec.init_containers and not is_init else "ContainerCreating")
+def _end_of(status: Json) -> Json:
+    found: Json = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
+    return found
 
 
-def _terminated(container: Container) -> Json:
-    value = {
-        "exitCode": container.exit_code,
-        "reason": container.reason or ("Completed" if container.exit_code == 0 else "Error"),
-        "startedAt": timestamp(container.started_at),
-        "finishedAt": timestamp(container.finished_at),
-        "containerID": f"podwire://{container.id}",
-    }
-    return value | ({"message": container.message} if container.message else {})
-
-
-def _conditions(pod: Pod, observed: Observed, statuses: list[Json], phase: str, now: int) -> list[Json]:
-    unready = [entry["name"] for entry in statuses if not entry["ready"]]
-    done = phase in ("Succeeded", "Failed")
-    reason = "PodCompleted" if phase == "Succeeded" else ("PodFailed" if phase == "Failed" else "ContainersNotReady")
-    message = f"containers with unready status: [{' '.join(unready)}]" if unready and not done else ""
-    ready = not unready and not done
-    initialized = all(
-        (entry := observed.held.newest(spec.name)) is not None and entry.state == "EXITED" and entry.exit_code == 0
-        for spec in pod.spec.init_containers or []
-    )
-    facts = [
-        ("PodReadyToStartContainers", observed.held.sandbox is not None, "", ""),
-        ("Initialized", initialized or done, "", ""),
-        ("Ready", ready, "" if ready else reason, message),
-        ("ContainersReady", ready, "" if ready else reason, message),
-        ("PodScheduled", True, "", ""),
-    ]
-    return [_condition(pod, kind, value, why, text, now) for kind, value, why, text in facts]
-
-
-def _condition(pod: Pod, kind: str, value: bool, reason: str, message: str, now: int) -> Json:
-    status = "True" if value else "False"
-    before = next((entry for entry in pod.status.conditions or [] if entry.type == kind), None)
-    kept = before is not None and before.status == status and before.last_transition_time
-    condition: Json = {"type": kind, "status": status, "lastProbeTime": None}
-    condition["lastTransitionTime"] = before.last_transition_time if before and kept else timestamp(now)
-    return condition | {key: text for key, text in (("reason", reason), ("message", message)) if text}
+def _init_failed(pod: Pod, status: Json) -> bool:
+    sidecars = [spec.name for spec in pod.spec.init_containers or [] if spec.is_sidecar]
+    return status["name"] not in sidecars and bool(status["state"].get("terminated", {}).get("exitCode"))

@@ -16,8 +16,9 @@ from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.attachments import main_streams
 from podwire.services.node.runtime.claimed import ClaimedContainer
 from podwire.services.node.runtime.etc import etc_files
-from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR
+from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR, TERMINATED
 from podwire.services.node.runtime.failures import CallFailed
+from podwire.services.node.runtime.last_words import termination_message
 from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Containers:
             raise CallFailed("Unimplemented", text)
         return record
 
+    def command_of(self, record: ContainerRecord) -> str:
+        """A container's command line, as ps shows it."""
+        return " ".join(programs.command_line(image_of(record), record)) or record.config.image
+
     def of(self, sandbox: str) -> list[ContainerRecord]:
         """The containers of a sandbox."""
         return [entry for entry in self.records.values() if entry.sandbox.id == sandbox]
@@ -77,7 +82,7 @@ class Containers:
         for folder in _IMAGE_FOLDERS:
             own.make_folder(folder)
         mounts = [Mounted(mount.container_path, mount.host_path, mount.read_only) for mount in config.mounts]
-        return ContainerFiles(self._machine.files, own, mounts)
+        return ContainerFiles(self._machine.files, own, mounts, config.read_only_root)
 
     def start(self, record: ContainerRecord, claimant: str) -> None:
         """Runs its program, or hands it to its claimant. Raises CallFailed."""
@@ -125,7 +130,7 @@ class Containers:
             return
         now = self._machine.clock.now_ns()
         record.state, record.finished_at, record.exit_code = "EXITED", now, code
-        record.reason, record.message = reason, message
+        record.reason, record.message = reason, message or termination_message(record)
         record.started_at = record.started_at or now
         record.log.finish(now)
         tasks, record.tasks = record.tasks, []
@@ -145,26 +150,31 @@ class Containers:
             self.exited(record, KILLED, "Error")
 
     def stop(self, name: str, grace: float) -> None:
-        """SIGTERM, and SIGKILL after `grace` seconds."""
+        """SIGTERM, or the signal that the container or its image asks for, and SIGKILL after `grace` seconds."""
         record = self.records.get(name)
         if record is None or record.state != "RUNNING":
+            return
+        if grace <= 0 or record.config.stop_signal == "SIGKILL":
+            self.kill(record)
             return
         claim = self.claims.get(name)
         if claim is not None:
             claim.stop()
-        elif self._ends_on_sigterm(record):
-            self.exited(record, 0, "Completed")
-            return
-        if grace <= 0:
-            self.kill(record)
+        elif (code := self._code_on_signal(record)) is not None:
+            self.exited(record, code, "Completed" if code == 0 else "Error")
             return
         record.tasks.append(self._machine.tasks.start(self._kill_later(record, grace), name="grace period"))
 
-    def _ends_on_sigterm(self, record: ContainerRecord) -> bool:
+    def _code_on_signal(self, record: ContainerRecord) -> int | None:
+        """The exit code with which the main program ends on its stop signal, None if it goes on."""
         image = image_of(record)
         arguments = programs.command_line(image, record)
         program = programs.find_program(image.programs, arguments[0]) if arguments else None
-        return program is not None and programs.is_terminable(program)
+        if program is not None and programs.is_terminable(program):
+            return 0
+        sandbox = record.sandbox.config
+        is_first_process = not (sandbox.shares_processes or sandbox.host_pid)
+        return None if is_first_process else TERMINATED
 
     async def _kill_later(self, record: ContainerRecord, grace: float) -> None:
         await asyncio.sleep(grace)

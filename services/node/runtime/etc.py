@@ -1,40 +1,66 @@
-"""The files that a container's /etc gets from its sandbox: hosts, hostname, resolv.conf."""
+"""The files that a container's /etc gets from its sandbox: hosts, hostname, resolv.conf.
 
-from typing import TYPE_CHECKING
+Source: kubernetes `pkg/kubelet/kubelet_pods.go` (managedHostsFileContent, nodeHostsFileContent), `network/dns`.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from podwire.services.node.runtime.records import SandboxRecord
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
 
+_LOCAL: Final = (
+    "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    "fe00::0\tip6-localnet",
+    "fe00::0\tip6-mcastprefix",
+    "fe00::1\tip6-allnodes",
+    "fe00::2\tip6-allrouters",
+)
+
 
 def etc_files(sandbox: SandboxRecord, machine: "Machine") -> dict[str, bytes]:
     """/etc/hosts, /etc/hostname and /etc/resolv.conf as the kubelet and the runtime write them."""
     config = sandbox.config
     return {
-        "/etc/hosts": _hosts(sandbox).encode(),
+        "/etc/hosts": _hosts(sandbox, machine).encode(),
         "/etc/hostname": f"{config.hostname or config.name}\n".encode(),
         "/etc/resolv.conf": _resolver(sandbox, machine),
     }
 
 
-def _hosts(sandbox: SandboxRecord) -> str:
+def _hosts(sandbox: SandboxRecord, machine: "Machine") -> str:
     config = sandbox.config
-    lines = ["# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    if config.host_network:
+        own = (machine.files.read("/etc/hosts") or b"").decode(errors="replace")
+        return f"# Kubernetes-managed hosts file (host network).\n{own}{_aliases(config.host_aliases)}"
+    lines = ["# Kubernetes-managed hosts file.", *_LOCAL]
     if sandbox.address:
-        lines.append(f"{sandbox.address}\t{config.hostname or config.name}")
-    if config.host_aliases:
-        lines += ["", "# Entries added by HostAliases."]
-        lines += [f"{address}\t{chr(9).join(names)}" for address, names in config.host_aliases.items()]
-    return "\n".join(lines) + "\n"
+        name = config.hostname.partition(".")[0] or config.name
+        names = f"{name}.{config.domain}\t{name}" if config.domain else name
+        lines.append(f"{sandbox.address}\t{names}")
+    return "\n".join(lines) + "\n" + _aliases(config.host_aliases)
+
+
+def _aliases(aliases: Mapping[str, list[str]]) -> str:
+    if not aliases:
+        return ""
+    lines = [f"{address}\t{chr(9).join(names)}" for address, names in aliases.items()]
+    return "\n".join(["", "# Entries added by HostAliases.", *lines]) + "\n"
 
 
 def _resolver(sandbox: SandboxRecord, machine: "Machine") -> bytes:
     dns = sandbox.config.dns
-    if not dns.servers and not dns.searches:
-        return machine.files.read("/etc/resolv.conf") or b""
-    lines = [f"search {' '.join(dns.searches)}"] if dns.searches else []
-    lines += [f"nameserver {server}" for server in dns.servers]
-    if dns.options:
-        lines.append(f"options {' '.join(dns.options)}")
+    own = (machine.files.read("/etc/resolv.conf") or b"").decode(errors="replace").splitlines() if dns.uses_host else []
+    servers = [line.split()[1] for line in own if line.startswith("nameserver ") and len(line.split()) > 1]
+    searches = [word for line in own if line.startswith("search ") for word in line.split()[1:]]
+    options = [word for line in own if line.startswith("options ") for word in line.split()[1:]]
+    searches = list(dict.fromkeys([*searches, *dns.searches]))
+    lines = [f"search {' '.join(searches)}"] if searches else []
+    lines += [f"nameserver {server}" for server in dict.fromkeys([*servers, *dns.servers])]
+    options = list(dict.fromkeys([*options, *dns.options]))
+    if options:
+        lines.append(f"options {' '.join(options)}")
     return ("\n".join(lines) + "\n").encode()

@@ -3,6 +3,7 @@
 from typing import Final
 
 KILLED: Final = 137
+TERMINATED: Final = 143
 NOT_FOUND: Final = 127
 CANNOT_RUN: Final = 126
 START_ERROR: Final = 128

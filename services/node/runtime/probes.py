@@ -35,8 +35,7 @@ async def probe(network: Network, call: ProbePod) -> ProbeResult:
 
 async def _get(stream: TcpStream, call: ProbePod, place: str) -> ProbeResult:
     client = h11.Connection(h11.CLIENT)
-    headers = {"Host": call.host or place, "User-Agent": "kube-probe/1.33", "Accept": "*/*", "Connection": "close"}
-    request = h11.Request(method="GET", target=call.path or "/", headers=list((headers | call.headers).items()))
+    request = h11.Request(method="GET", target=call.path or "/", headers=_headers(call, place))
     await stream.write((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
     status, body = 0, b""
     while True:
@@ -52,3 +51,11 @@ async def _get(stream: TcpStream, call: ProbePod, place: str) -> ProbeResult:
     if 200 <= status < 400:
         return ProbeResult(success=True, output=body.decode(errors="replace"))
     return ProbeResult(success=False, output=f"HTTP probe failed with statuscode: {status}")
+
+
+def _headers(call: ProbePod, place: str) -> list[tuple[str, str]]:
+    """The kubelet's headers, unless the probe sets them (pkg/probe/http/request.go); an empty Accept sends none."""
+    given = {name.lower() for name, _ in call.headers}
+    usual = [("Host", call.host or place), ("User-Agent", "kube-probe/1.33"), ("Accept", "*/*")]
+    kept = [entry for entry in call.headers if entry[1] or entry[0].lower() != "accept"]
+    return [entry for entry in usual if entry[0].lower() not in given] + kept + [("Connection", "close")]

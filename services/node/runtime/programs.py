@@ -63,8 +63,19 @@ def container_process(
         folder=record.config.working_folder or "/",
         machine=machine if sandbox.config.host_network else None,
         is_terminal=record.config.tty,
-        process_names=lambda: [" ".join(command_line(image, record))],
+        process_names=lambda: _seen_processes(machine, record),
     )
+
+
+def _seen_processes(machine: "Machine", record: ContainerRecord) -> list[str]:
+    """Command lines in the container's process namespace: its own, its target's, or the whole pod's."""
+    containers, sandbox = machine.runtime.containers, record.sandbox
+    if sandbox.config.shares_processes:
+        shown = [entry for entry in containers.of(sandbox.id) if entry.state == "RUNNING"]
+        return ["/pause", *(containers.command_of(entry) for entry in shown)]
+    target = containers.records.get(record.config.target)
+    shown = [target] if target is not None and target.state == "RUNNING" else []
+    return [containers.command_of(entry) for entry in [*shown, record]]
 
 
 async def run(process: Process, program: Program) -> int:

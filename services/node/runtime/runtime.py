@@ -11,7 +11,6 @@ from podwire.proto.messages.process import Ended
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.node.cni.chain import network_condition
-from podwire.services.node.files import FileError
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.runtime.claimed import end_silent_after_reconnect, foreign_caller
 from podwire.services.node.runtime.containers import Containers
@@ -22,6 +21,7 @@ from podwire.services.node.runtime.forwarding import Forwarding
 from podwire.services.node.runtime.logs import read_log
 from podwire.services.node.runtime.probes import probe
 from podwire.services.node.runtime.sandboxes import Sandboxes
+from podwire.services.node.runtime.volume_files import copy_files, prepare_folder, write_volume
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -88,8 +88,13 @@ class Runtime:
                 self._forwarding.start(call)
             case messages.ExecSync():
                 return await self._executions.run_to_end(call)
-            case messages.WriteFiles(folder=folder, files=files):
-                self._write_files(folder, files)
+            case messages.WriteVolume(folder=folder, files=files):
+                machine = self._machine
+                write_volume(machine.files, folder, files, machine.clock.now_ns(), machine.random)
+            case messages.CopyFiles(folder=folder, files=files):
+                copy_files(self._machine.files, folder, files)
+            case messages.PrepareFolder(folder=folder, kind=kind):
+                prepare_folder(self._machine.files, folder, kind)
             case messages.RemoveFiles(folder=folder):
                 self._machine.files.remove_tree(folder)
             case messages.NetworkStatus():
@@ -106,14 +111,6 @@ class Runtime:
             address=self._machine.address,
         )
 
-    def _write_files(self, folder: str, files: dict[str, bytes]) -> None:
-        self._machine.files.remove_tree(folder)
-        self._machine.files.make_folder(folder)
-        try:
-            for name, data in files.items():
-                self._machine.files.write(f"{folder}/{name}", data)
-        except FileError as error:
-            raise CallFailed("ResourceExhausted", f"{folder}: {error.strerror}") from None
 
     # -- claimed processes
 

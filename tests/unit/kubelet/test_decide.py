@@ -6,9 +6,11 @@ from podwire.proto.kube.pod import Pod
 from podwire.proto.messages import codec
 from podwire.proto.messages.runtime import Container, ContainerConfig, Sandbox, SandboxConfig
 from podwire.services.chassis.clock import SECOND
-from podwire.services.kubelet.core import decide as act
+from podwire.services.kubelet.core import actions as act
 from podwire.services.kubelet.core.backoff import Backoff
-from podwire.services.kubelet.core.decide import RuntimePod, decide
+from podwire.services.kubelet.core.decide import Situation, decide
+from podwire.services.kubelet.core.held import RuntimePod
+from podwire.services.kubelet.core.probes import Unhealthy
 
 NOW = 1000 * SECOND
 
@@ -90,21 +92,21 @@ CASES = [
 @pytest.mark.parametrize(("name", "spec", "held", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_actions(name: str, spec: dict[str, object], held: RuntimePod, expected: list[act.Action]) -> None:
     pod = a_pod(**spec)
-    assert decide(pod, held, Backoff(), {}, False, NOW) == expected
-    assert decide(pod, held, Backoff(), {}, False, NOW) == expected
+    assert decide(pod, held, Backoff(), Situation(NOW)) == expected
+    assert decide(pod, held, Backoff(), Situation(NOW)) == expected
 
 
 def test_after_a_power_loss_the_count_of_restarts_goes_on() -> None:
     status = {"containerStatuses": [{"name": "main", "restartCount": 2, "containerID": "podwire://x"}]}
     value = {"metadata": {"name": "web", "uid": "u"}, "spec": {"containers": [{"name": "main"}]}, "status": status}
     pod = codec.decode(Pod, codec.encode(value))
-    assert decide(pod, RuntimePod((a_sandbox(),)), Backoff(), {}, False, NOW) == [act.StartContainer("main", 3)]
+    assert decide(pod, RuntimePod((a_sandbox(),)), Backoff(), Situation(NOW)) == [act.StartContainer("main", 3)]
 
 
 def test_old_attempts_are_collected_but_the_last_two() -> None:
     ended = [a_container("EXITED", attempt) for attempt in range(3)]
     held = RuntimePod((a_sandbox(),), (*ended, a_container("RUNNING", 3)))
-    assert decide(a_pod(), held, Backoff(), {}, False, NOW) == [
+    assert decide(a_pod(), held, Backoff(), Situation(NOW)) == [
         act.RemoveContainer("main0"),
         act.RemoveContainer("main1"),
     ]
@@ -115,8 +117,8 @@ def test_a_second_crash_waits() -> None:
     backoff.next("u/main", NOW - 5 * SECOND)
     held = RuntimePod((a_sandbox(),), (a_container("EXITED", 1),))
     until = NOW + 9 * SECOND
-    assert decide(a_pod(), held, backoff, {}, False, NOW) == [act.WaitUntil(until, "main")]
-    assert decide(a_pod(), held, backoff, {}, False, until) == [act.StartContainer("main", 2)]
+    assert decide(a_pod(), held, backoff, Situation(NOW)) == [act.WaitUntil(until, "main")]
+    assert decide(a_pod(), held, backoff, Situation(until)) == [act.StartContainer("main", 2)]
 
 
 def test_backoff_doubles_up_to_five_minutes() -> None:
@@ -129,19 +131,22 @@ def test_backoff_doubles_up_to_five_minutes() -> None:
 
 def test_an_unhealthy_container_is_stopped_not_started() -> None:
     held = RuntimePod((a_sandbox(),), (a_container("RUNNING"),))
-    assert decide(a_pod(), held, Backoff(), {"main": "why"}, False, NOW) == [
-        act.StopContainer("main0", "main", 30, "why")
+    assert decide(a_pod(), held, Backoff(), Situation(NOW, unhealthy={"main": Unhealthy("liveness")})) == [
+        act.StopContainer("main0", "main", 30, "Container main failed liveness probe, will be restarted")
     ]
 
 
 @pytest.mark.parametrize(
     ("held", "expected"),
     [
-        (RuntimePod((a_sandbox(),), (a_container("RUNNING"),)), [act.StopContainer("main0", "main", 30, "Killing")]),
+        (
+            RuntimePod((a_sandbox(),), (a_container("RUNNING"),)),
+            [act.StopContainer("main0", "main", 30, "Stopping container main")],
+        ),
         (RuntimePod((a_sandbox(),), (a_container("EXITED"),)), [act.StopSandbox("s0")]),
         (RuntimePod((a_sandbox("NOTREADY"),)), [act.FinishPod()]),
         (RuntimePod(), [act.FinishPod()]),
     ],
 )
 def test_termination_goes_step_by_step(held: RuntimePod, expected: list[act.Action]) -> None:
-    assert decide(a_pod(), held, Backoff(), {}, True, NOW) == expected
+    assert decide(a_pod(), held, Backoff(), Situation(NOW, terminating=True)) == expected

@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from podwire.proto.kube.pod import Container as ContainerSpec
-from podwire.proto.kube.pod import Pod, Probe
+from podwire.proto.kube.container import Container as ContainerSpec
+from podwire.proto.kube.container import Probe
+from podwire.proto.kube.pod import Pod
 from podwire.proto.messages import codec
 from podwire.services.chassis.clock import SECOND
-from podwire.services.kubelet.core.decide import RuntimePod
-from podwire.services.kubelet.core.probes import Health, ProbeState, health, named_port
-from podwire.services.kubelet.core.status import Observed, Waiting, pod_status, timestamp
+from podwire.services.kubelet.core.container_status import Observed, Waiting, timestamp
+from podwire.services.kubelet.core.held import RuntimePod
+from podwire.services.kubelet.core.probes import Health, ProbeState, Unhealthy, health, named_port
+from podwire.services.kubelet.core.status import pod_status
 
 from .test_decide import INIT, NOW, a_container, a_pod, a_sandbox
 
@@ -124,16 +126,16 @@ PROBED = ContainerSpec(name="main", readiness_probe=Probe(), liveness_probe=Prob
 @pytest.mark.parametrize(
     ("startup", "readiness", "liveness", "expected"),
     [
-        (None, None, None, (False, False, "")),
-        (True, None, None, (True, False, "")),
-        (True, True, None, (True, True, "")),
-        (None, True, None, (False, False, "")),
-        (True, True, False, (True, True, "Container main failed liveness probe, will be restarted")),
-        (False, None, None, (False, False, "Container main failed startup probe, will be restarted")),
+        (None, None, None, (False, False, None)),
+        (True, None, None, (True, False, None)),
+        (True, True, None, (True, True, None)),
+        (None, True, None, (False, False, None)),
+        (True, True, False, (True, True, Unhealthy("liveness"))),
+        (False, None, None, (False, False, Unhealthy("startup"))),
     ],
 )
 def test_what_probes_say_together(
-    startup: bool | None, readiness: bool | None, liveness: bool | None, expected: tuple[bool, bool, str]
+    startup: bool | None, readiness: bool | None, liveness: bool | None, expected: tuple[bool, bool, Unhealthy | None]
 ) -> None:
     states = {
         kind: ProbeState(kind, Probe(), 0, passing)
