@@ -10,7 +10,7 @@ from typing import Final
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID: Final = datetime.timedelta(days=365)
@@ -100,6 +100,12 @@ def server(ca: Pair) -> Pair:
 def administrator(ca: Pair) -> Pair:
     """The certificate of a member of system:masters."""
     return _signed(ca, _name("kubernetes-admin", "system:masters"), ExtendedKeyUsageOID.CLIENT_AUTH, [])
+
+
+def token_key_pem() -> bytes:
+    """A new key for service account tokens, as PEM; a continued cluster keeps its own, so that tokens stay good."""
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return ed25519.Ed25519PrivateKey.generate().private_bytes(encoding, form, serialization.NoEncryption())
 
 
 def kubeconfig(ca: Pair, client: Pair, port: int) -> str:

@@ -55,13 +55,13 @@ def machines(workers: int) -> tuple[Machine, ...]:
     return tuple(Machine(name, f"172.18.0.{number}/16") for number, name in enumerate(names, 2))
 
 
-def layout(workers: int, static_pods: str, api: dict[str, Any]) -> Layout:
-    """The whole plan; `api` holds the API server's settings."""
+def layout(workers: int, static_pods: str, api: dict[str, Any], controllers: dict[str, Any]) -> Layout:
+    """The whole plan; `api` and `controllers` hold these components' settings."""
     made = machines(workers)
     processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
     processes += [_machine(machine) for machine in made]
     processes += [
-        ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers"),
+        ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers", controllers),
         ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
         ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
     ]

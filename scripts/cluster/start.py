@@ -65,8 +65,10 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "api_cert_file": str(folder.keys / "apiserver.crt"),
         "api_key_file": str(folder.keys / "apiserver.key"),
         "api_ca_file": str(folder.keys / "ca.crt"),
+        "service_account_key_file": str(folder.keys / "sa.key"),
     }
-    return layout(options.workers, str(MANIFESTS / "static"), api)
+    controllers = {"root_ca_file": str(folder.keys / "ca.crt")}
+    return layout(options.workers, str(MANIFESTS / "static"), api, controllers)
 
 
 def _free_api_port(port: int) -> int:
@@ -115,6 +117,8 @@ def _write_keys(folder: ClusterFolder, api_port: int) -> None:
         ("apiserver.key", server.key_pem()),
     ):
         credentials.write_private(folder.keys / name, data)
+    if not (folder.keys / "sa.key").exists():
+        credentials.write_private(folder.keys / "sa.key", credentials.token_key_pem())
     credentials.write_private(folder.kubeconfig, credentials.kubeconfig(ca, client, api_port).encode())
 
 

@@ -53,7 +53,8 @@ class SimulatedCluster:
         self.seed = seed
         self.loop = SimulationLoop(seed)  # type: ignore[abstract]  # what it does not have raises Forbidden
         self.broker = Broker(derive(seed, "broker"), DELAY_NS)
-        self.layout: Layout = layout(workers, str(static_pods), {})
+        key = hexadecimal(derive(seed, "service account key"), 64)
+        self.layout: Layout = layout(workers, str(static_pods), {"service_account_seed": key}, {})
         self.processes: list[SimulatedProcess] = []
         self.clock = SimulatedClock(self.loop)
         self._names = derive(seed, "instances")

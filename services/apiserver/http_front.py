@@ -1,6 +1,6 @@
 """HTTPS on loopback: a thin front over the handler that the bus calls too.
 
-The requester is the client certificate's subject: CN is the user, each O a group.
+The requester is the client certificate's subject: CN is the user, each O a group; or a bearer token's service account.
 """
 
 import asyncio
@@ -83,12 +83,17 @@ class HttpFront:
         message = await _read(request)
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
-        outcome = await self._writer.handle(message, requester(certificate))
+        outcome = await self._writer.handle(message, requester(certificate) or self._bearer(request))
         if isinstance(outcome, ApiResponse):
             return _response(outcome)
         if isinstance(outcome, OpenWatch):
             return await HttpWatch(outcome, self._replica, self._context.clock).serve(request)
         return await self._connections.serve(request, outcome)
+
+    def _bearer(self, request: web.Request) -> Requester | None:
+        """The service account behind a bearer token, None without one. Raises ApiError 401."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return self._writer.authenticate(token.strip()) if scheme.lower() == "bearer" else None
 
 
 async def _read(request: web.Request) -> ApiRequest:

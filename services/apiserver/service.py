@@ -16,6 +16,7 @@ from podwire.services.apiserver.core.json_types import pack
 from podwire.services.apiserver.core.store import Changed, stored_form
 from podwire.services.apiserver.replica import Replica
 from podwire.services.apiserver.settings import ApiServerSettings
+from podwire.services.apiserver.signing import token_key
 from podwire.services.apiserver.writer import Writer
 from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.chance import hexadecimal
@@ -39,7 +40,7 @@ class ApiServer:
         self._context, self._settings = context, settings
         self._log = EventLog(context.bus)
         self.replica = Replica(self._log)
-        self.writer = Writer(self.replica, self._log, context.clock, context.random)
+        self.writer = Writer(self.replica, self._log, context.clock, context.random, token_key(settings))
         self._front = BusFront(context.bus, context.tasks, self.writer)
         self._bootstrap_due = asyncio.Event()
         self._who = Requester(USER, (MASTERS,))

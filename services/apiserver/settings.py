@@ -11,6 +11,10 @@ class ApiServerSettings(ProcessSettings, frozen=True, kw_only=True):
     api_cert_file: str = ""
     api_key_file: str = ""
     api_ca_file: str = ""
+    service_account_key_file: str = ""
+    """The Ed25519 key of service account tokens, PEM; without one the key is `service_account_seed`."""
+    service_account_seed: str = "00" * 32
+    """A key as 64 hexadecimal digits, for simulations: their keys follow from their seed."""
     history_seconds: int = 24 * 3600
     """How long changes stay readable before they are compacted."""
     history_bytes: int = 1 << 30

@@ -8,12 +8,23 @@ from typing import Final
 from podwire.proto.messages.api import ApiRequest, ApiResponse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.authorization import Requester
-from podwire.services.apiserver.core.decisions import Answer, Append, Many, OpenStream, OpenWatch, Write
-from podwire.services.apiserver.core.errors import ApiError, unavailable
+from podwire.services.apiserver.core.decisions import (
+    Answer,
+    Append,
+    Many,
+    OpenStream,
+    OpenWatch,
+    ReviewToken,
+    SignToken,
+    Write,
+)
+from podwire.services.apiserver.core.errors import ApiError, unauthorized, unavailable
 from podwire.services.apiserver.core.handler import decide
 from podwire.services.apiserver.core.json_types import Json, to_json
+from podwire.services.apiserver.core.tokens import InvalidToken
 from podwire.services.apiserver.core.versions import asked_revision
 from podwire.services.apiserver.replica import Behind, Replica
+from podwire.services.apiserver.signing import TokenKey
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.eventlog.log import Conflict, EventLog, LogUnavailable
@@ -41,8 +52,18 @@ def refusal(error: ApiError) -> ApiResponse:
 class Writer:
     """Decides and acts, one request at a time; requests run beside each other."""
 
-    def __init__(self, replica: Replica, log: EventLog, clock: Clock, random: RandomStream) -> None:
+    def __init__(
+        self, replica: Replica, log: EventLog, clock: Clock, random: RandomStream, token_key: TokenKey
+    ) -> None:
         self._replica, self._log, self._clock, self._random = replica, log, clock, random
+        self._token_key = token_key
+
+    def authenticate(self, token: str) -> Requester:
+        """Whom a bearer token proves. Raises ApiError 401."""
+        try:
+            return self._token_key.authenticate(token, self._replica.store, self._clock.now_ns())
+        except InvalidToken:
+            raise unauthorized() from None
 
     async def handle(self, message: ApiRequest, who: Requester | None) -> Outcome:
         """The answer to a request, or the watch or stream that it opens."""
@@ -69,7 +90,7 @@ class Writer:
             except _Stale as stale:
                 await self._replica.catch_up(stale.key, stale.last)
                 continue
-            return decision.response if isinstance(decision, Answer) else decision
+            return self._finish(decision)
         raise ApiError(409, "Conflict", "the object is changed too often by others; please try again")
 
     async def _until_asked_revision(self, message: ApiRequest) -> None:
@@ -78,6 +99,14 @@ class Writer:
             await self._replica.until(asked_revision(dict(message.query)), _PATIENCE)
         except Behind:
             pass
+
+    def _finish(self, decision: Answer | OpenWatch | OpenStream | SignToken | ReviewToken) -> Outcome:
+        if isinstance(decision, SignToken):
+            return ApiResponse(code=201, body=to_json(self._token_key.sign(decision)))
+        if isinstance(decision, ReviewToken):
+            reviewed = self._token_key.review(decision, self._replica.store, self._clock.now_ns())
+            return ApiResponse(code=201, body=to_json(reviewed))
+        return decision.response if isinstance(decision, Answer) else decision
 
     async def _append(self, change: Append) -> int:
         try:

@@ -1,6 +1,7 @@
 """The controllers' shell: one watch a resource, one loop a controller."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from podwire.proto.kube import resources
@@ -52,7 +53,7 @@ class Controllers:
     """All controllers in one process."""
 
     def __init__(self, context: Context, settings: ControllersSettings) -> None:
-        self._context = context
+        self._context, self._settings = context, settings
         self._client = ApiClient(context.bus, USER)
         self._cluster = Cluster()
         self._watches: dict[Resource, Watch[Json]] = {}
@@ -64,7 +65,7 @@ class Controllers:
         """Works until cancelled."""
         serve_health(self._context, self._facts)
         self._watch()
-        for controller in controllers():
+        for controller in controllers(self._root_ca()):
             hand = Hand(self._client, controller.name)
             loop = Loop(self._context, controller, self._cluster, self._watches, hand)
             self._loops[controller.name] = loop
@@ -75,6 +76,9 @@ class Controllers:
             self._start(name, loop)
         self._context.tasks.start(self._collector.run(), name="garbage-collector")
         await self._namespace_end.run()
+
+    def _root_ca(self) -> str:
+        return Path(self._settings.root_ca_file).read_text() if self._settings.root_ca_file else ""
 
     def _start(self, name: str, loop: Loop) -> None:
         for resource in WATCHED:

@@ -120,8 +120,12 @@ def _volumes_of_claim(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
     ]
 
 
-def controllers() -> list[Controller]:
-    """The table; made anew for each process, since some decisions remember what they saw."""
+def _namespace_if_root_ca(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
+    return _namespace_of(key, cluster) if key.name == namespaces.ROOT_CA else []
+
+
+def controllers(root_ca: str) -> list[Controller]:
+    """The table, with the certificate that pods get; made anew for each process: some decisions remember."""
     return [
         Controller(
             "deployment",
@@ -265,6 +269,12 @@ def controllers() -> list[Controller]:
             "service-account",
             namespaces.service_account,
             {resources.NAMESPACES: _itself, resources.SERVICE_ACCOUNTS: _namespace_of},
+            _all_of(resources.NAMESPACES),
+        ),
+        Controller(
+            "root-ca-certificate-publisher",
+            namespaces.root_ca(root_ca),
+            {resources.NAMESPACES: _itself, resources.CONFIG_MAPS: _namespace_if_root_ca},
             _all_of(resources.NAMESPACES),
         ),
     ]

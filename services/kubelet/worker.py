@@ -29,6 +29,7 @@ from podwire.services.kubelet.volumes import CannotMount, PodVolumes
 _RETRY: Final = 0.25
 _SOONEST_RETRY: Final = 0.05
 _LATER_RETRY: Final = 2.0
+_LONGEST_RETRY: Final = 5.0
 _MANY_FAILURES: Final = 20
 _RECHECK: Final = 10.0
 _DEADLINE: Final = Waiting("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -45,7 +46,9 @@ class PodWorker:
         self._around = around
         self._wake = asyncio.Event()
         self._started_at = around.context.clock.now_ns()
+        self._object_changed = asyncio.Event()
         self._failures = 0
+        self._misses_objects = False
         self._failure: Waiting | None = None
         lookups = Lookups(around, self.view)
         self._volumes = PodVolumes(around, self.view, lookups)
@@ -71,6 +74,7 @@ class PodWorker:
             ):
                 self._volumes.refresh_soon()
             self.view.pod = pod
+        self._object_changed.set()
         self._wake.set()
 
     def wake(self) -> None:
@@ -136,10 +140,19 @@ class PodWorker:
         return times
 
     async def _pause_after_failure(self) -> None:
-        """Longer after many, and not cut short: what a failed attempt itself changed on the machine wakes us."""
+        """Longer after many, and cut short only by a change of the object: what a failed attempt itself changed on the
+        machine wakes us. Missing objects are looked for at most every five seconds (upstream's volume manager waits up
+        to two minutes, its pod workers ten seconds)."""
         self._failures += 1
         soon = min(_SOONEST_RETRY * self._failures, _RETRY)
-        await asyncio.sleep(soon if self._failures < _MANY_FAILURES else _LATER_RETRY)
+        pause = soon if self._failures < _MANY_FAILURES else _LATER_RETRY
+        if self._misses_objects:
+            pause = min(_RETRY * 2 ** min(self._failures, 8), _LONGEST_RETRY)
+        self._object_changed.clear()
+        try:
+            await asyncio.wait_for(self._object_changed.wait(), pause)
+        except TimeoutError:
+            pass
 
     def _in_hand(self, action: act.Action) -> bool:
         """A stop that was asked for takes its grace."""
@@ -197,7 +210,7 @@ class PodWorker:
 
     async def _perform_all(self, actions: Sequence[act.Action]) -> bool:
         """Whether all took effect; a container that cannot start does not keep the others from it."""
-        good = True
+        good, self._misses_objects = True, False
         for action in actions:
             try:
                 await self._perform(action)
@@ -206,10 +219,11 @@ class PodWorker:
                 return False
             except CannotMount as error:
                 self.view.event("FailedMount", str(error), True)
+                self._misses_objects = True
                 return False
             except CannotConfigure as error:
                 self._wait_for(action, "CreateContainerConfigError", str(error))
-                good = False
+                good, self._misses_objects = False, True
             except NoProcess as error:
                 self._wait_for(action, "NoProcess", str(error))
                 good = False

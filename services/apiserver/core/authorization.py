@@ -85,6 +85,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
         Rule(("update", "patch"), ("leases",), own="name"),
         Rule(("create", "delete"), ("pods",), own="pod"),
         Rule(("update", "patch"), ("pods/status",), own="pod"),
+        Rule(("create",), ("serviceaccounts/token",)),
     ),
     "kube-proxy": (_READ, _EVENTS),
     "cni": (_READ, _EVENTS, _OWN_NODE),

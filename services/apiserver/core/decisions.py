@@ -87,7 +87,24 @@ class OpenStream:
     """For port-forward over WebSocket channels: the ports that the query names."""
 
 
-type Decision = Answer | Write | Many | OpenWatch | OpenStream
+@dataclass(frozen=True, slots=True)
+class SignToken:
+    """A TokenRequest's answer, which lacks only the token that is signed from the claims."""
+
+    claims: Json
+    result: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewToken:
+    """A TokenReview, whose status says whom the token proves for any of the audiences."""
+
+    result: Json
+    token: str
+    audiences: tuple[str, ...]
+
+
+type Decision = Answer | Write | Many | OpenWatch | OpenStream | SignToken | ReviewToken
 
 
 def json_answer(value: object, code: int = 200, warnings: list[str] | None = None) -> Answer:

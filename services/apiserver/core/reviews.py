@@ -5,13 +5,14 @@ Source: kubernetes `pkg/registry/authorization/*/rest.go`, `pkg/registry/authent
 
 from podwire.services.apiserver.core import authorization, rbac, schema
 from podwire.services.apiserver.core.authorization import Attributes, Requester
-from podwire.services.apiserver.core.decisions import Answer, json_answer
+from podwire.services.apiserver.core.decisions import Decision, ReviewToken, json_answer
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, invalid
 from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.request import Request
+from podwire.services.apiserver.core.tokens import ISSUER
 
 
-def answer(request: Request) -> Answer:
+def answer(request: Request) -> Decision:
     """The answered question; raises ApiError 400 or 422 where it is none."""
     kind = request.kind
     try:
@@ -20,11 +21,21 @@ def answer(request: Request) -> Answer:
         text = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
         raise bad_request(text) from None
     asked = value | {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": section(value, "metadata")}
+    if kind.kind == "TokenReview":
+        return _token(asked)
     if kind.kind == "SelfSubjectReview":
         return json_answer(asked | {"status": {"userInfo": _user_info(request.who)}}, 201)
     if kind.kind == "SelfSubjectRulesReview":
         return json_answer(asked | {"status": _rules(request, section(value, "spec"))}, 201)
     return json_answer(asked | {"status": _verdict(request, section(value, "spec"))}, 201)
+
+
+def _token(asked: Json) -> ReviewToken:
+    """Whom a token proves (`pkg/registry/authentication/tokenreview/storage.go`)."""
+    spec = section(asked, "spec")
+    if not spec.get("token"):
+        raise bad_request("token is required for TokenReview in authentication")
+    return ReviewToken(asked, spec["token"], tuple(items(spec, "audiences")) or (ISSUER,))
 
 
 def _user_info(who: Requester) -> Json:

@@ -107,7 +107,8 @@ def _since(request: Request) -> int | None:
 def _check_started(pod: Json, container: str, previous: bool) -> None:
     """Why a container has no log yet, in the kubelet's words."""
     status = section(pod, "status")
-    for entry in [*items(status, "initContainerStatuses"), *items(status, "containerStatuses")]:
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    for entry in [entry for kind in kinds for entry in items(status, kind)]:
         waiting = section(entry, "state", "waiting")
         name = pod["metadata"]["name"]
         if entry.get("name") != container:

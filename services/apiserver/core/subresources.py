@@ -6,7 +6,7 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/s
 
 from typing import Final
 
-from podwire.services.apiserver.core import bodies, eviction, objects, streams, writing
+from podwire.services.apiserver.core import bodies, eviction, objects, streams, tokens, writing
 from podwire.services.apiserver.core.decisions import Decision, Write, json_answer
 from podwire.services.apiserver.core.errors import (
     FieldErrors,
@@ -39,6 +39,10 @@ def decide(request: Request) -> Decision:
         return _bind(request, old)
     if name == "eviction" and method == "POST":
         return eviction.evict(request, old)
+    if name == "ephemeralcontainers":
+        return _ephemeral_containers(request, old)
+    if name == "token" and method == "POST":
+        return tokens.request_token(request, old)
     if name in streams.SUBRESOURCES:
         return streams.decide(request, old)
     raise method_not_allowed()
@@ -126,3 +130,25 @@ def _bind(request: Request, old: Json) -> Decision:
         return json_answer(result, 201)
     key = request.key(name)
     return Write(request.event(key, "MODIFIED", value), result, 201)
+
+
+def _ephemeral_containers(request: Request, old: Json) -> Decision:
+    """Debug containers are only ever added (podEphemeralContainersStrategy)."""
+    method = request.message.method
+    if method == "GET":
+        return json_answer(old)
+    if method == "PUT":
+        given = request.body
+    elif method == "PATCH":
+        body = bodies.read(request.message.body, "application/json")
+        given = writing.apply_patch(request, old, body, request.kind.definition)
+    else:
+        raise method_not_allowed()
+    warnings: list[str] = []
+    wanted = objects.decode(request, given, warnings)
+    objects.check_place(request, wanted)
+    value = copy_json(old)
+    value["spec"]["ephemeralContainers"] = items(section(wanted, "spec"), "ephemeralContainers")
+    if method == "PUT" and "resourceVersion" in wanted["metadata"]:
+        value["metadata"]["resourceVersion"] = wanted["metadata"]["resourceVersion"]
+    return writing.store_update(request, value, old, "ephemeralcontainers", warnings)

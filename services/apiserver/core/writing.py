@@ -17,6 +17,7 @@ from podwire.services.apiserver.core.errors import (
 )
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.request import Request
+from podwire.services.apiserver.core.validation import pods as pod_rules
 
 _PATCHES = [
     "application/json-patch+json",
@@ -134,6 +135,8 @@ def store_update(request: Request, value: Json, old: Json, subresource: str, war
     errors = FieldErrors()
     if is_service:
         claims.allocate(request, new, old, errors)
+    if request.kind.resource == "pods" and not subresource:
+        pod_rules.keeps_ephemeral_containers(new, old, errors)
     objects.check(request, new, old, errors)
     if objects.same(new, old):
         return json_answer(from_storage(request.kind, old), warnings=warnings)

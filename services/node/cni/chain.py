@@ -81,6 +81,22 @@ def _host(machine: "Machine") -> Host:
     return Host(machine.files, machine.shell, machine.random)
 
 
+def _with_capabilities(configuration: dict[str, Any], record: SandboxRecord) -> dict[str, Any]:
+    """What the runtime hands to plugins that can do it (CNI conventions: `capabilities` and `runtimeConfig`)."""
+    if not (configuration.get("capabilities") or {}).get("portMappings") or not record.config.port_mappings:
+        return configuration
+    mappings = [
+        {
+            "hostPort": entry.host_port,
+            "containerPort": entry.container_port,
+            "protocol": entry.protocol,
+            "hostIP": entry.host_address,
+        }
+        for entry in record.config.port_mappings
+    ]
+    return {**configuration, "runtimeConfig": {"portMappings": mappings}}
+
+
 def _arguments(record: SandboxRecord) -> Arguments:
     pod = f"{record.config.namespace}/{record.config.name}"
     return Arguments(record.id, record.namespace, _INTERFACE, pod)
@@ -93,8 +109,8 @@ async def add_network(machine: "Machine", record: SandboxRecord) -> str:
     host.program(operations.NetnsAdd(netns=record.namespace))
     host.program(operations.LinkSet(netns=record.namespace, name="lo", up=True))
     result = Result()
-    for configuration in plugins:
-        kind = configuration["type"]
+    for plugin in plugins:
+        kind, configuration = plugin["type"], _with_capabilities(plugin, record)
         try:
             result = PLUGINS[kind].add(host, configuration, arguments, result)
         except CniError as error:
@@ -111,7 +127,7 @@ async def delete_network(machine: "Machine", record: SandboxRecord) -> None:
         _, plugins = network_list(machine)
     except CniError:
         plugins = []
-    for configuration in reversed(plugins):
+    for configuration in [_with_capabilities(plugin, record) for plugin in reversed(plugins)]:
         PLUGINS[configuration["type"]].delete(host, configuration, arguments)
     known: list[str] = host.program(operations.Read(kind="netns"))
     if record.namespace in known:

@@ -73,6 +73,8 @@ def _seen_processes(machine: "Machine", record: ContainerRecord) -> list[str]:
     if sandbox.config.shares_processes:
         shown = [entry for entry in containers.of(sandbox.id) if entry.state == "RUNNING"]
         return ["/pause", *(containers.command_of(entry) for entry in shown)]
+    if sandbox.config.host_pid:
+        return [containers.command_of(entry) for entry in containers.records.values() if entry.state == "RUNNING"]
     target = containers.records.get(record.config.target)
     shown = [target] if target is not None and target.state == "RUNNING" else []
     return [containers.command_of(entry) for entry in [*shown, record]]

@@ -8,7 +8,7 @@ from podwire.scripts.cluster.permissions import permissions
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.node.machine import mac_of
 
-LAYOUT = layout(3, "", {})
+LAYOUT = layout(3, "", {}, {})
 EVENTS = subjects.object_events(subjects.ObjectKey("", "pods", "default", "a"))
 
 

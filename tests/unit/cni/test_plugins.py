@@ -1,5 +1,6 @@
 """The CNI plugins on a machine: what ADD makes, what DEL leaves, what is refused; state is files of the machine."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 from podwire.proto.messages import kernel as k
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.node.cni import bridge, flannel, host_local, portmap
-from podwire.services.node.cni.plugin import Arguments, CniError, Host, Result
+from podwire.services.node.cni.plugin import Address, Arguments, CniError, Host, Result
 from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.shell import KernelShell
@@ -137,7 +138,59 @@ def test_a_wrong_configuration_is_refused(host: Host, configuration: dict[str, A
         bridge.add(host, configuration, a_pod(host, "a"))
 
 
-def test_host_ports_are_refused_by_name(host: Host) -> None:
-    wanted = {"type": "portmap", "runtimeConfig": {"portMappings": [{"hostPort": 80}]}}
-    with pytest.raises(CniError, match="hostPort is not built yet"):
+PORTS = [
+    {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+    {"hostPort": 53, "containerPort": 5353, "protocol": "udp", "hostIP": "172.18.0.3"},
+]
+PORTMAP = {"name": "cbr0", "type": "portmap", "runtimeConfig": {"portMappings": PORTS}}
+CHAIN = "CNI-DN-" + hashlib.sha512(b"cbr0a").hexdigest()[:21]
+
+
+def nat_rules(host: Host) -> list[str]:
+    text: str = host.program(k.Read(kind="iptables-save", table="nat"))
+    return [line.partition("] ")[2] for line in text.splitlines() if line.startswith("[")]
+
+
+def map_ports(host: Host) -> Arguments:
+    pod = a_pod(host, "a")
+    portmap.add(host, PORTMAP, pod, flannel.add(host, FLANNEL, pod))
+    return pod
+
+
+def test_host_ports_become_rules(host: Host) -> None:
+    map_ports(host)
+    mark = "-j CNI-HOSTPORT-SETMARK"
+    udp = f"-A {CHAIN} -s {{}} -d 172.18.0.3/32 -p udp -m udp --dport 53 {mark}"
+    assert nat_rules(host) == [
+        "-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
+        "-A OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
+        '-A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ',
+        f"-A {CHAIN} -s 10.244.1.0/24 -p tcp -m tcp --dport 8080 {mark}",
+        f"-A {CHAIN} -s 127.0.0.1/32 -p tcp -m tcp --dport 8080 {mark}",
+        f"-A {CHAIN} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.244.1.2:80",
+        udp.format("10.244.1.0/24"),
+        udp.format("127.0.0.1/32"),
+        f"-A {CHAIN} -d 172.18.0.3/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.1.2:5353",
+        f'-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"cbr0\\" id: \\"a\\"" '
+        f"-m multiport --dports 8080 -j {CHAIN}",
+        f'-A CNI-HOSTPORT-DNAT -p udp -m comment --comment "dnat name: \\"cbr0\\" id: \\"a\\"" '
+        f"-m multiport --dports 53 -j {CHAIN}",
+        "-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE",
+        '-A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000',
+    ]
+
+
+def test_a_host_port_s_rules_go_with_its_pod(host: Host) -> None:
+    pod = map_ports(host)
+    others = [rule for rule in nat_rules(host) if "CNI-DN-" not in rule]
+    portmap.add(host, PORTMAP, pod, Result((Address("10.244.1.2/24"),)))
+    for _ in range(2):
+        portmap.delete(host, PORTMAP, pod)
+        assert nat_rules(host) == others
+
+
+@pytest.mark.parametrize("entry", [{"hostPort": "x", "containerPort": 1}, {"hostPort": 1}, "x"])
+def test_port_mappings_that_are_none_are_refused(host: Host, entry: Any) -> None:
+    wanted = {"name": "n", "type": "portmap", "runtimeConfig": {"portMappings": [entry]}}
+    with pytest.raises(CniError, match="Invalid portMappings"):
         portmap.add(host, wanted, Arguments("a", "a", "eth0", "p"), Result())

@@ -90,8 +90,9 @@ def pod_spec(spec: Json) -> None:
         spec["serviceAccount"] = spec["serviceAccountName"]
     elif spec.get("serviceAccount"):
         spec["serviceAccountName"] = spec["serviceAccount"]
-    for container in items(spec, "initContainers") + items(spec, "containers"):
-        _container(container)
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for container in items(spec, field):
+            _container(container)
     for volume in items(spec, "volumes"):
         _volume(volume)
     for constraint in items(spec, "topologySpreadConstraints"):

@@ -53,6 +53,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     _rbac("roles", "Role", cluster_printers.ROLE),
     _question(_AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
+    _question(_AUTHENTICATION, "tokenreviews", "TokenReview"),
     _question(_AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", namespaced=True),
     _question(_AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     _question(_AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview"),

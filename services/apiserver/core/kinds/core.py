@@ -19,9 +19,11 @@ from podwire.services.apiserver.core.validation import network as network_rules
 from podwire.services.apiserver.core.validation import pods as pod_rules
 from podwire.services.apiserver.core.validation import storage as storage_rules
 
+_TOKEN: Final = Subresource("token", ("create",), ("authentication.k8s.io", "v1", "TokenRequest"))
 _POD_PARTS: Final = (
     Subresource("attach", ("create", "get"), ("", "v1", "PodAttachOptions")),
     Subresource("binding", ("create",), ("", "v1", "Binding")),
+    Subresource("ephemeralcontainers"),
     Subresource("eviction", ("create",), ("policy", "v1", "Eviction")),
     Subresource("exec", ("create", "get"), ("", "v1", "PodExecOptions")),
     Subresource("log", ("get",)),
@@ -160,7 +162,13 @@ KINDS: Final[tuple[Kind, ...]] = (
         validate=cluster_rules.secret,
         fields=readers("type"),
     ),
-    _core("serviceaccounts", "ServiceAccount", cluster_printers.SERVICE_ACCOUNT, short_names=("sa",)),
+    _core(
+        "serviceaccounts",
+        "ServiceAccount",
+        cluster_printers.SERVICE_ACCOUNT,
+        short_names=("sa",),
+        subresources=(_TOKEN,),
+    ),
     _core(
         "services",
         "Service",

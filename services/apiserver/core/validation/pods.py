@@ -6,6 +6,7 @@ from podwire.proto.kube.quantity import thousandths
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.validation import containers, debugging
 from podwire.services.apiserver.core.validation.metadata import labels, not_negative, one_of
 
 PROTOCOLS: Final = ["SCTP", "TCP", "UDP"]
@@ -31,9 +32,18 @@ def pod_spec(spec: Json, path: str, errors: FieldErrors) -> None:
     if not items(spec, "containers"):
         errors.required(f"{path}.containers")
     seen: list[str] = []
-    for field in ("initContainers", "containers"):
+    grace = spec.get("terminationGracePeriodSeconds") or 0
+    for field in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(items(spec, field)):
-            _container(container, f"{path}.{field}[{index}]", volumes, seen, errors)
+            place = f"{path}.{field}[{index}]"
+            _container(container, place, volumes, seen, errors)
+            (containers.init_container if field == "initContainers" else containers.main_container)(
+                container, place, errors
+            )
+            containers.lifecycle(container, place, grace, errors)
+            containers.mounts(container, place, errors)
+            containers.value_sources(container, place, errors)
+    debugging.ephemeral_containers(spec, path, errors)
     one_of(spec, "restartPolicy", ["Always", "OnFailure", "Never"], path, errors)
     one_of(spec, "dnsPolicy", _DNS_POLICIES, path, errors)
     not_negative(spec, "terminationGracePeriodSeconds", path, errors)
@@ -212,11 +222,18 @@ def _update(spec: Json, old: Json, errors: FieldErrors) -> None:
     kept = [entry for entry in items(old, "tolerations") if entry not in items(spec, "tolerations")]
     if kept or _frozen(spec) != _frozen(old):
         errors.forbidden("spec", _UPDATES)
+    debugging.only_additions(spec, old, errors)
+
+
+def keeps_ephemeral_containers(value: Json, old: Json, errors: FieldErrors) -> None:
+    """They change through their own subresource only."""
+    if items(section(value, "spec"), "ephemeralContainers") != items(section(old, "spec"), "ephemeralContainers"):
+        errors.forbidden("spec", _UPDATES)
 
 
 def _frozen(spec: Json) -> Json:
     rest = copy_json(spec)
-    for key in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"):
+    for key in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"):
         rest.pop(key, None)
     for container in items(rest, "initContainers") + items(rest, "containers"):
         container.pop("image", None)
