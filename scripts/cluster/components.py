@@ -8,6 +8,8 @@ from typing import Any
 from podwire.scripts.cluster.layout import CONTROL_PLANE, IMAGES
 from podwire.services.apiserver.service import ApiServer
 from podwire.services.apiserver.settings import ApiServerSettings
+from podwire.services.app.service import App
+from podwire.services.app.settings import AppSettings
 from podwire.services.chassis.claim import Container, mirror
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.settings import ProcessSettings
@@ -27,6 +29,8 @@ from podwire.services.recorder.service import Recorder
 from podwire.services.recorder.settings import RecorderSettings
 from podwire.services.scheduler.service import Scheduler
 from podwire.services.scheduler.settings import SchedulerSettings
+from podwire.services.upstream.service import Upstream
+from podwire.services.upstream.settings import UpstreamSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ COMPONENTS = {
     "flannel": Component(FlannelSettings, Flannel),
     "kube-proxy": Component(KubeProxySettings, KubeProxy),
     "coredns": Component(CoreDnsSettings, CoreDns),
+    "app": Component(AppSettings, App),
+    "upstream": Component(UpstreamSettings, Upstream),
 }
 
 

@@ -27,7 +27,9 @@ class ProcessPlan:
 
     @property
     def place(self) -> str:
-        """`component@node`, or the component alone."""
+        """`component@node`, or the component alone; a user's application by its own name."""
+        if self.component == "app":
+            return f"app-{self.settings['image']}"
         return f"{self.component}@{self.node}" if self.node else self.component
 
 
@@ -55,8 +57,24 @@ def machines(workers: int) -> tuple[Machine, ...]:
     return tuple(Machine(name, f"172.18.0.{number}/16") for number, name in enumerate(names, 2))
 
 
-def layout(workers: int, static_pods: str, api: dict[str, Any], controllers: dict[str, Any]) -> Layout:
-    """The whole plan; `api` and `controllers` hold these components' settings."""
+@dataclass(frozen=True, slots=True)
+class App:
+    """A user's application: the image's name, `module:attribute`, and the folder of its modules."""
+
+    name: str
+    application: str
+    folder: str
+
+
+def layout(
+    workers: int,
+    static_pods: str,
+    api: dict[str, Any],
+    controllers: dict[str, Any],
+    apps: tuple[App, ...] | None = None,
+) -> Layout:
+    """The whole plan; `api` and `controllers` hold these components' settings. Without `apps` (in simulations) there
+    are no processes that use the real network either."""
     made = machines(workers)
     processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
     processes += [_machine(machine) for machine in made]
@@ -66,8 +84,11 @@ def layout(workers: int, static_pods: str, api: dict[str, Any], controllers: dic
         ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
     ]
     for machine in made:
-        processes += _agents(machine.name, static_pods)
+        processes += _agents(machine.name, static_pods, apps or ())
     processes.append(ProcessPlan("coredns", "", "system:coredns", spare=True))
+    if apps is not None:
+        processes.append(ProcessPlan("upstream", "", "system:upstream", spare=True))
+        processes += [_app(app) for app in apps]
     return Layout(made, tuple(processes))
 
 
@@ -76,9 +97,18 @@ def _machine(machine: Machine) -> ProcessPlan:
     return ProcessPlan("node", machine.name, f"machine:{machine.name}", settings)
 
 
-def _agents(node: str, static_pods: str) -> list[ProcessPlan]:
+def _app(app: App) -> ProcessPlan:
+    settings = {"image": app.name, "application": app.application, "folder": app.folder}
+    return ProcessPlan("app", "", f"system:app:{app.name}", settings, spare=True)
+
+
+def _agents(node: str, static_pods: str, apps: tuple[App, ...]) -> list[ProcessPlan]:
     is_control_plane = node == CONTROL_PLANE
-    kubelet = {"control_plane": is_control_plane, "static_pods": static_pods if is_control_plane else ""}
+    kubelet = {
+        "control_plane": is_control_plane,
+        "static_pods": static_pods if is_control_plane else "",
+        "claimed_names": ",".join(["upstream", *(app.name for app in apps)]),
+    }
     return [
         ProcessPlan("kubelet", node, f"system:node:{node}", kubelet),
         ProcessPlan("flannel", node, f"system:flannel:{node}"),

@@ -32,7 +32,7 @@ def _api_client(plan: ProcessPlan) -> Subjects:
 
 
 def _claimant(plan: ProcessPlan, layout: Layout) -> Subjects:
-    image = subjects.token(container_image(plan.component))
+    image = subjects.token(str(plan.settings["image"]) if plan.component == "app" else container_image(plan.component))
     node = subjects.token(plan.node) if plan.node else "*"
     scope = subjects.token(plan.node) if plan.node else subjects.ANY_NODE
     publish = (f"container.{image}.{node}.*.call",)
@@ -94,6 +94,8 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "flannel": _agent,
     "kube-proxy": _agent,
     "coredns": _claimant,
+    "app": _claimant,
+    "upstream": _claimant,
 }
 
 

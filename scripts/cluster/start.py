@@ -11,7 +11,7 @@ from typing import Final
 from podwire import compose
 from podwire.scripts.cluster import credentials
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
-from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, Layout, LayoutError, layout
+from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, App, Layout, LayoutError, layout
 from podwire.scripts.cluster.permissions import observer, operator, permissions
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
@@ -27,6 +27,7 @@ class Options:
     data_dir: str = ".podwire"
     api_port: int = 6443
     detach: bool = False
+    apps: tuple[App, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "service_account_key_file": str(folder.keys / "sa.key"),
     }
     controllers = {"root_ca_file": str(folder.keys / "ca.crt")}
-    return layout(options.workers, str(MANIFESTS / "static"), api, controllers)
+    return layout(options.workers, str(MANIFESTS / "static"), api, controllers, options.apps)
 
 
 def _free_api_port(port: int) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from podwire.scripts.cluster.apps import read_apps
 from podwire.scripts.cluster.client import connect
 from podwire.scripts.cluster.readiness import Progress, make_whole
 from podwire.scripts.cluster.start import MANIFESTS, Options, Started, start
@@ -23,6 +24,10 @@ def up(
     proxy_mode: Annotated[str, typer.Option(help="kube-proxy's mode: iptables.")] = "iptables",
     api_port: Annotated[int, typer.Option(help="The API's port on 127.0.0.1 (0: any free one).")] = 6443,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
+    app: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=MODULE:ATTR", help="An ASGI application as image NAME; repeatable."),
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Start a cluster: one process a component, ready in seconds."""
@@ -30,7 +35,7 @@ def up(
         raise UserError(f"--cni {cni}: not built yet; flannel is")
     if proxy_mode != "iptables":
         raise UserError(f"--proxy-mode {proxy_mode}: not built yet; iptables is")
-    started = start(Options(nodes, data_dir, api_port, detach))
+    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or [])))
     try:
         asyncio.run(bring_up(started))
     except BaseException:

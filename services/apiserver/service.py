@@ -30,6 +30,7 @@ from podwire.services.chassis.health import serve_health
 USER: Final = "system:apiserver"
 _BEAT: Final = 0.2
 _RETRY: Final = 0.5
+_SECURE_PORT: Final = 6443
 _BOOTSTRAP_RESOURCES: Final = ("namespaces", "nodes", "services", "endpoints", "endpointslices")
 
 
@@ -65,9 +66,9 @@ class ApiServer:
     async def serve_container(self, container: Container) -> None:
         """Listens in the emulated network too, on its node's :6443, behind the `kubernetes` Service."""
         if self._settings.api_port:
-            from podwire.services.apiserver.tunnel import Tunnel  # live only: a simulation has no sockets
+            from podwire.services.chassis.tunnel import Tunnel  # live only: a simulation has no sockets
 
-            await Tunnel(container, self._settings.api_host, self._settings.api_port).listen()
+            await Tunnel(container, self._settings.api_host, self._settings.api_port).listen(_SECURE_PORT)
 
     async def _serve_https(self) -> None:
         from podwire.services.apiserver.http_front import HttpFront  # live only: a simulation has no sockets

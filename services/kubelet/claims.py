@@ -11,9 +11,11 @@ from podwire.services.chassis.context import Context
 _ANSWER_WITHIN: Final = 1.0
 
 
-def component_of(image: str, prefix: str) -> str:
-    """The component that claims an image ("" for images that the machine runs itself)."""
-    return image.removeprefix(prefix).partition(":")[0] if image.startswith(prefix) else ""
+def component_of(image: str, prefix: str, names: str) -> str:
+    """The component that claims an image, by the repository's prefix or its whole name ("" for images that the machine
+    runs itself)."""
+    name = image.removeprefix(prefix).partition(":")[0]
+    return name if image.startswith(prefix) or name in names.split(",") else ""
 
 
 async def offer(context: Context, node: str, boot_id: str, component: str, container: str, pod: str) -> Claim | None:

@@ -12,3 +12,5 @@ class KubeletSettings(ProcessSettings, frozen=True, kw_only=True):
     cluster_domain: str = "cluster.local"
     claimed_images: str = "podwire/"
     """Images under this prefix are served by a process of their own, found by an offer."""
+    claimed_names: str = ""
+    """Images of exactly these names (comma-separated, whatever their tag) are served by processes too."""

@@ -49,7 +49,7 @@ class Starting:
         await self._post_start(spec, container.id)
 
     async def _config(self, spec: ContainerSpec, attempt: int) -> runtime.ContainerConfig:
-        view = self._view
+        view, settings = self._view, self._around.settings
         values = environment(view.pod, spec, await self._lookups.references(), view.addresses())
         context = spec.security_context or SecurityContext()
         user, group = _user(view, context)
@@ -63,7 +63,7 @@ class Starting:
             working_folder=spec.working_dir,
             mounts=await self._volumes.mounts(spec, values),
             ports=[(port.protocol, port.container_port) for port in spec.ports or []],
-            claimed=component_of(spec.image, self._around.settings.claimed_images),
+            claimed=component_of(spec.image, settings.claimed_images, settings.claimed_names),
             stdin=spec.stdin,
             stdin_once=spec.stdin_once,
             tty=spec.tty,

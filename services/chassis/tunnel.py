@@ -1,34 +1,36 @@
-"""The API's port in the emulated network: bytes of its connections go to our own HTTPS port and back, TLS untouched."""
+"""A port in the emulated network whose connections lead to a real port and back, bytes untouched. Live only."""
 
 import asyncio
 from typing import Final
 
 from podwire.services.chassis.claim import Connection, Container, ContainerError
 
-PORT: Final = 6443
 _CHUNK: Final = 65536
 
 
 class Tunnel:
-    """Accepts on the container's port and connects each connection through."""
+    """Accepts on a container's port and connects each connection through to `host`:`port`."""
 
     def __init__(self, container: Container, host: str, port: int) -> None:
         self._container, self._host, self._port = container, host, port
 
-    async def listen(self) -> None:
-        """Starts to accept; a port that is taken is said in the container's log."""
+    async def listen(self, port: int) -> bool:
+        """Starts to accept; a port that is taken is said in the container's log, and the answer is False."""
         try:
-            await self._container.listen_tcp(PORT, self._accept)
+            await self._container.listen_tcp(port, self._accept)
         except ContainerError as error:
-            self._container.log(f"listen tcp :{PORT}: {error}")
+            self._container.log(f"listen tcp :{port}: {error}")
+            return False
+        return True
 
     def _accept(self, connection: Connection) -> None:
-        self._container.context.tasks.start(self._join(connection), name="api connection")
+        self._container.context.tasks.start(self._join(connection), name="tunnelled connection")
 
     async def _join(self, connection: Connection) -> None:
         try:
             reader, writer = await asyncio.open_connection(self._host, self._port)
-        except OSError:
+        except OSError as error:
+            self._container.log(f"dial tcp {self._host}:{self._port}: {error.strerror or error}")
             connection.close()
             return
         outward = asyncio.get_running_loop().create_task(_outward(reader, connection))

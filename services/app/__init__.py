@@ -1,0 +1,1 @@
+"""A user's own ASGI application, served as a container of a pod."""

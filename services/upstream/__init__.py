@@ -1,0 +1,1 @@
+"""Containers that lead to a port of the developer's own machine."""
