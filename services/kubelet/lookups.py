@@ -97,5 +97,7 @@ class Lookups:
         try:
             answer = await self._around.client.call("POST", path, body)
         except ApiError as error:
+            if error.code == 404 and str(error).startswith("pods "):
+                raise  # the log has told us of the pod before the API server's own fold has it
             raise CannotConfigure(f"failed to fetch token: {error}") from None
         return str((answer.get("status") or {}).get("token", ""))

@@ -124,7 +124,8 @@ class Scheduler:
                 await asyncio.sleep(_RETRY)
 
     async def _bind(self, pod: Json, node: str) -> bool:
-        """Asks until the outcome is known; a refusal leaves the pod to the next round."""
+        """Asks until the outcome is known; a refusal leaves the pod to the next round, which comes soon: the
+        log may have told us of the pod before the API server's own fold had it."""
         meta = pod["metadata"]
         path = resources.PODS.path(meta["namespace"], meta["name"], "binding")
         body = {
@@ -140,6 +141,7 @@ class Scheduler:
                 await asyncio.sleep(_RETRY)
             except ApiError as error:
                 self._context.log.info("a binding was refused", pod=meta["name"], node=node, reason=str(error))
+                asyncio.get_running_loop().call_later(_RETRY, self._due.set)
                 return False
             else:
                 break

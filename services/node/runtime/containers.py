@@ -78,7 +78,8 @@ class Containers:
 
     def _files(self, sandbox: SandboxRecord, config: messages.ContainerConfig) -> ContainerFiles:
         image = find_image(config.image, config.ports)
-        own = Files({**image.files, **etc_files(sandbox, self._machine)})
+        last_words = {config.termination_message_path: b""} if config.termination_message_path else {}
+        own = Files({**image.files, **etc_files(sandbox, self._machine), **last_words})
         for folder in _IMAGE_FOLDERS:
             own.make_folder(folder)
         mounts = [Mounted(mount.container_path, mount.host_path, mount.read_only) for mount in config.mounts]

@@ -1,56 +1,121 @@
-"""Probes from the machine's own network, as the kubelet makes them (pkg/probe/http, pkg/probe/tcp)."""
+"""Probes from the machine's own network, as the kubelet makes them (pkg/probe/{http,tcp,grpc})."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urljoin, urlsplit
 
 import h11
 
 from podwire.proto.messages.runtime import ProbePod, ProbeResult
 from podwire.services.node.network.sockets import Network, TcpStream
+from podwire.services.node.runtime.grpc_health import HealthCheck
 
 _MOST: Final = 10 * 1024
+_MOST_REDIRECTS: Final = 10
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 async def probe(network: Network, call: ProbePod) -> ProbeResult:
     """The probe's result; whatever goes wrong is a failure with the reason as output."""
     place = f"{call.address}:{call.port}"
-    url = f"http://{place}{call.path}"
     try:
         async with asyncio.timeout(call.timeout):
-            stream = await network.connect((call.address, call.port))
-            try:
-                if call.kind == "tcp":
-                    return ProbeResult(success=True, output="")
-                return await _get(stream, call, place)
-            finally:
-                stream.close()
+            if call.kind == "http":
+                return await _follow(network, call)
+            async with _connection(network, call.address, call.port) as stream:
+                return (
+                    ProbeResult(success=True, output="") if call.kind == "tcp" else await _health(stream, call, place)
+                )
     except TimeoutError:
-        what = f'Get "{url}": context deadline exceeded' if call.kind == "http" else f"dial tcp {place}: i/o timeout"
-        return ProbeResult(success=False, output=what)
+        return ProbeResult(success=False, output=_timeout_text(call, place))
     except (OSError, h11.RemoteProtocolError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        text = f"dial tcp {place}: connect: {reason.lower()}"
-        return ProbeResult(success=False, output=f'Get "{url}": {text}' if call.kind == "http" else text)
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        return ProbeResult(success=False, output=_error_text(call, place, reason))
 
 
-async def _get(stream: TcpStream, call: ProbePod, place: str) -> ProbeResult:
+@asynccontextmanager
+async def _connection(network: Network, address: str, port: int) -> AsyncIterator[TcpStream]:
+    stream = await network.connect((address, port))
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+async def _follow(network: Network, call: ProbePod) -> ProbeResult:
+    """Redirects to the same host are followed, ten at most; those to another count as they are (pkg/probe/http)."""
+    port, path = call.port, call.path or "/"
+    for _ in range(_MOST_REDIRECTS):
+        async with _connection(network, call.address, port) as stream:
+            answer = await _get(stream, call, path, f"{call.address}:{port}")
+        target = urlsplit(urljoin(f"http://{call.address}:{port}{path}", answer.location))
+        if answer.status not in _REDIRECTS or target.hostname != call.address or target.scheme != "http":
+            return answer.verdict()
+        port, path = target.port or 80, (target.path or "/") + (f"?{target.query}" if target.query else "")
+    text = f'Get "{path}": stopped after {_MOST_REDIRECTS} redirects'
+    return ProbeResult(success=False, output=text)
+
+
+def _timeout_text(call: ProbePod, place: str) -> str:
+    if call.kind == "http":
+        why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        return f'Get "http://{place}{call.path}": {why}'
+    if call.kind == "grpc":
+        return f'timeout: failed to connect service "{place}" within {call.timeout:g}s'
+    return f"dial tcp {place}: i/o timeout"
+
+
+def _error_text(call: ProbePod, place: str, reason: str) -> str:
+    text = f"dial tcp {place}: connect: {reason}"
+    if call.kind == "http":
+        return f'Get "http://{place}{call.path}": {text}'
+    return (
+        f'timeout: failed to connect service "{place}" within {call.timeout:g}s: {text}'
+        if call.kind == "grpc"
+        else text
+    )
+
+
+async def _health(stream: TcpStream, call: ProbePod, place: str) -> ProbeResult:
+    check = HealthCheck(place, call.service, call.timeout)
+    await stream.write(check.to_send())
+    while check.result is None:
+        check.receive(await stream.read())
+        await stream.write(check.to_send())
+    return check.result
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    location: str
+    body: bytes
+
+    def verdict(self) -> ProbeResult:
+        if 200 <= self.status < 400:
+            return ProbeResult(success=True, output=self.body.decode(errors="replace"))
+        return ProbeResult(success=False, output=f"HTTP probe failed with statuscode: {self.status}")
+
+
+async def _get(stream: TcpStream, call: ProbePod, path: str, place: str) -> _Answer:
     client = h11.Connection(h11.CLIENT)
-    request = h11.Request(method="GET", target=call.path or "/", headers=_headers(call, place))
+    request = h11.Request(method="GET", target=path, headers=_headers(call, place))
     await stream.write((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
-    status, body = 0, b""
+    status, location, body = 0, "", b""
     while True:
         event = client.next_event()
         if event is h11.NEED_DATA:
             client.receive_data(await stream.read())
         elif isinstance(event, h11.Response):
             status = event.status_code
+            location = next((value.decode("latin-1") for name, value in event.headers if name == b"location"), "")
         elif isinstance(event, h11.Data):
             body = (body + event.data)[:_MOST]
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
-            break
-    if 200 <= status < 400:
-        return ProbeResult(success=True, output=body.decode(errors="replace"))
-    return ProbeResult(success=False, output=f"HTTP probe failed with statuscode: {status}")
+            return _Answer(status, location, body)
 
 
 def _headers(call: ProbePod, place: str) -> list[tuple[str, str]]:

@@ -1,0 +1,314 @@
+"""Containers as users expect them: order, restarts, volumes, tokens, probes and hooks, on virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from podwire.proto.kube import resources
+from podwire.proto.messages.api import ApiRequest
+from podwire.scripts.cluster.readiness import is_ready
+
+from .conftest import Booted
+
+Json = dict[str, Any]
+
+
+def shell(name: str, script: str, **more: Any) -> Json:
+    return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **more}
+
+
+class Pods:
+    """What a user sees of the pods of one cluster."""
+
+    def __init__(self, booted: Booted) -> None:
+        self._cluster, self.api = booted.cluster, booted.cluster.api
+
+    async def create(self, name: str, *containers: Json, **spec: Any) -> None:
+        body = {"metadata": {"name": name}, "spec": {"containers": list(containers), **spec}}
+        await self.api.create(resources.PODS, "default", body)
+
+    async def get(self, name: str) -> Json:
+        return await self.api.get(resources.PODS, "default", name)
+
+    async def until(self, name: str, holds: Callable[[Json], bool], seconds: float, what: str) -> Json:
+        async def looked() -> bool:
+            return holds(await self.get(name))
+
+        await self._cluster.until(looked, seconds, what)
+        return await self.get(name)
+
+    async def until_gone(self, name: str, seconds: float) -> float:
+        async def looked() -> bool:
+            return name not in [pod["metadata"]["name"] for pod in await self.api.list(resources.PODS, "default")]
+
+        return await self._cluster.until(looked, seconds, f"{name} is gone")
+
+    async def log(self, name: str, container: str) -> str:
+        path = resources.PODS.path("default", name, "log")
+        answer = await self.api.request(ApiRequest(method="GET", path=path, query=[("container", container)]))
+        return answer.body.decode()
+
+    async def events(self, name: str, reason: str) -> list[str]:
+        events = await self.api.list(resources.EVENTS, "default")
+        mine = [event for event in events if event["involvedObject"]["name"] == name and event["reason"] == reason]
+        return [event["message"] for event in sorted(mine, key=lambda event: event["metadata"]["resourceVersion"])]
+
+
+def run(booted: Booted, work: Callable[[Pods], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await work(Pods(booted))
+
+    booted.cluster.run(main())
+
+
+def state_of(pod: Json, name: str) -> Json:
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    found = [entry for kind in kinds for entry in pod["status"].get(kind, []) if entry["name"] == name]
+    state: Json = found[0]["state"] if found else {}
+    return state
+
+
+def restarts(pod: Json) -> int:
+    return int(pod["status"].get("containerStatuses", [{}])[0].get("restartCount", 0))
+
+
+def phase_is(phase: str) -> Callable[[Json], bool]:
+    return lambda pod: bool(pod["status"].get("phase") == phase)
+
+
+def condition(pod: Json, kind: str) -> Json:
+    return next((entry for entry in pod["status"].get("conditions", []) if entry["type"] == kind), {})
+
+
+def test_init_containers_run_in_order_and_sidecars_end_last(booted: Booted) -> None:
+    work = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    probe = {"tcpSocket": {"port": 6379}, "periodSeconds": 1, "initialDelaySeconds": 3}
+    inits = [
+        shell("first", "echo first >> /work/order; sleep 2", **work),
+        {"name": "side", "image": "redis", "restartPolicy": "Always", "startupProbe": probe},
+        shell("second", "echo second >> /work/order", **work),
+    ]
+    main = {"name": "main", "image": "nginx", **work, "lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
+
+    async def work_of(pods: Pods) -> None:
+        await pods.create("web", main, initContainers=inits, volumes=[{"name": "work", "emptyDir": {}}])
+        seen = await pods.until("web", lambda pod: "running" in state_of(pod, "first"), 10, "the first runs")
+        assert seen["status"]["phase"] == "Pending"
+        assert state_of(seen, "main") == {"waiting": {"reason": "PodInitializing"}}
+        assert condition(seen, "Initialized")["message"] == "containers with incomplete status: [first side second]"
+        seen = await pods.until("web", lambda pod: "running" in state_of(pod, "side"), 10, "the sidecar runs")
+        assert condition(seen, "Initialized")["message"] == "containers with incomplete status: [side second]"
+        assert "waiting" in state_of(seen, "second")
+        seen = await pods.until("web", is_ready, 20, "the pod is Ready")
+        assert state_of(seen, "second")["terminated"]["reason"] == "Completed"
+        await pods.api.delete(resources.PODS, "default", "web")
+        assert 3 <= await pods.until_gone("web", 30) < 6
+        killed = await pods.events("web", "Killing")
+        assert killed == ["Stopping container main", "Stopping container side"]
+
+    run(booted, work_of)
+
+
+def test_a_crash_backs_off_and_says_its_last_words(booted: Booted) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("crash", shell("c", "echo bye > /dev/termination-log; exit 3"))
+        seen = await pods.until("crash", lambda pod: restarts(pod) == 2, 30, "two restarts")
+        ended = seen["status"]["containerStatuses"][0]["lastState"]["terminated"]
+        assert (ended["exitCode"], ended["reason"], ended["message"]) == (3, "Error", "bye\n")
+        seen = await pods.until("crash", lambda pod: "waiting" in state_of(pod, "c"), 30, "it waits")
+        uid = seen["metadata"]["uid"]
+        assert state_of(seen, "c")["waiting"] == {
+            "reason": "CrashLoopBackOff",
+            "message": f"back-off 20s restarting failed container=c pod=crash_default({uid})",
+        }
+
+    run(booted, work)
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "phase", "code"),
+    [("Never", "exit 2", "Failed", 2), ("Never", "true", "Succeeded", 0), ("OnFailure", "true", "Succeeded", 0)],
+)
+def test_pods_that_end(booted: Booted, policy: str, script: str, phase: str, code: int) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("job", shell("c", script), restartPolicy=policy)
+        seen = await pods.until("job", phase_is(phase), 20, f"it is {phase}")
+        assert state_of(seen, "c")["terminated"]["exitCode"] == code
+        reason = {"Failed": "PodFailed", "Succeeded": "PodCompleted"}[phase]
+        assert condition(seen, "Ready")["reason"] == reason
+
+    run(booted, work)
+
+
+def test_a_deadline_ends_a_pod(booted: Booted) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("late", {"name": "c", "image": "nginx"}, activeDeadlineSeconds=5)
+        seen = await pods.until("late", phase_is("Failed"), 20, "it failed")
+        assert seen["status"]["reason"] == "DeadlineExceeded"
+
+    run(booted, work)
+
+
+def test_a_volume_waits_for_its_config_map_and_follows_it(booted: Booted) -> None:
+    mounts = [
+        {"name": "v", "mountPath": "/v"},
+        {"name": "v", "mountPath": "/copy", "subPath": "key"},
+    ]
+    script = "while true; do echo $(cat /v/key) $(cat /copy); sleep 5; done"
+
+    async def work(pods: Pods) -> None:
+        volumes = [{"name": "v", "configMap": {"name": "conf"}}]
+        await pods.create("reader", shell("c", script, volumeMounts=mounts), volumes=volumes)
+        await asyncio.sleep(5)
+        seen = await pods.get("reader")
+        assert state_of(seen, "c") == {"waiting": {"reason": "ContainerCreating"}}
+        assert await pods.events("reader", "FailedMount") == [
+            'MountVolume.SetUp failed for volume "v" : configmap "conf" not found'
+        ]
+        await pods.api.create(resources.CONFIG_MAPS, "default", {"metadata": {"name": "conf"}, "data": {"key": "old"}})
+        await pods.until("reader", is_ready, 10, "it runs")
+        await pods.api.patch(resources.CONFIG_MAPS, "default", "conf", {"data": {"key": "new"}})
+        await asyncio.sleep(70)
+        lines = (await pods.log("reader", "c")).splitlines()
+        assert (lines[0], lines[-1]) == ("old old", "new old")
+
+    run(booted, work)
+
+
+def test_a_missing_key_keeps_a_container_from_being_made(booted: Booted) -> None:
+    async def work(pods: Pods) -> None:
+        source = {"configMapKeyRef": {"name": "none", "key": "k"}}
+        await pods.create("env", shell("c", "true", env=[{"name": "X", "valueFrom": source}]))
+        seen = await pods.until("env", lambda pod: "message" in state_of(pod, "c").get("waiting", {}), 10, "it waits")
+        assert state_of(seen, "c")["waiting"] == {
+            "reason": "CreateContainerConfigError",
+            "message": 'configmap "none" not found',
+        }
+
+    run(booted, work)
+
+
+def test_a_pod_proves_who_it_is_with_its_token(booted: Booted) -> None:
+    folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+    async def review(pods: Pods, token: str) -> Json:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        status: Json = (await pods.api.call("POST", path, body))["status"]
+        return status
+
+    async def work(pods: Pods) -> None:
+        await pods.create("who", shell("c", f"cat {folder}/token; echo; cat {folder}/namespace"), restartPolicy="Never")
+        seen = await pods.until("who", phase_is("Succeeded"), 20, "it ended")
+        token, namespace = (await pods.log("who", "c")).split()
+        status = await review(pods, token)
+        assert namespace == "default"
+        assert status["user"]["username"] == "system:serviceaccount:default:default"
+        assert status["user"]["extra"]["authentication.kubernetes.io/pod-uid"] == [seen["metadata"]["uid"]]
+        await pods.api.delete(resources.PODS, "default", "who")
+        await pods.until_gone("who", 40)
+        assert await review(pods, token) == {"user": {}, "error": "service account token has been invalidated"}
+
+    run(booted, work)
+
+
+def test_a_failing_liveness_probe_restarts_a_container(booted: Booted) -> None:
+    probe = {"httpGet": {"path": "/none", "port": 80}, "periodSeconds": 1, "failureThreshold": 2}
+
+    async def work(pods: Pods) -> None:
+        await pods.create("ill", {"name": "c", "image": "nginx", "livenessProbe": probe})
+        await pods.until("ill", lambda pod: restarts(pod) == 1, 30, "it was restarted")
+        assert (await pods.events("ill", "Killing"))[0] == "Container c failed liveness probe, will be restarted"
+        assert await pods.events("ill", "Unhealthy") == [
+            "Liveness probe failed: HTTP probe failed with statuscode: 404"
+        ]
+
+    run(booted, work)
+
+
+def test_a_startup_probe_holds_the_others_back(booted: Booted) -> None:
+    fails = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 2}
+    starts = {"exec": {"command": ["sh", "-c", "sleep 1; true"]}, "initialDelaySeconds": 10, "timeoutSeconds": 3}
+
+    async def work(pods: Pods) -> None:
+        await pods.create("slow", {"name": "c", "image": "nginx", "livenessProbe": fails, "startupProbe": starts})
+        await asyncio.sleep(9)
+        assert restarts(await pods.get("slow")) == 0
+        await pods.until("slow", lambda pod: restarts(pod) == 1, 20, "liveness counts once it has started")
+
+    run(booted, work)
+
+
+def test_a_failing_hook_kills_its_container(booted: Booted) -> None:
+    hook = {"postStart": {"exec": {"command": ["sh", "-c", "exit 4"]}}}
+
+    async def work(pods: Pods) -> None:
+        await pods.create("hook", {"name": "c", "image": "nginx", "lifecycle": hook})
+        await pods.until("hook", lambda pod: restarts(pod) >= 1, 20, "it is tried again")
+        [text] = await pods.events("hook", "FailedPostStartHook")
+        assert text.startswith("PostStartHook failed: Exec lifecycle hook ([sh -c exit 4]) failed - error: command")
+
+    run(booted, work)
+
+
+@pytest.mark.parametrize(
+    ("spec", "container", "code", "longest"),
+    [
+        ({}, {"image": "nginx"}, 0, 2),
+        ({"terminationGracePeriodSeconds": 4}, {"image": "busybox", "command": ["sleep", "3600"]}, 137, 6),
+        ({"shareProcessNamespace": True}, {"image": "busybox", "command": ["sleep", "3600"]}, 143, 2),
+    ],
+)
+def test_what_programs_make_of_sigterm(booted: Booted, spec: Json, container: Json, code: int, longest: float) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("bye", {"name": "c", **container}, **spec)
+        await pods.until("bye", is_ready, 20, "it runs")
+        patch = {"metadata": {"finalizers": ["example.org/look"]}}
+        await pods.api.patch(resources.PODS, "default", "bye", patch)
+        await pods.api.delete(resources.PODS, "default", "bye")
+        seen = await pods.until("bye", lambda pod: "terminated" in state_of(pod, "c"), longest, "it ended")
+        assert state_of(seen, "c")["terminated"]["exitCode"] == code
+
+    run(booted, work)
+
+
+def test_a_readiness_gate_is_waited_for(booted: Booted) -> None:
+    gate = "example.org/open"
+
+    async def work(pods: Pods) -> None:
+        await pods.create("gated", {"name": "c", "image": "nginx"}, readinessGates=[{"conditionType": gate}])
+        seen = await pods.until(
+            "gated",
+            lambda pod: condition(pod, "ContainersReady").get("status") == "True",
+            20,
+            "its containers are ready",
+        )
+        text = f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+        assert (condition(seen, "Ready")["reason"], condition(seen, "Ready")["message"]) == (
+            "ReadinessGatesNotReady",
+            text,
+        )
+        opened = {"status": {"conditions": [{"type": gate, "status": "True"}]}}
+        await pods.api.patch(
+            resources.PODS, "default", "gated", opened, "status", "application/strategic-merge-patch+json"
+        )
+        await pods.until("gated", is_ready, 20, "it is Ready")
+
+    run(booted, work)
+
+
+def test_a_debug_container_joins_a_running_pod(booted: Booted) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("app", {"name": "c", "image": "nginx"})
+        await pods.until("app", is_ready, 20, "it runs")
+        debugger = shell("debugger", "ps; wget -qO- http://127.0.0.1/ | head -n 1", targetContainerName="c")
+        added = {"spec": {"ephemeralContainers": [debugger]}}
+        form = "application/strategic-merge-patch+json"
+        await pods.api.patch(resources.PODS, "default", "app", added, "ephemeralcontainers", form)
+        await pods.until("app", lambda pod: "terminated" in state_of(pod, "debugger"), 20, "it has looked")
+        said = await pods.log("app", "debugger")
+        assert "nginx -g daemon off;" in said and "<!DOCTYPE html>" in said
+
+    run(booted, work)
