@@ -26,7 +26,7 @@ class Lookups:
     async def references(self) -> References:
         """The objects that exist; one that does not is left out. Raises ApiError, ApiUnavailable, CannotConfigure."""
         wanted = names(self._view.pod)
-        claims = await self._all(resources.PERSISTENT_VOLUME_CLAIMS, wanted.claims, PersistentVolumeClaim)
+        claims = await self._all(resources.VOLUME_CLAIMS, wanted.claims, PersistentVolumeClaim)
         return References(
             config_maps=await self._all(resources.CONFIG_MAPS, wanted.config_maps, ConfigMap),
             secrets=await self._all(resources.SECRETS, wanted.secrets, Secret),
@@ -49,7 +49,7 @@ class Lookups:
         for name, claim in claims.items():
             value = None
             if claim.spec.volume_name:
-                value = await self._get(resources.PERSISTENT_VOLUMES, "", claim.spec.volume_name)
+                value = await self._get(resources.VOLUMES, "", claim.spec.volume_name)
             if value is not None:
                 found[name] = codec.decode(PersistentVolume, codec.encode(value))
         return found
