@@ -47,7 +47,8 @@ def _mounts_token(account: Json, spec: Json) -> bool:
 
 
 def _mount_token(request: Request, spec: Json) -> None:
-    existing = [volume["name"] for volume in items(spec, "volumes") if volume["name"].startswith(_VOLUME)]
+    names = [str(volume.get("name", "")) for volume in items(spec, "volumes")]
+    existing = [name for name in names if name.startswith(_VOLUME)]
     name = existing[0] if existing else _VOLUME + name_suffix(request.random)
     used = False
     for container in items(spec, "initContainers") + items(spec, "containers"):
