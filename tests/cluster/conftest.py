@@ -1,5 +1,6 @@
 """Whole clusters in one process, on virtual time."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.simulation.cluster import SimulatedCluster
 from podwire.scripts.simulation.scenario import Scenario
+
+
+RULES_SETTLE = 2.0
+"""Seconds within which every kube-proxy has written the rules of what has just become Ready (its sync period is 1 s)."""
 
 
 class Booted:
@@ -17,6 +22,7 @@ class Booted:
         self.said: list[str] = []
         self.scenario = Scenario(self.cluster, MANIFESTS, self.said.append)
         self.cluster.run(self.scenario.boot())
+        self.cluster.run(asyncio.sleep(RULES_SETTLE))
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def _container_status(pod: Pod, spec: ContainerSpec, observed: Observed) -> Json
     }
     if newest is not None and newest.started_at:
         status |= {"containerID": f"podwire://{newest.id}", "imageID": f"podwire://{spec.image}"}
-    elif newest is None:
+    else:
         status |= _last_known(pod, spec.name)
     last = _last_end(held, spec.name, newest, "waiting" in status["state"])
     if last is not None:
