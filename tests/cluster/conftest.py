@@ -9,9 +9,8 @@ from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.simulation.cluster import SimulatedCluster
 from podwire.scripts.simulation.scenario import Scenario
 
-
 RULES_SETTLE = 2.0
-"""Seconds within which every kube-proxy has written the rules of what has just become Ready (its sync period is 1 s)."""
+"""Seconds within which every kube-proxy has written the rules of what became Ready (its sync period is 1 s)."""
 
 
 class Booted:

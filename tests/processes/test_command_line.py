@@ -86,7 +86,8 @@ def test_status_for_machines(cluster: LiveCluster) -> None:
 
 
 def test_ssh_shows_the_machine_and_passes_the_exit_code_on(cluster: LiveCluster) -> None:
-    done = podwire("ssh", "node-1", "ip link show type bridge", "--data-dir", cluster.data_dir)
+    node = next(pod.node for name, pod in cluster.pods().items() if name.startswith("default/my-api-"))
+    done = podwire("ssh", node, "ip link show type bridge", "--data-dir", cluster.data_dir)
     assert (done.returncode, "cni0" in done.stdout, done.stderr) == (0, True, "")
     failed = podwire("ssh", "node-1", "ip link show dev nothing0", "--data-dir", cluster.data_dir)
     assert failed.returncode != 0 and "nothing0" in failed.stderr and failed.stdout == ""

@@ -1,7 +1,9 @@
 """The official Python client: create, watch, patch, exec, port-forward, delete a collection."""
 
+import gc
 import select
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ LABELS = {"app": "py"}
 
 
 @pytest.fixture(scope="module")
-def core(cluster: LiveCluster) -> Any:
+def core(cluster: LiveCluster) -> Iterator[Any]:
     """CoreV1Api in a namespace of its own, with a pod of nginx and one of busybox that run."""
     config.load_kube_config(str(cluster.folder.kubeconfig))
     api = client.CoreV1Api()
@@ -33,7 +35,9 @@ def core(cluster: LiveCluster) -> Any:
         spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
         api.create_namespaced_pod(NAMESPACE, {"metadata": {"name": name, "labels": LABELS}, "spec": spec})
     until(lambda: ready(api), 20)
-    return api
+    yield api
+    api.api_client.rest_client.pool_manager.clear()
+    gc.collect()  # what the client left open is told here, not in another file's tests
 
 
 def ready(api: Any) -> str:

@@ -111,7 +111,6 @@ class Runtime:
             address=self._machine.address,
         )
 
-
     # -- claimed processes
 
     def _claimant_calls(self, message: Message) -> None:
