@@ -307,7 +307,9 @@ def test_run_rm_it(kubectl: Kubectl) -> None:
     code, shown = kubectl.terminal("run", "asked", *run, "nslookup", "kubernetes.default")
     assert "10.96.0.1" in shown and 'pod "asked" deleted' in shown, shown
     assert code in (0, 1)
-    code, shown = kubectl.terminal("run", "shell", *run, "sh", typed="echo a-$((40 + 2))\nexit\n", after="# ")
+    code, shown = kubectl.terminal(
+        "run", "shell", *run, "sh", typed="\necho a-$((40 + 2))\nexit\n", after="pressing enter"
+    )
     assert "a-42" in shown and 'pod "shell" deleted' in shown, shown
     assert code == 0
 
