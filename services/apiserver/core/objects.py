@@ -5,9 +5,8 @@ Source: apiserver `registry/rest/{create,update}.go`, the strategies in kubernet
 
 from typing import Final
 
-from podwire.services.apiserver.core import schema, service_accounts
+from podwire.services.apiserver.core import admission, schema
 from podwire.services.apiserver.core.conversion import to_storage
-from podwire.services.apiserver.core.defaults import pods as pod_defaults
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, conflict, invalid
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.kinds import Kind
@@ -84,9 +83,7 @@ def prepare_new(request: Request, value: Json) -> None:
     if kind.has("status") and kind.resource not in _STATUS_AT_BIRTH:
         value.pop("status", None)
     kind.defaults(value)
-    if kind.resource == "pods":
-        pod_defaults.pod_admission(value)
-        service_accounts.admit(request, value)
+    admission.admit(request, value)
     meta["uid"] = uuid4(request.random)
     meta["creationTimestamp"] = rfc3339(request.now)
     kind.on_create(value)

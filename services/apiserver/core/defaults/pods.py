@@ -152,11 +152,10 @@ def pod(value: Json) -> None:
 
 
 def pod_admission(value: Json) -> None:
-    """ServiceAccount, Priority and DefaultTolerationSeconds, on creation."""
+    """The account's name and DefaultTolerationSeconds, on creation."""
     spec = value["spec"]
     spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
-    _priority(spec)
     tolerations: list[Any] = spec.setdefault("tolerations", [])
     for taint in _NODE_TAINTS:
         if not any(_tolerates(toleration, taint) for toleration in tolerations):
@@ -168,12 +167,6 @@ def pod_admission(value: Json) -> None:
                     "tolerationSeconds": _TOLERATION_SECONDS,
                 }
             )
-
-
-def _priority(spec: Json) -> None:
-    system = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
-    spec.setdefault("priority", system.get(spec.get("priorityClassName", ""), 0))
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
 def _tolerates(toleration: Json, taint: str) -> bool:
