@@ -113,18 +113,22 @@ def watch(request: Request) -> OpenWatch:
 
 
 def watch_event(opened: OpenWatch, changed: Changed) -> tuple[str, Json] | None:
-    """What a watcher is told of a change: an object that leaves the selection is DELETED, one that enters ADDED."""
+    """What a watcher is told of a change: an object that leaves the selection is DELETED, one that enters ADDED.
+
+    What is DELETED is shown as it last was, at the revision of the change (apiserver `storage/cacher/cache_watcher.go`).
+    """
     if (changed.key.group, changed.key.resource) != opened.kind.storage:
         return None
     if opened.namespace and changed.key.namespace != opened.namespace:
         return None
     wanted = Selection(opened.labels, opened.fields)
-    before = changed.before is not None and wanted.takes(opened.kind, changed.before)
+    last = changed.before
+    before = last is not None and wanted.takes(opened.kind, last)
     after = changed.change != "DELETED" and wanted.takes(opened.kind, changed.object)
     if after:
         return ("MODIFIED" if before else "ADDED"), changed.object
-    if before:
-        return "DELETED", changed.object
+    if last is not None and before:
+        return "DELETED", last | {"metadata": last["metadata"] | {"resourceVersion": str(changed.revision)}}
     return None
 
 

@@ -57,6 +57,10 @@ def test_a_watch_with_a_selector_tells_when_an_object_enters_and_leaves(server: 
     server.request("DELETE", f"{CONFIG_MAPS}/a")
     events = [event for changed in server.store.since(start) if (event := watch_event(opened, changed))]
     assert [kind for kind, _ in events] == ["ADDED", "DELETED", "ADDED", "MODIFIED", "DELETED"]
+    left = events[1][1]["metadata"]
+    assert left["labels"] == {"name": "a"}, "as it was while it was selected"
+    revisions = [int(value["metadata"]["resourceVersion"]) for _, value in events]
+    assert revisions == sorted(set(revisions))
 
 
 def test_a_watch_from_before_the_floor_is_gone(server: Any) -> None:
