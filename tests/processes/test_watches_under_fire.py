@@ -5,15 +5,12 @@ import json
 import os
 import random
 import signal
-import ssl
-import tempfile
-from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import aiohttp
 import pytest
-import yaml
+from https_client import session
 from live_cluster import LiveCluster, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -24,20 +21,6 @@ KILLS: Final = 20
 PATH: Final = "/api/v1/namespaces/default/configmaps"
 NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, ConnectionError)
 type Json = dict[str, Any]
-
-
-def session(cluster: LiveCluster) -> aiohttp.ClientSession:
-    """A client with the kubeconfig's certificate, as any client library makes one."""
-    config = yaml.safe_load(cluster.folder.kubeconfig.read_text())
-    server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    context = ssl.create_default_context(cadata=b64decode(server["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    connector = aiohttp.TCPConnector(ssl=context, limit=0)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=20)
-    return aiohttp.ClientSession(server["server"], connector=connector, timeout=timeout)
 
 
 class Watcher:

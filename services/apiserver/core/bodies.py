@@ -59,13 +59,25 @@ def _read_json(body: bytes) -> Any:
 
 def _read_yaml(body: bytes) -> Any:
     try:
-        for event in yaml.parse(body, Loader=Loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise bad_request("error converting YAML to JSON: aliases are not accepted")
+        _check_yaml(body)
         return yaml.load(body, Loader=Loader)  # a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         text = " ".join(str(error).split())
         raise bad_request(f"error converting YAML to JSON: yaml: {text}") from None
+
+
+def _check_yaml(body: bytes) -> None:
+    """Refuses what may not be composed: libyaml's composer recurses in C, where depth ends the process."""
+    depth = 0
+    for event in yaml.parse(body, Loader=Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise bad_request("error converting YAML to JSON: aliases are not accepted")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH:
+            raise bad_request("exceeded max depth")
 
 
 def _plain(value: Any, depth: int = _DEPTH) -> Any:

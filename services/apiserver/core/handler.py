@@ -107,7 +107,7 @@ def _discovery(parts: list[str], accept: str) -> Answer:
 
 def _attributes(request: Request) -> Attributes:
     target, method = request.target, request.message.method
-    verb = _METHODS.get("GET" if method == "HEAD" else method)
+    verb = _METHODS.get(method)
     if verb is None:
         raise method_not_allowed()
     if verb == "get" and request.flag("watch"):

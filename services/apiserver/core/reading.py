@@ -115,7 +115,7 @@ def watch(request: Request) -> OpenWatch:
 def watch_event(opened: OpenWatch, changed: Changed) -> tuple[str, Json] | None:
     """What a watcher is told of a change: an object that leaves the selection is DELETED, one that enters ADDED.
 
-    What is DELETED is shown as it last was, at the revision of the change (apiserver `storage/cacher/cache_watcher.go`).
+    What is DELETED is shown as it last was, at the revision of the change (apiserver `storage/cacher`).
     """
     if (changed.key.group, changed.key.resource) != opened.kind.storage:
         return None
