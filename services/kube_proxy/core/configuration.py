@@ -28,7 +28,7 @@ def read(text: str) -> Configuration:
     """The configuration. Raises ConfigurationError."""
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"config.conf: {error}") from None
     if not isinstance(value, dict) or value.get("kind") != "KubeProxyConfiguration":
         raise ConfigurationError("config.conf: kind KubeProxyConfiguration is needed")

@@ -85,21 +85,34 @@ def _curl(name: str) -> Image:
 
 
 _AGNHOST: Final = {**toolboxes.CURL_ALPINE, **toolboxes.NETWORK_TOOLS}
+
+
+def _without_programs(name: str) -> Image:
+    """An image of one binary (scratch, distroless): nothing else can be run in it."""
+    return Image(name=name, programs={}, environment=_PATH)
+
+
 _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "agnhost": _server("agnhost", agnhost.agnhost, _AGNHOST),
     "alpine": _tools(toolboxes.ALPINE, "sh"),
     "bash": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "busybox": _busybox,
     "centos": _tools(toolboxes.CURL_DEBIAN, "bash"),
+    "coredns": _without_programs,
     "curl": _curl,
     "debian": _tools(toolboxes.DEBIAN, "bash"),
     "dnsutils": _tools(toolboxes.NETWORK_TOOLS, "sh"),
     "echo-server": _server("echo-server", web.echo_server, toolboxes.ALPINE),
     "echoserver": _server("echo-server", web.echo_server, toolboxes.ALPINE),
+    "flannel": _tools(toolboxes.NETWORK_TOOLS, "sh"),
     "fedora": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "http-echo": _server("http-echo", web.http_echo, {}),
     "httpd": _httpd,
     "jessie-dnsutils": _tools(toolboxes.NETWORK_TOOLS, "sh"),
+    "kube-apiserver": _without_programs,
+    "kube-controller-manager": _without_programs,
+    "kube-proxy": _tools(toolboxes.NETWORK_TOOLS, "sh"),
+    "kube-scheduler": _without_programs,
     "netshoot": _tools(toolboxes.NETWORK_TOOLS, "bash"),
     "nginx": _nginx,
     "pause": _server("pause", agnhost.pause, {}),

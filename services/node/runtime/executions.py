@@ -8,7 +8,8 @@ from podwire.services.node.pipes import NewlineWriter, NoInput, Sink
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.attachments import attach
 from podwire.services.node.runtime.containers import Containers, image_of
-from podwire.services.node.runtime.exit_codes import CANNOT_RUN, KILLED, NOT_FOUND
+from podwire.services.node.runtime.exit_codes import KILLED, NEVER_RAN, NOT_FOUND
+from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
 
@@ -29,6 +30,9 @@ class Executions:
         record = self._containers.running(call.container)
         machine = self._machine
         session = Session(machine.bus, machine.name, call.session, call.stdin)
+        if call.attach and record.config.claimed:
+            text = f"attach is not possible to {record.config.image}, which runs outside the machine; see its log"
+            raise CallFailed("Unimplemented", text)
         if call.attach:
             main = session.serve(machine.tasks, attach(record, session), killed=(0, ""))
         else:
@@ -40,8 +44,7 @@ class Executions:
         image = image_of(record)
         program = programs.find_program(image.programs, call.command[0]) if call.command else None
         if program is None:
-            name = call.command[0] if call.command else ""
-            session.finish(CANNOT_RUN, f'exec: "{name}": executable file not found in $PATH: unknown')
+            session.finish(NEVER_RAN, _not_found(call))
             return
         terminal = NewlineWriter(session.stdout)
         output = (terminal, terminal) if call.tty else (session.stdout, session.stderr)
@@ -65,3 +68,13 @@ class Executions:
         except TimeoutError:
             return messages.ExecResult(code=KILLED, stdout=bytes(output), stderr=b"command timed out")
         return messages.ExecResult(code=code, stdout=bytes(output[:_MOST_OUTPUT]), stderr=bytes(errors[:_MOST_OUTPUT]))
+
+
+def _not_found(call: messages.StartExec) -> str:
+    """containerd's text, as the kubelet's stream server passes it on (kubelet `remotecommand/exec.go`)."""
+    name = call.command[0] if call.command else ""
+    return (
+        "Internal error occurred: error executing command in container: failed to exec in container: failed to start "
+        f'exec "{call.session}": OCI runtime exec failed: exec failed: unable to start container process: '
+        f'exec: "{name}": executable file not found in $PATH: unknown'
+    )

@@ -5,6 +5,7 @@ from typing import Final
 KILLED: Final = 137
 TERMINATED: Final = 143
 NOT_FOUND: Final = 127
-CANNOT_RUN: Final = 126
+NEVER_RAN: Final = -1
+"""No program ran; the message says why."""
 START_ERROR: Final = 128
 """What containerd reports when a container's program cannot be started."""

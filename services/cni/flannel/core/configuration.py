@@ -31,7 +31,7 @@ def read(text: str) -> Configuration:
     """The configuration. Raises ConfigurationError that names the field."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"net-conf.json: {error}") from None
     if not isinstance(value, dict):
         raise ConfigurationError("net-conf.json: an object is needed")
