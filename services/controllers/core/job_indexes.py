@@ -3,14 +3,14 @@
 Source: kubernetes `pkg/controller/job/indexed_job_utils.go`.
 """
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection
+from typing import Final
 
 from podwire.proto.kube.selection import items, section
+from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import pods as judge
+from podwire.services.controllers.core.index_ranges import numbers
 from podwire.services.controllers.core.writes import Json
-
-if TYPE_CHECKING:
-    from podwire.services.controllers.core.job_status import Tally
 
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _FAILURES: Final = "batch.kubernetes.io/job-index-failure-count"
@@ -21,28 +21,6 @@ def index_of(pod: Json) -> int | None:
     """A pod's completion index."""
     text = section(pod, "metadata", "annotations").get(INDEX, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def ranges(numbers: list[int]) -> str:
-    """Numbers as the status has them: `0,2-4`."""
-    parts: list[str] = []
-    for number in sorted(dict.fromkeys(numbers)):
-        first, _, last = parts[-1].partition("-") if parts else ("", "", "")
-        if parts and int(last or first) + 1 == number:
-            parts[-1] = f"{first}-{number}"
-        else:
-            parts.append(str(number))
-    return ",".join(parts)
-
-
-def numbers(text: str) -> list[int]:
-    """The numbers of `0,2-4`; what cannot be read is left out."""
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        if first.isdigit() and (last or first).isdigit() and int(last or first) - int(first) < 100_000:
-            found += range(int(first), int(last or first) + 1)
-    return found
 
 
 def _of_phase(job: Json, pods: list[Json], phase: str) -> list[int]:
@@ -65,12 +43,15 @@ def failed(job: Json, pods: list[Json]) -> list[int]:
     if limit is None:
         return []
     known = numbers(section(job, "status").get("failedIndexes", ""))
-    over = [
-        index
-        for pod in pods
-        if judge.phase(pod) == "Failed" and (index := index_of(pod)) is not None and failures_before(pod) >= limit
-    ]
+    ended = [pod for pod in pods if judge.phase(pod) == "Failed" and index_of(pod) is not None]
+    over = [index for pod in ended if (index := index_of(pod)) is not None and _gives_up(job, pod, limit)]
     return sorted(dict.fromkeys(known + over))
+
+
+def _gives_up(job: Json, pod: Json, limit: int) -> bool:
+    """Whether an index fails with this pod: by its rule, or because it failed too often."""
+    action = policies.verdict(job, pod).action
+    return action == policies.FAIL_INDEX or (action != policies.IGNORE and failures_before(pod) >= limit)
 
 
 def failures_before(pod: Json) -> int:
@@ -79,10 +60,10 @@ def failures_before(pod: Json) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def next_indexes(job: Json, pods: list[Json], tally: "Tally", count: int) -> list[int]:
-    """The lowest indexes that are neither done nor failed nor running."""
+def next_indexes(job: Json, pods: list[Json], done: Collection[int], count: int) -> list[int]:
+    """The lowest indexes that are neither done nor running."""
     running = [index_of(pod) for pod in pods if judge.is_active(pod)]
-    taken = [*tally.completed, *tally.failed_indexes, *running]
+    taken = {*done, *running}
     most = section(job, "spec").get("completions") or 0
     return [index for index in range(most) if index not in taken][:count]
 

@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 
 from podwire.proto.kube.selection import items, section
 from podwire.services.controllers.core import job_indexes as indexes
+from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import is_going
+from podwire.services.controllers.core.index_ranges import ranges
 from podwire.services.controllers.core.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import Json
 
@@ -67,7 +69,7 @@ def tally(job: Json, pods: list[Json], finalizer: str) -> Tally:
         status.get("succeeded", 0),
         status.get("failed", 0),
         [pod["metadata"]["uid"] for pod in fresh if judge.phase(pod) == "Succeeded"],
-        [pod["metadata"]["uid"] for pod in fresh if _has_failed(pod)],
+        [pod["metadata"]["uid"] for pod in fresh if _has_failed(pod) and not policies.is_ignored(job, pod)],
         [uid for uid in noted["succeeded"] + noted["failed"] if uid not in held_uids],
         indexes.completed(job, pods),
         indexes.failed(job, pods),
@@ -106,6 +108,10 @@ def wanted_active(job: Json, count: Tally) -> int:
 def finish_of(job: Json, count: Tally, pods: list[Json], now: int) -> Finish | None:
     """How the Job ends now; None while it goes on."""
     spec = section(job, "spec")
+    if (decided := _decided(job)) is not None:
+        return decided
+    if broken := policies.failing(job, pods):
+        return Finish("Failed", "PodFailurePolicy", broken)
     limit, start = spec.get("activeDeadlineSeconds"), parse(section(job, "status").get("startTime"))
     if limit is not None and start and now >= start + limit * SECOND and not spec.get("suspend"):
         return Finish("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
@@ -113,6 +119,15 @@ def finish_of(job: Json, count: Tally, pods: list[Json], now: int) -> Finish | N
     if failed_in_all(job, count) > retries or _restarts(spec, pods) >= max(1, retries):
         return Finish("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     return _finish_of_indexes(job, count) or _completion(job, count, pods)
+
+
+def _decided(job: Json) -> Finish | None:
+    """The end that is written down already: its pods only have to go."""
+    targets = {"FailureTarget": "Failed", "SuccessCriteriaMet": "Complete"}
+    for entry in items(section(job, "status"), "conditions"):
+        if entry.get("type") in targets and entry.get("status") == "True":
+            return Finish(targets[entry["type"]], str(entry.get("reason", "")), str(entry.get("message", "")))
+    return None
 
 
 def _restarts(spec: Json, pods: list[Json]) -> int:
@@ -144,6 +159,8 @@ def _finish_of_indexes(job: Json, count: Tally) -> Finish | None:
 def _completion(job: Json, count: Tally, pods: list[Json]) -> Finish | None:
     spec, done = section(job, "spec"), succeeded_in_all(job, count)
     completions = spec.get("completions")
+    if (rule := policies.met_rule(job, count.completed)) is not None:
+        return Finish("Complete", "SuccessPolicy", f"Matched rules at index {rule}")
     active = [pod for pod in pods if judge.is_active(pod)]
     over = done > 0 and not active if completions is None else done >= completions and not active
     return Finish("Complete", "CompletionsReached", "Reached expected number of succeeded pods") if over else None
@@ -177,10 +194,10 @@ def next_status(job: Json, pods: list[Json], active: list[Json], count: Tally, e
 def _indexes(status: Json, spec: Json, count: Tally) -> None:
     if spec.get("completionMode") != "Indexed":
         return
-    status["completedIndexes"] = indexes.ranges(count.completed)
+    status["completedIndexes"] = ranges(count.completed)
     status["succeeded"] = len(count.completed)
     if "backoffLimitPerIndex" in spec:
-        status["failedIndexes"] = indexes.ranges(count.failed_indexes)
+        status["failedIndexes"] = ranges(count.failed_indexes)
 
 
 def _conditions(status: Json, job: Json, uncounted: Json, end: Finish | None, now: int) -> None:

@@ -13,6 +13,7 @@ from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
 from podwire.services.controllers.core import job_indexes as indexes
+from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import job_status
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
@@ -110,7 +111,7 @@ def _create(job: Json, pods: list[Json], count: int, tally: Tally, turn: _Turn) 
         for _ in range(count):
             _create_pod(job, pod_from(JOBS, job, name_suffix(turn.random)), turn)
         return
-    for index in indexes.next_indexes(job, pods, tally, count):
+    for index in indexes.next_indexes(job, pods, [*tally.completed, *tally.failed_indexes], count):
         pod = pod_from(JOBS, job, f"{index}-{name_suffix(turn.random)}")
         indexes.mark(pod, job, index, pods)
         _create_pod(job, pod, turn)
@@ -138,7 +139,7 @@ def _release_counted(job: Json, pods: list[Json], turn: _Turn) -> None:
     written = section(job, "status", "uncountedTerminatedPods")
     uids = [*items(written, "succeeded"), *items(written, "failed")]
     for pod in pods:
-        if pod["metadata"]["uid"] in uids:
+        if pod["metadata"]["uid"] in uids or policies.is_ignored(job, pod):
             _without_finalizer(pod, turn)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from podwire.proto.kube.resources import CRON_JOBS, JOBS, PODS
-from podwire.services.controllers.core import cronjobs, job_indexes, jobs
+from podwire.services.controllers.core import cronjobs, index_ranges, jobs
 from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import Create, Delete
@@ -159,6 +159,81 @@ def test_an_index_that_fails_too_often_fails_alone(world: Any) -> None:
     assert status(world)["conditions"][-1]["reason"] == "FailedIndexes"
 
 
+def fail(world: Any, name: str, code: int = 1, condition: str = "") -> None:
+    pod = copy_json(world.get(PODS, name))
+    ended = {"terminated": {"finishedAt": rfc3339(world.now), "exitCode": code}}
+    conditions = [{"type": condition, "status": "True"}] if condition else []
+    pod["status"] = {
+        "phase": "Failed",
+        "containerStatuses": [{"name": "a", "state": ended}],
+        "conditions": conditions,
+    }
+    world.put(PODS, pod)
+
+
+POLICY = {
+    "rules": [
+        {"action": "FailJob", "onExitCodes": {"containerName": "a", "operator": "In", "values": [42]}},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+        {"action": "Count", "onExitCodes": {"operator": "NotIn", "values": [1]}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "condition", "failed", "reason"),
+    [(42, "", 1, "PodFailurePolicy"), (1, "DisruptionTarget", 0, ""), (2, "", 1, ""), (1, "", 1, "")],
+)
+def test_a_pod_failure_policy_decides_what_a_failure_means(
+    world: Any, code: int, condition: str, failed: int, reason: str
+) -> None:
+    world.put(JOBS, job(podFailurePolicy=POLICY))
+    settle(world)
+    name = running(world)[0]
+    fail(world, name, code, condition)
+    settle(world)
+    assert status(world).get("failed", 0) == failed
+    assert [entry["reason"] for entry in status(world).get("conditions", [])] == [reason] * (2 if reason else 0)
+    assert "finalizers" not in world.get(PODS, name)["metadata"]
+    if reason:
+        text = f"Container a for pod default/{name} failed with exit code 42 matching FailJob rule at index 0"
+        assert status(world)["conditions"][-1]["message"] == text
+
+
+def test_an_index_fails_by_its_rule(world: Any) -> None:
+    rules = [{"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [9]}}]
+    spec = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 5}
+    world.put(JOBS, job(podFailurePolicy={"rules": rules}, **spec))
+    settle(world)
+    fail(world, running(world)[0], 9)
+    settle(world)
+    assert status(world)["failedIndexes"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("rule", "succeed", "over"),
+    [
+        ({"succeededIndexes": "0-1"}, [0], False),
+        ({"succeededIndexes": "0-1"}, [0, 1], True),
+        ({"succeededCount": 1}, [2], True),
+        ({"succeededIndexes": "1-3", "succeededCount": 1}, [0], False),
+        ({"succeededIndexes": "1-3", "succeededCount": 1}, [3], True),
+    ],
+)
+def test_a_success_policy_ends_a_job_early(world: Any, rule: dict[str, Any], succeed: list[int], over: bool) -> None:
+    spec = {"completionMode": "Indexed", "completions": 4, "parallelism": 4, "successPolicy": {"rules": [rule]}}
+    world.put(JOBS, job(**spec))
+    settle(world)
+    names = running(world)
+    for index in succeed:
+        end(world, names[index])
+    settle(world)
+    assert ("Complete" in ends(world)) == over
+    assert len(running(world)) == (0 if over else 4 - len(succeed))
+    if over:
+        assert status(world)["conditions"][-1]["reason"] == "SuccessPolicy"
+
+
 def test_a_finished_job_goes_after_its_time_to_live(world: Any) -> None:
     world.put(JOBS, job(ttlSecondsAfterFinished=60))
     settle(world)
@@ -174,8 +249,8 @@ def test_a_finished_job_goes_after_its_time_to_live(world: Any) -> None:
     ("numbers", "text"), [([], ""), ([0], "0"), ([0, 1, 2], "0-2"), ([5, 1, 2, 9, 10], "1-2,5,9-10")]
 )
 def test_ranges_of_indexes(numbers: list[int], text: str) -> None:
-    assert job_indexes.ranges(numbers) == text
-    assert job_indexes.numbers(text) == sorted(numbers)
+    assert index_ranges.ranges(numbers) == text
+    assert index_ranges.numbers(text) == sorted(numbers)
 
 
 # -- CronJobs
