@@ -1,7 +1,7 @@
 """Deployments: one ReplicaSet per template, rolled over within maxSurge and maxUnavailable.
 
 Source: kubernetes `pkg/controller/deployment/{rolling,recreate,sync,progress}.go`, `util/deployment_util.go`. Scaling
-in the middle of a roll-over converges by the same rules; it is not spread in proportion.
+in the middle of a roll-over is shared in proportion (`proportions`).
 """
 
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,7 @@ from podwire.services.chassis.chance import RandomBits, hexadecimal
 from podwire.services.controllers.core.cluster import Cluster, is_going, owner_reference
 from podwire.services.controllers.core.deployment_status import status_patch
 from podwire.services.controllers.core.pods import is_over
+from podwire.services.controllers.core.proportions import Share, sizes
 from podwire.services.controllers.core.templates import copy_json, template_hash
 from podwire.services.controllers.core.times import parse, rfc3339
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
@@ -79,6 +80,13 @@ class _Rollout:
         if self.plan.patch(Patch(REPLICA_SETS, meta["namespace"], meta["name"], body, revision=revision)):
             self.say_scaled(meta["name"], current, replicas)
 
+    def resize(self, replica_set: Json, replicas: int) -> None:
+        """Plans another size, or at least notes the sizes that it is made for now."""
+        if wanted(replica_set) == replicas:
+            _annotate(REPLICA_SETS, replica_set, self.sizes(), self)
+        else:
+            self.scale(replica_set, replicas)
+
     def say_scaled(self, name: str, before: int, after: int) -> None:
         """The ScalingReplicaSet event."""
         about = About(_COMPONENT, self.deployment, DEPLOYMENTS.api_version, DEPLOYMENTS.kind)
@@ -134,9 +142,10 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
 
 
 def _roll(rollout: _Rollout) -> None:
+    if _is_scaling(rollout):
+        _scale(rollout)
+        return
     if rollout.spec.get("paused"):
-        if rollout.new is not None and not rollout.old:
-            rollout.scale(rollout.new, rollout.replicas)
         return
     if rollout.is_rolling:
         _rolling_update(rollout)
@@ -144,6 +153,33 @@ def _roll(rollout: _Rollout) -> None:
         _recreate(rollout)
     _note_revision(rollout)
     _forget_old(rollout)
+
+
+def _is_scaling(rollout: _Rollout) -> bool:
+    """Whether the Deployment's size is another one than its ReplicaSets were made for."""
+    noted = [section(each, "metadata", "annotations").get(_DESIRED) for each in rollout.everything if wanted(each) > 0]
+    return any(text is not None and text != str(rollout.replicas) for text in noted)
+
+
+def _scale(rollout: _Rollout) -> None:
+    """The only active ReplicaSet takes it all; several share it in proportion; a finished roll-over needs one."""
+    active = [each for each in rollout.everything if wanted(each) > 0]
+    new = rollout.new
+    if len(active) == 1:
+        rollout.resize(active[0], rollout.replicas)
+    elif new is not None and wanted(new) == available(new) == rollout.replicas:
+        for each in rollout.old:
+            rollout.resize(each, 0)
+    elif rollout.is_rolling:
+        shares = [Share(_name(each), wanted(each), _made_for(each)) for each in active]
+        chosen = sizes(shares, rollout.replicas, limits(rollout.deployment).surge)
+        for each in active:
+            rollout.resize(each, chosen[_name(each)])
+
+
+def _made_for(replica_set: Json) -> int:
+    text = section(replica_set, "metadata", "annotations").get(_MAXIMUM, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else wanted(replica_set)
 
 
 def _rolling_update(rollout: _Rollout) -> None:
