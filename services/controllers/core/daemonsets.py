@@ -64,8 +64,8 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     digest = kept.digest
     if not is_going(daemon_set):
         _place(daemon_set, fitting, by_node, digest, plan, now, random)
-        _give_up(daemon_set, cluster, by_node, plan)
-        _roll(daemon_set, fitting, by_node, digest, plan)
+        _give_up(daemon_set, cluster, by_node, digest, plan)
+        _roll(daemon_set, fitting, by_node, digest, plan, now, random)
     revisions.truncate(daemon_set, _in_use(daemon_set, kept.name, by_node), cluster, plan)
     _status(daemon_set, cluster, fitting, by_node, digest, plan, now)
     return plan
@@ -99,15 +99,18 @@ def _place(
     now: int,
     random: RandomBits,
 ) -> None:
-    about = About(_COMPONENT, daemon_set, DAEMON_SETS.api_version, DAEMON_SETS.kind)
     for node in fitting:
         name = node["metadata"]["name"]
-        if any(not judge.is_over(pod) for pod in by_node.get(name, [])) or is_going(node):
-            continue
-        pod = _pod(daemon_set, name, digest, random)
-        plan.writes.append(Create(PODS, pod))
-        text = f"Created pod: {pod['metadata']['name']}"
-        plan.writes.append(event(about, hexadecimal(random, 16), rfc3339(now), "SuccessfulCreate", text))
+        if not any(not judge.is_over(pod) for pod in by_node.get(name, [])) and not is_going(node):
+            _create(daemon_set, name, digest, plan, now, random)
+
+
+def _create(daemon_set: Json, node: str, digest: str, plan: Plan, now: int, random: RandomBits) -> None:
+    about = About(_COMPONENT, daemon_set, DAEMON_SETS.api_version, DAEMON_SETS.kind)
+    pod = _pod(daemon_set, node, digest, random)
+    plan.writes.append(Create(PODS, pod))
+    text = f"Created pod: {pod['metadata']['name']}"
+    plan.writes.append(event(about, hexadecimal(random, 16), rfc3339(now), "SuccessfulCreate", text))
 
 
 def _pod(daemon_set: Json, node: str, digest: str, random: RandomBits) -> Json:
@@ -123,16 +126,38 @@ def _pod(daemon_set: Json, node: str, digest: str, random: RandomBits) -> Json:
     return pod
 
 
-def _give_up(daemon_set: Json, cluster: Cluster, by_node: dict[str, list[Json]], plan: Plan) -> None:
-    """Pods on nodes that fit no more, pods that failed, and all but the oldest of a node."""
+def _give_up(daemon_set: Json, cluster: Cluster, by_node: dict[str, list[Json]], digest: str, plan: Plan) -> None:
+    """Pods on nodes that fit no more, pods that failed, all but the oldest of a node (in surge, of each template)."""
     for name in sorted(by_node):
         node = cluster[NODES].get("", name)
         alive = [pod for pod in by_node[name] if judge.is_active(pod)]
         alive.sort(key=lambda pod: (parse(pod["metadata"].get("creationTimestamp")), pod["metadata"]["name"]))
-        surplus = alive[1:] if node is not None and _should_continue(daemon_set, node) else alive
+        stays = node is not None and _should_continue(daemon_set, node)
+        surplus = _surplus(daemon_set, alive, digest) if stays else alive
         over = [pod for pod in by_node[name] if judge.is_over(pod) and not is_going(pod)]
         for pod in surplus + over:
             plan.writes.append(_delete(pod))
+
+
+def _surplus(daemon_set: Json, alive: list[Json], digest: str) -> list[Json]:
+    if not _surge_of(daemon_set, 1):
+        return alive[1:]
+    new = [pod for pod in alive if _is_of(pod, digest)]
+    old = [pod for pod in alive if not _is_of(pod, digest)]
+    return new[1:] + old[1:]
+
+
+def _is_of(pod: Json, digest: str) -> bool:
+    return bool(section(pod, "metadata", "labels").get(HASH_LABEL) == digest)
+
+
+def _surge_of(daemon_set: Json, nodes: int) -> int:
+    """On how many nodes a new pod may run beside the old one (KEP-1591)."""
+    strategy = section(daemon_set, "spec", "updateStrategy")
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return 0
+    value = section(strategy, "rollingUpdate").get("maxSurge", 0)
+    return 0 if value in (0, "0%") else _count(value, nodes)
 
 
 def _delete(pod: Json) -> Delete:
@@ -140,10 +165,24 @@ def _delete(pod: Json) -> Delete:
     return Delete(PODS, meta["namespace"], meta["name"], meta["uid"])
 
 
-def _roll(daemon_set: Json, fitting: list[Json], by_node: dict[str, list[Json]], digest: str, plan: Plan) -> None:
-    """Pods of an older template go, as many at once as may be unavailable."""
+def _roll(
+    daemon_set: Json,
+    fitting: list[Json],
+    by_node: dict[str, list[Json]],
+    digest: str,
+    plan: Plan,
+    now: int,
+    random: RandomBits,
+) -> None:
+    """Pods of an older template go: as many at once as may be unavailable, or each once its successor is available."""
     strategy = section(daemon_set, "spec", "updateStrategy")
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return
+    surge = _surge_of(daemon_set, len(fitting))
+    if surge:
+        names = [node["metadata"]["name"] for node in fitting]
+        for name in _surge(daemon_set, names, by_node, digest, surge, plan, now):
+            _create(daemon_set, name, digest, plan, now, random)
         return
     allowed = _count(section(strategy, "rollingUpdate").get("maxUnavailable", 1), len(fitting))
     unavailable, outdated = 0, []
@@ -155,6 +194,27 @@ def _roll(daemon_set: Json, fitting: list[Json], by_node: dict[str, list[Json]],
     unready = [pod for pod in outdated if not judge.is_ready(pod)]
     ready = [pod for pod in outdated if judge.is_ready(pod)]
     plan.writes += [_delete(pod) for pod in unready + ready[: max(0, allowed - unavailable)]]
+
+
+def _surge(
+    daemon_set: Json, names: list[str], by_node: dict[str, list[Json]], digest: str, surge: int, plan: Plan, now: int
+) -> list[str]:
+    """Where a new pod comes beside the old one; old pods whose successor is available go."""
+    minimum = section(daemon_set, "spec").get("minReadySeconds", 0)
+    broken: list[str] = []
+    healthy: list[str] = []
+    for name in names:
+        alive = [pod for pod in by_node.get(name, []) if judge.is_active(pod)]
+        new = [pod for pod in alive if _is_of(pod, digest)]
+        old = [pod for pod in alive if not _is_of(pod, digest)]
+        if new and old:
+            available, moment = judge.available(new, minimum, now)
+            plan.again_at(moment)
+            surge -= 1
+            plan.writes += [_delete(pod) for pod in old] if available else []
+        elif old:
+            (healthy if judge.is_ready(old[0]) else broken).append(name)
+    return broken + healthy[: max(0, surge)]
 
 
 def _count(value: Any, whole: int) -> int:

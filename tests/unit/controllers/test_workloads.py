@@ -294,6 +294,30 @@ def test_daemons_roll_over_one_node_at_a_time(world: Any) -> None:
     assert world.get(DAEMON_SETS, "agent")["status"]["updatedNumberScheduled"] == 3
 
 
+def test_daemons_that_surge_come_before_the_old_ones_go(world: Any) -> None:
+    names = ("a", "b", "c")
+    for name in names:
+        world.put(NODES, node(name))
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    given = daemon_set()
+    given["spec"]["updateStrategy"] = rolling
+    world.put(DAEMON_SETS, given)
+    key = world.key(DAEMON_SETS, "agent")
+    world.settle(daemonsets.decide, key)
+    world.make_ready()
+    world.settle(daemonsets.decide, key)
+    before = world.names(PODS)
+    body = world.get(DAEMON_SETS, "agent")
+    world.put(DAEMON_SETS, {**body, "spec": {**body["spec"], "template": template("agent:2")}})
+    for step in range(1, 4):
+        world.settle(daemonsets.decide, key)
+        assert len(world.names(PODS)) == 4, "one node has both"
+        assert len([name for name in world.names(PODS) if name in before]) == 4 - step
+        world.make_ready(*[name for name in world.names(PODS) if name not in before])
+    world.settle(daemonsets.decide, key)
+    assert not set(before) & set(world.names(PODS)) and len(world.names(PODS)) == 3
+
+
 def test_a_failed_daemon_is_replaced(world: Any) -> None:
     world.put(NODES, node("a"))
     world.put(DAEMON_SETS, daemon_set())
