@@ -1,4 +1,4 @@
-"""Request bodies: JSON or YAML, of a bounded depth; anything else is refused by name."""
+"""Request bodies: JSON, YAML or protobuf, of a bounded depth; anything else is refused by name."""
 
 import math
 from typing import Any, Final
@@ -8,8 +8,9 @@ import yaml
 
 from podwire.services.apiserver.core.errors import bad_request, unsupported_media
 from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.protobuf import envelope
 
-ACCEPTED: Final = ["application/json", "application/yaml"]
+ACCEPTED: Final = ["application/json", "application/yaml", envelope.MEDIA]
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 _DEPTH: Final = 100
 
@@ -36,6 +37,8 @@ def read(body: bytes, content_type: str) -> Any:
         value = _plain(_read_yaml(body))
     elif kind == "application/json" or kind.endswith("+json"):
         value = _read_json(body)
+    elif kind == envelope.MEDIA:
+        value = envelope.read(body)
     else:
         raise unsupported_media(kind, ACCEPTED)
     _check_depth(value, _DEPTH)

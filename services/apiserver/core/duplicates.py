@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from podwire.services.apiserver.core import bodies
+from podwire.services.apiserver.core.protobuf import envelope
 
 
 class _Seen(dict[str, Any]):
@@ -20,6 +21,8 @@ class _Seen(dict[str, Any]):
 def find(body: bytes, content_type: str) -> list[str]:
     """A sentence for each field that is there twice; none for a body that cannot be read (its reader says so)."""
     try:
+        if bodies.media_type(content_type) == envelope.MEDIA:
+            return []
         if bodies.media_type(content_type) in bodies.YAML:
             return _in_yaml(body)
         return _in_json(body)

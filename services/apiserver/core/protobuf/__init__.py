@@ -1,0 +1,1 @@
+"""Kubernetes' protobuf: wire format, messages, and the envelope that bodies and answers come in."""
