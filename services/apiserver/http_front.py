@@ -15,6 +15,7 @@ from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import OpenWatch
 from podwire.services.apiserver.core.errors import ApiError, internal, too_large
 from podwire.services.apiserver.core.handler import BODY_LIMIT
+from podwire.services.apiserver.http_answer import respond
 from podwire.services.apiserver.http_watch import HttpWatch
 from podwire.services.apiserver.replica import Replica
 from podwire.services.apiserver.settings import ApiServerSettings
@@ -70,14 +71,14 @@ class HttpFront:
         try:
             return await self._answer(request)
         except ApiError as error:
-            return _response(refusal(error))
+            return respond(refusal(error), request)
         except web.HTTPException:
             raise
         except ConnectionError:
             raise
         except Exception:
             self._context.log.exception("a request failed", method=request.method, path=request.path)
-            return _response(refusal(internal("the request could not be handled; the server's log says why")))
+            return respond(refusal(internal("the request could not be handled; the server's log says why")), request)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         message = await _read(request)
@@ -85,7 +86,7 @@ class HttpFront:
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         outcome = await self._writer.handle(message, requester(certificate) or self._bearer(request))
         if isinstance(outcome, ApiResponse):
-            return _response(outcome)
+            return respond(outcome, request)
         if isinstance(outcome, OpenWatch):
             return await HttpWatch(outcome, self._replica, self._context.clock).serve(request)
         return await self._connections.serve(request, outcome)
@@ -109,13 +110,3 @@ async def _read(request: web.Request) -> ApiRequest:
         accept=request.headers.get("Accept", "*/*"),
         body=body,
     )
-
-
-def _response(answer: ApiResponse) -> web.Response:
-    response = web.Response(status=answer.code, body=answer.body)
-    response.headers["Content-Type"] = answer.content_type
-    response.headers["Cache-Control"] = "no-cache, private"
-    for warning in answer.warnings:
-        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{quoted}"')
-    return response

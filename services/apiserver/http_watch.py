@@ -1,4 +1,4 @@
-"""A watch over HTTP: JSON events in a chunked answer (API concepts, "Efficient detection of changes")."""
+"""A watch over HTTP: events in JSON or protobuf, chunked (API concepts, "Efficient detection of changes")."""
 
 import asyncio
 from typing import Final
@@ -7,7 +7,8 @@ from aiohttp import web
 
 from podwire.services.apiserver.core.decisions import OpenWatch
 from podwire.services.apiserver.core.errors import expired
-from podwire.services.apiserver.core.json_types import Json, to_json
+from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.presentation import WatchForm
 from podwire.services.apiserver.core.reading import bookmark, event_object, watch_event
 from podwire.services.apiserver.core.store import Changed
 from podwire.services.apiserver.replica import Replica
@@ -24,6 +25,7 @@ class HttpWatch:
     def __init__(self, opened: OpenWatch, replica: Replica, clock: Clock) -> None:
         self._opened, self._replica, self._clock = opened, replica, clock
         self._queue: asyncio.Queue[Changed | None] = asyncio.Queue()
+        self._form = WatchForm(opened.view.media)
         self._first = True
         self._stop = replica.listen(self._on_change)
         self._backlog = [] if opened.start < replica.store.oldest else list(replica.store.since(opened.start))
@@ -37,7 +39,7 @@ class HttpWatch:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Writes events until the client goes, the time is up, or the watch is cut off."""
-        headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        headers = {"Content-Type": self._form.content_type, "Cache-Control": "no-cache, private"}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -68,7 +70,7 @@ class HttpWatch:
                 continue
             if changed is None:
                 error = expired(self._opened.start, self._replica.store.oldest)
-                await response.write(to_json({"type": "ERROR", "object": error.status()}) + b"\n")
+                await response.write(self._form.error(error))
                 return
             await response.write(self._change(changed))
 
@@ -79,7 +81,7 @@ class HttpWatch:
     def _line(self, kind: str, value: Json) -> bytes:
         shown = event_object(self._opened, value, self._clock.now_ns(), self._first)
         self._first = False
-        return to_json({"type": kind, "object": shown}) + b"\n"
+        return self._form.frame({"type": kind, "object": shown})
 
     def _bookmark(self, revision: int, initial_end: bool) -> bytes:
-        return to_json(bookmark(self._opened, revision, initial_end, self._clock.now_ns())) + b"\n"
+        return self._form.frame(bookmark(self._opened, revision, initial_end, self._clock.now_ns()))

@@ -1,6 +1,7 @@
 """What a request leads to: an answer, writes to the event log, a watch, or a stream to a container."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from podwire.proto.messages.api import ApiResponse
 from podwire.proto.messages.events import ObjectEvent
@@ -9,6 +10,8 @@ from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.selectors import FieldSelector, LabelSelector
+
+JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,12 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How objects are shown: as themselves, as rows of a Table, or by metadata alone."""
+    """How objects are shown: as themselves, as rows of a Table, or by metadata alone; and in which media type."""
 
     shape: str = ""
     include: str = "Metadata"
     columns_shown: bool = True
+    media: str = JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,17 @@ from typing import Final
 from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse, WatchOpened
 from podwire.proto.subjects import resource_events
-from podwire.services.apiserver.core import deletion, discovery, openapi, paths, reading, reviews, subresources, writing
+from podwire.services.apiserver.core import (
+    deletion,
+    discovery,
+    negotiation,
+    openapi,
+    paths,
+    reading,
+    reviews,
+    subresources,
+    writing,
+)
 from podwire.services.apiserver.core.authorization import Attributes, Requester, authorize
 from podwire.services.apiserver.core.decisions import Answer, Decision, json_answer
 from podwire.services.apiserver.core.errors import (
@@ -128,6 +138,8 @@ def _attributes(request: Request) -> Attributes:
 
 def _resource(request: Request, birth: str) -> Decision:
     attributes = _attributes(request)
+    if request.target.subresource not in (*_STREAMS, "log"):
+        negotiation.view(request)
     body = request.body if attributes.verb == "create" and request.message.body else None
     existing = request.existing() if request.target.name else None
     authorize(request.who, attributes, existing, body, request.store)

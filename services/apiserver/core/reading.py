@@ -149,6 +149,8 @@ def bookmark(opened: OpenWatch, revision: int, initial_end: bool, now: int) -> J
     if initial_end:
         meta["annotations"] = {"k8s.io/initial-events-end": "true"}
     value: Json = {"kind": opened.kind.kind, "apiVersion": opened.kind.api_version, "metadata": meta}
+    if opened.view.shape.startswith("Partial"):
+        value |= {"kind": "PartialObjectMetadata", "apiVersion": GROUP_VERSION}
     if opened.view.shape == "Table":
         value = table(opened.kind.printer, [], {"resourceVersion": str(revision)}, "None", now)
     return {"type": "BOOKMARK", "object": value}

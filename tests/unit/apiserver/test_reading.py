@@ -92,8 +92,11 @@ def test_tables(server: Any) -> None:
 
 
 def test_what_cannot_be_accepted(server: Any) -> None:
-    assert server.request("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf")[0] == 406
-    assert server.request("GET", CONFIG_MAPS, accept="application/vnd.kubernetes.protobuf,application/json")[0] == 200
+    for accept in ("application/cbor", "text/html", "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io"):
+        code, status = server.request("GET", CONFIG_MAPS, accept=accept)
+        assert (code, status["reason"]) == (406, "NotAcceptable")
+        assert server.request("GET", CONFIG_MAPS, accept=f"{accept},application/json")[0] == 200
+        assert server.request("DELETE", CONFIG_MAPS, accept=accept)[0] == 406
 
 
 def test_discovery_plain_and_aggregated(server: Any) -> None:

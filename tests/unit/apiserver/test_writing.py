@@ -132,7 +132,7 @@ def test_unknown_fields_by_field_validation(server: Any) -> None:
     assert server.request("POST", DEPLOYMENTS, body, fieldValidation="Perhaps")[0] == 400
 
 
-def test_yaml_and_protobuf_bodies(server: Any) -> None:
+def test_yaml_and_unknown_bodies(server: Any) -> None:
     text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {when: 2024-01-01T00:00:00Z}\n"
     assert (
         server.request("POST", CONFIG_MAPS, text, content_type="application/yaml")[1]["data"]["when"]
@@ -140,9 +140,9 @@ def test_yaml_and_protobuf_bodies(server: Any) -> None:
     )
     bomb = b"a: &a [x]\nb: *a\n"
     assert server.request("POST", CONFIG_MAPS, bomb, content_type="application/yaml")[0] == 400
-    code, status = server.request("POST", CONFIG_MAPS, b"k8s\0", content_type="application/vnd.kubernetes.protobuf")
+    code, status = server.request("POST", CONFIG_MAPS, b"x", content_type="application/cbor")
     assert (code, status["reason"]) == (415, "UnsupportedMediaType")
-    assert "application/json, application/yaml" in status["message"]
+    assert "application/json, application/yaml, application/vnd.kubernetes.protobuf" in status["message"]
 
 
 def test_a_taken_name(server: Any) -> None:
