@@ -11,6 +11,7 @@ from aiohttp import web
 
 from podwire.proto.messages.api import ApiRequest, ApiResponse
 from podwire.services.apiserver.connections.front import Connections
+from podwire.services.apiserver.core import impersonation
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import OpenWatch
 from podwire.services.apiserver.core.errors import ApiError, internal, too_large
@@ -84,7 +85,8 @@ class HttpFront:
         message = await _read(request)
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
-        outcome = await self._writer.handle(message, requester(certificate) or self._bearer(request))
+        who = requester(certificate) or self._bearer(request)
+        outcome = await self._writer.handle(message, who, impersonation.read(request.headers.items()))
         if isinstance(outcome, ApiResponse):
             return respond(outcome, request)
         if isinstance(outcome, OpenWatch):

@@ -20,6 +20,7 @@ from podwire.services.apiserver.core.decisions import (
 )
 from podwire.services.apiserver.core.errors import ApiError, unauthorized, unavailable
 from podwire.services.apiserver.core.handler import decide
+from podwire.services.apiserver.core.impersonation import Impersonation, act
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.tokens import InvalidToken
 from podwire.services.apiserver.core.versions import asked_revision
@@ -65,9 +66,13 @@ class Writer:
         except InvalidToken:
             raise unauthorized() from None
 
-    async def handle(self, message: ApiRequest, who: Requester | None) -> Outcome:
-        """The answer to a request, or the watch or stream that it opens."""
+    async def handle(
+        self, message: ApiRequest, who: Requester | None, acting_as: Impersonation | None = None
+    ) -> Outcome:
+        """The answer to a request, or the watch or stream that it opens; `acting_as` where it is for somebody else."""
         try:
+            if who is not None and acting_as is not None:
+                who = act(who, acting_as, self._replica.store)
             return await self._handle(message, who)
         except ApiError as error:
             return refusal(error)
