@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from podwire.proto.messages.kubelet import Data, Exit, LogRequest, PortForwardRequest, StreamError
-from podwire.services.apiserver.connections import negotiation, port_forward, spdy_command, websocket_command
+from podwire.services.apiserver.connections import negotiation, port_forward, proxy, spdy_command, websocket_command
 from podwire.services.apiserver.connections.channels import LARGEST_MESSAGE, RawChannel, TunnelChannel
 from podwire.services.apiserver.connections.spdy import SpdyLink
 from podwire.services.apiserver.connections.websocket_forward import VERSIONS as FORWARD_VERSIONS
@@ -33,6 +33,9 @@ class Connections:
         try:
             if isinstance(opened.request, LogRequest):
                 return await self._log(request, opened)
+            if opened.prefix:
+                session = Session(self._context.bus, opened.node, opened.request)
+                return await proxy.serve(request, session, opened.prefix)
             if isinstance(opened.request, PortForwardRequest):
                 return await self._forward(request, opened, opened.request)
             return await self._command(request, opened)

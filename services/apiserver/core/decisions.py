@@ -86,9 +86,11 @@ class OpenStream:
     node: str
     request: KubeletRequest
     protocol: str
-    """`log`, `exec`, `attach` or `portforward`."""
+    """`log`, `exec`, `attach`, `portforward` or `proxy`."""
     ports: tuple[int, ...] = ()
     """For port-forward over WebSocket channels: the ports that the query names."""
+    prefix: str = ""
+    """For proxy: what stands before the path that the pod is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

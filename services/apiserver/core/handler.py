@@ -14,6 +14,7 @@ from podwire.services.apiserver.core import (
     negotiation,
     openapi,
     paths,
+    proxy,
     reading,
     reviews,
     subresources,
@@ -120,7 +121,7 @@ def _attributes(request: Request) -> Attributes:
     verb = _METHODS.get(method)
     if verb is None:
         raise method_not_allowed()
-    if verb == "get" and request.flag("watch"):
+    if verb == "get" and request.flag("watch") and target.subresource != proxy.SUBRESOURCE:
         verb = "watch"
     elif verb == "get" and not target.name:
         verb = "list"
@@ -138,6 +139,9 @@ def _attributes(request: Request) -> Attributes:
 
 def _resource(request: Request, birth: str) -> Decision:
     attributes = _attributes(request)
+    if request.target.subresource == proxy.SUBRESOURCE:
+        authorize(request.who, attributes, None, None, request.store)
+        return proxy.decide(request)
     if request.target.subresource not in (*_STREAMS, "log"):
         negotiation.view(request)
     body = request.body if attributes.verb == "create" and request.message.body else None

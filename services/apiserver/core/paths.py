@@ -24,6 +24,8 @@ def parse(path: str) -> Target:
     namespace = ""
     if len(rest) > 2 and rest[0] == "namespaces" and kinds.find(group, version, rest[2]) is not None:
         namespace, rest = rest[1], rest[2:]
+    if rest[2:3] == ["proxy"]:
+        rest = rest[:3]
     if not rest or len(rest) > 3 or not all(rest):
         raise no_such_path()
     kind = kinds.find(group, version, rest[0])

@@ -46,7 +46,8 @@ def _container(pod: Json, wanted: str) -> str:
     raise bad_request(text)
 
 
-def _pod_place(request: Request, pod: Json) -> dict[str, Any]:
+def pod_place(request: Request, pod: Json) -> dict[str, Any]:
+    """The fields that name a new session with a pod. Raises ApiError 400 for a pod without a node."""
     node = section(pod, "spec").get("nodeName")
     if not node:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
@@ -59,11 +60,11 @@ def _pod_place(request: Request, pod: Json) -> dict[str, Any]:
 
 
 def _place(request: Request, pod: Json) -> dict[str, Any]:
-    return _pod_place(request, pod) | {"container": _container(pod, request.query.get("container", ""))}
+    return pod_place(request, pod) | {"container": _container(pod, request.query.get("container", ""))}
 
 
 def _forward(request: Request, pod: Json) -> Decision:
-    asked = PortForwardRequest(**_pod_place(request, pod))
+    asked = PortForwardRequest(**pod_place(request, pod))
     ports = [part for name, value in request.message.query if name == "ports" for part in value.split(",")]
     if len(ports) > _MOST_PORTS:
         raise bad_request(f'query parameter "ports" names {len(ports)} ports, at most {_MOST_PORTS} are taken')

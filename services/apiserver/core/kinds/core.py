@@ -20,6 +20,7 @@ from podwire.services.apiserver.core.validation import pods as pod_rules
 from podwire.services.apiserver.core.validation import storage as storage_rules
 
 _TOKEN: Final = Subresource("token", ("create",), ("authentication.k8s.io", "v1", "TokenRequest"))
+_PROXIED: Final = ("create", "delete", "get", "patch", "update")
 _POD_PARTS: Final = (
     Subresource("attach", ("create", "get"), ("", "v1", "PodAttachOptions")),
     Subresource("binding", ("create",), ("", "v1", "Binding")),
@@ -28,6 +29,7 @@ _POD_PARTS: Final = (
     Subresource("exec", ("create", "get"), ("", "v1", "PodExecOptions")),
     Subresource("log", ("get",)),
     Subresource("portforward", ("create", "get"), ("", "v1", "PodPortForwardOptions")),
+    Subresource("proxy", _PROXIED, ("", "v1", "PodProxyOptions")),
     STATUS,
 )
 _EVENT_FIELDS: Final = readers(
@@ -108,7 +110,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         cluster_printers.NODE,
         namespaced=False,
         short_names=("no",),
-        subresources=(STATUS,),
+        subresources=(Subresource("proxy", _PROXIED, ("", "v1", "NodeProxyOptions")), STATUS),
         defaults=cluster_defaults.node,
         validate=cluster_rules.node,
         fields=readers("spec.unschedulable"),
@@ -175,7 +177,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         network_printers.SERVICE,
         short_names=("svc",),
         categories=("all",),
-        subresources=(STATUS,),
+        subresources=(Subresource("proxy", _PROXIED, ("", "v1", "ServiceProxyOptions")), STATUS),
         defaults=network_defaults.service,
         validate=network_rules.service,
         name_rule=names.dns1035_label,
