@@ -13,6 +13,7 @@ from podwire.services.apiserver.core import (
     discovery,
     negotiation,
     openapi,
+    openapi_v2,
     paths,
     proxy,
     reading,
@@ -78,7 +79,7 @@ def _fixed(path: str, message: ApiRequest) -> Answer | None:
     if path == "":
         return json_answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
     if parts[0] == "openapi":
-        return _openapi(parts)
+        return _openapi(parts, message.accept)
     if parts[0] not in ("api", "apis"):
         raise no_such_path()
     if len(parts) > (2 if parts[0] == "api" else 3):
@@ -88,11 +89,11 @@ def _fixed(path: str, message: ApiRequest) -> Answer | None:
     return _discovery(parts, message.accept)
 
 
-def _openapi(parts: list[str]) -> Answer:
+def _openapi(parts: list[str], accept: str) -> Answer:
     if parts == ["openapi", "v3"]:
         return json_answer(openapi.index())
     if parts == ["openapi", "v2"]:
-        return Answer(ApiResponse(code=200, content_type=openapi.V2_TYPE, body=openapi.v2_document()))
+        return Answer(openapi_v2.answer(accept))
     if parts[:2] != ["openapi", "v3"]:
         raise no_such_path()
     return Answer(ApiResponse(code=200, body=openapi.document("/".join(parts[2:]))))

@@ -14,8 +14,8 @@ from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.schema import definitions
 
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1"
-_INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _REVISION: Final = "v1.33.0-podwire1"
 _PATCH_TYPES: Final = (
     "application/json-patch+json",
@@ -43,23 +43,6 @@ _DESCRIPTIONS: Final = {
 }
 
 
-V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-
-
-def v2_document() -> bytes:
-    """`/openapi/v2` as the protobuf that kubectl asks for: a document without definitions.
-
-    kubectl 1.27 and newer read v3; they come here only for kinds that v3 does not know, and skip what is not defined.
-    """
-    information = _text_field(1, "Kubernetes") + _text_field(2, "v1.33.0")
-    return _text_field(1, "2.0") + bytes([2 << 3 | 2, len(information)]) + information
-
-
-def _text_field(number: int, text: str) -> bytes:
-    data = text.encode()
-    return bytes([number << 3 | 2, len(data)]) + data
-
-
 def _document_name(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
@@ -75,11 +58,12 @@ def document(name: str) -> bytes:
     """`/openapi/v3/<name>` as JSON bytes; raises ApiError 404."""
     for group, version in kinds.GROUP_VERSIONS:
         if _document_name(group, version) == name:
-            return to_json(_document(group, version))
+            return to_json(build(group, version))
     raise no_such_path()
 
 
-def _document(group: str, version: str) -> Json:
+def build(group: str, version: str) -> Json:
+    """The document of a group and version."""
     rows = kinds.in_group_version(group, version)
     paths: Json = {}
     for kind in rows:
@@ -106,9 +90,9 @@ def _collect(names: list[str], schemas: Json) -> None:
 
 
 def _definition(name: str, waiting: list[str]) -> Json:
-    if name == _INT_OR_STRING:
+    if name == INT_OR_STRING:
         return {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
-    if name == _QUANTITY:
+    if name == QUANTITY:
         return {"oneOf": [{"type": "string"}, {"type": "number"}]}
     converted: Json = _schema(definitions()[name], waiting)
     return converted

@@ -187,9 +187,3 @@ def test_the_body_limit(server: Any) -> None:
     with pytest.raises(ApiError) as refused:
         server.decide("POST", CONFIG_MAPS, b" " * (3 * 1024 * 1024 + 1))
     assert refused.value.code == 413
-
-
-def test_open_api_v2_is_an_empty_document_that_go_can_read(server: Any) -> None:
-    answer = server.decide("GET", "/openapi/v2").response
-    assert answer.content_type == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    assert answer.body == b"\n\x032.0\x12\x15\n\nKubernetes\x12\x07v1.33.0"
