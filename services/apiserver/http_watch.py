@@ -8,9 +8,10 @@ from aiohttp import web
 from podwire.services.apiserver.core.decisions import OpenWatch
 from podwire.services.apiserver.core.errors import expired
 from podwire.services.apiserver.core.json_types import Json
-from podwire.services.apiserver.core.presentation import WatchForm
+from podwire.services.apiserver.core.presentation import WatchForm, error_event
 from podwire.services.apiserver.core.reading import bookmark, event_object, watch_event
 from podwire.services.apiserver.core.store import Changed
+from podwire.services.apiserver.http_watch_wires import Chunks, Messages
 from podwire.services.apiserver.replica import Replica
 from podwire.services.chassis.clock import Clock
 
@@ -39,49 +40,46 @@ class HttpWatch:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Writes events until the client goes, the time is up, or the watch is cut off."""
-        headers = {"Content-Type": self._form.content_type, "Cache-Control": "no-cache, private"}
-        response = web.StreamResponse(headers=headers)
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        timeout = self._opened.timeout_seconds or _DEFAULT_TIMEOUT
+        socket = request.headers.get("Upgrade", "").lower() == "websocket"
         try:
-            async with asyncio.timeout(timeout):
-                await response.write(self._beginning())
-                await self._follow(response)
-        except (TimeoutError, ConnectionError):
+            wire = await (Messages.open(request, self._form) if socket else Chunks.open(request, self._form))
+            async with asyncio.timeout(self._opened.timeout_seconds or _DEFAULT_TIMEOUT):
+                await wire.write(self._beginning())
+                await self._follow(wire)
+        except TimeoutError:
             pass
         finally:
             self._stop()
-        return response
+        await wire.close()
+        return wire.response
 
-    def _beginning(self) -> bytes:
-        lines = [self._line("ADDED", value) for value in self._opened.initial]
+    def _beginning(self) -> list[Json]:
+        events = [self._event("ADDED", value) for value in self._opened.initial]
         if self._opened.initial_bookmark:
-            lines.append(self._bookmark(self._opened.start, True))
-        return b"".join(lines) + b"".join(map(self._change, self._backlog))
+            events.append(self._bookmark(self._opened.start, True))
+        return events + [event for changed in self._backlog for event in self._change(changed)]
 
-    async def _follow(self, response: web.StreamResponse) -> None:
-        while True:
+    async def _follow(self, wire: Chunks | Messages) -> None:
+        while not wire.is_over:
             try:
                 changed = await asyncio.wait_for(self._queue.get(), _BOOKMARK_EVERY)
             except TimeoutError:
                 if self._opened.bookmarks:
-                    await response.write(self._bookmark(self._replica.store.revision, False))
+                    await wire.write([self._bookmark(self._replica.store.revision, False)])
                 continue
             if changed is None:
-                error = expired(self._opened.start, self._replica.store.oldest)
-                await response.write(self._form.error(error))
+                await wire.write([error_event(expired(self._opened.start, self._replica.store.oldest))])
                 return
-            await response.write(self._change(changed))
+            await wire.write(self._change(changed))
 
-    def _change(self, changed: Changed) -> bytes:
+    def _change(self, changed: Changed) -> list[Json]:
         event = watch_event(self._opened, changed)
-        return b"" if event is None else self._line(*event)
+        return [] if event is None else [self._event(*event)]
 
-    def _line(self, kind: str, value: Json) -> bytes:
+    def _event(self, kind: str, value: Json) -> Json:
         shown = event_object(self._opened, value, self._clock.now_ns(), self._first)
         self._first = False
-        return self._form.frame({"type": kind, "object": shown})
+        return {"type": kind, "object": shown}
 
-    def _bookmark(self, revision: int, initial_end: bool) -> bytes:
-        return self._form.frame(bookmark(self._opened, revision, initial_end, self._clock.now_ns()))
+    def _bookmark(self, revision: int, initial_end: bool) -> Json:
+        return bookmark(self._opened, revision, initial_end, self._clock.now_ns())

@@ -52,8 +52,8 @@ def document() -> Json:
     definitions[openapi.INT_OR_STRING] = {"type": "string", "format": "int-or-string"}
     definitions[openapi.QUANTITY] = {"type": "string"}
     information = {"title": "Kubernetes", "version": "v1.33.0"}
-    definitions, paths = dict(sorted(definitions.items())), dict(sorted(paths.items()))
-    return {"swagger": "2.0", "info": information, "paths": paths, "definitions": definitions}
+    shown = {"paths": dict(sorted(paths.items())), "definitions": dict(sorted(definitions.items()))}
+    return {"swagger": "2.0", "info": information} | shown
 
 
 def _path(entry: Json) -> Json:
@@ -64,8 +64,9 @@ def _path(entry: Json) -> Json:
 
 
 def _parameter(part: Json) -> Json:
-    plain = {key: value for key, value in part.items() if key != "schema"}
-    return plain | part["schema"]
+    plain: Json = {key: value for key, value in part.items() if key != "schema"}
+    plain |= part["schema"]
+    return plain
 
 
 def _operation(value: Json) -> Json:
@@ -83,9 +84,10 @@ def _operation(value: Json) -> Json:
 
 
 def _response(value: Json) -> Json:
-    content = value.get("content")
     said: Json = {"description": value["description"]}
-    return said if content is None else said | {"schema": _schema(content[_JSON]["schema"])}
+    if "content" in value:
+        said["schema"] = _schema(value["content"][_JSON]["schema"])
+    return said
 
 
 def _schema(part: Any) -> Any:

@@ -82,16 +82,25 @@ class WatchForm:
         self._protobuf = media == envelope.MEDIA
 
     @property
+    def is_text(self) -> bool:
+        """Whether events are text, as WebSocket wants to know."""
+        return not self._protobuf
+
+    @property
     def content_type(self) -> str:
         """The answer's Content-Type."""
         return f"{envelope.MEDIA};stream=watch" if self._protobuf else JSON
 
     def frame(self, event: Json) -> bytes:
         """One event: a line of JSON, or a protobuf message after its length."""
-        if not self._protobuf:
-            return to_json(event) + b"\n"
-        return envelope.watch_frame(event)
+        message = self.message(event)
+        return len(message).to_bytes(4, "big") + message if self._protobuf else message + b"\n"
 
-    def error(self, error: ApiError) -> bytes:
-        """The event that ends a watch."""
-        return self.frame({"type": "ERROR", "object": error.status()})
+    def message(self, event: Json) -> bytes:
+        """One event where the wire keeps messages apart."""
+        return envelope.watch_event(event) if self._protobuf else to_json(event)
+
+
+def error_event(error: ApiError) -> Json:
+    """The event that ends a watch."""
+    return {"type": "ERROR", "object": error.status()}

@@ -12,7 +12,7 @@ from podwire.services.apiserver.core.decisions import OpenWatch
 from podwire.services.apiserver.core.errors import ApiError, not_found
 from podwire.services.apiserver.core.json_types import to_json
 from podwire.services.apiserver.core.negotiation import accepted
-from podwire.services.apiserver.core.presentation import WatchForm, Wish, present
+from podwire.services.apiserver.core.presentation import WatchForm, Wish, error_event, present
 from podwire.services.apiserver.core.reading import bookmark, event_object
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
@@ -129,6 +129,7 @@ def test_watches_in_each_form(server: Any) -> None:
                 == event["object"]["kind"]
                 == ("PartialObjectMetadata" if parameters else "Namespace")
             )
-    assert b"NotFound" in form.error(not_found("", "pods", "a"))
+            assert form.message(event) == frame[4:]
+    assert b"NotFound" in form.frame(error_event(not_found("", "pods", "a")))
     with pytest.raises(ApiError, match="only the following media types"):
         WatchForm(opened(server, YAML).view.media)

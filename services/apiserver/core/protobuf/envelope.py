@@ -80,9 +80,8 @@ def write(value: Json) -> bytes:
     return _MAGIC + wire.bytes_field(_TYPE_META, meta) + wire.bytes_field(_UNKNOWN_RAW, raw) + empty
 
 
-def watch_frame(event: Json) -> bytes:
-    """A watch event: its length in four bytes, then a `WatchEvent` whose object is in an envelope of its own."""
+def watch_event(event: Json) -> bytes:
+    """A `WatchEvent`, whose object is in an envelope of its own."""
     inner = {"type": event["type"], "object": None}
     body = encoding.encode(inner, message(f"{META}.WatchEvent"))
-    body += wire.bytes_field(2, wire.bytes_field(1, write(event["object"])))
-    return len(body).to_bytes(4, "big") + body
+    return body + wire.bytes_field(2, wire.bytes_field(1, write(event["object"])))
