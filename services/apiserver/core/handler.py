@@ -11,6 +11,7 @@ from podwire.proto.subjects import resource_events
 from podwire.services.apiserver.core import (
     deletion,
     discovery,
+    extensions,
     negotiation,
     openapi,
     openapi_v2,
@@ -57,6 +58,8 @@ def decide(
         fixed = _fixed(path, message)
         if fixed is not None:
             return fixed
+        if path == extensions.PATH:
+            return extensions.answer(message.method, who, store)
         request = Request(message, paths.parse(path), who, store, now, random)
         return _resource(request, birth)
     except RecursionError:
