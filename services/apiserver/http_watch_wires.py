@@ -11,8 +11,14 @@ from podwire.services.apiserver.core.presentation import WatchForm
 class Chunks:
     """Events in a chunked answer."""
 
-    def __init__(self, response: web.StreamResponse, form: WatchForm) -> None:
-        self.response, self._form, self.is_over = response, form, False
+    def __init__(self, request: web.Request, response: web.StreamResponse, form: WatchForm) -> None:
+        self.response, self._request, self._form, self._is_over = response, request, form, False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the client is gone."""
+        transport = self._request.transport
+        return self._is_over or transport is None or transport.is_closing()
 
     @classmethod
     async def open(cls, request: web.Request, form: WatchForm) -> "Chunks":
@@ -21,14 +27,14 @@ class Chunks:
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
-        return cls(response, form)
+        return cls(request, response, form)
 
     async def write(self, events: list[Json]) -> None:
         """Writes events, and remembers that the client is gone."""
         try:
             await self.response.write(b"".join(map(self._form.frame, events)))
         except ConnectionError:
-            self.is_over = True
+            self._is_over = True
 
     async def close(self) -> None:
         """Nothing to do: the answer ends with its handler."""
@@ -61,17 +67,8 @@ class Messages:
     async def write(self, events: list[Json]) -> None:
         """Writes events; to a client that is gone nothing."""
         for event in events:
-            if self.response.closed:
-                return
-            message = self._form.message(event)
-            try:
-                await (
-                    self.response.send_str(message.decode())
-                    if self._form.is_text
-                    else self.response.send_bytes(message)
-                )
-            except ConnectionError:
-                return
+            if not self.response.closed:
+                await self._send(self._form.message(event))
 
     async def _send(self, message: bytes) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from podwire.services.apiserver.core import negotiation, pages, selectors, versions
 from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
@@ -21,9 +23,9 @@ class Selection(NamedTuple):
 
     def takes(self, kind: Kind, value: Json) -> bool:
         """Whether an object in its stored form is selected."""
-        return selectors.matches_labels(self.labels, section(value, "metadata", "labels")) and selectors.matches_fields(
-            self.fields, kind.selectable(), value
-        )
+        if self.labels and not selectors.matches_labels(self.labels, section(value, "metadata", "labels")):
+            return False
+        return not self.fields or selectors.matches_fields(self.fields, kind.selectable(), value)
 
 
 def selection(request: Request) -> Selection:
@@ -48,7 +50,14 @@ def get(request: Request) -> Decision:
     if shape.shape == "Table":
         meta = {"resourceVersion": value["metadata"]["resourceVersion"]}
         return json_answer(table(kind.printer, [value], meta, shape.include, request.now))
-    return json_answer(shown(kind, value, shape))
+    return json_answer(_fast(request, value, shape))
+
+
+def _fast(request: Request, value: Json, shape: View) -> Json | msgspec.Raw:
+    """One object as itself, encoded once for everybody who asks, or by its metadata alone."""
+    if shape.shape or request.kind.stored_as is not None:
+        return shown(request.kind, value, shape)
+    return request.store.encoded(request.kind.storage, value)
 
 
 def shown(kind: Kind, value: Json, shape: View) -> Json:
@@ -78,7 +87,7 @@ def _list_body(request: Request, page: list[Json], meta: Json) -> Json:
     kind, shape = request.kind, negotiation.view(request)
     if shape.shape == "Table":
         return table(kind.printer, page, meta, shape.include, request.now)
-    values = [shown(kind, value, shape) for value in page]
+    values = [_fast(request, value, shape) for value in page]
     partial = shape.shape.startswith("Partial")
     return {
         "kind": "PartialObjectMetadataList" if partial else f"{kind.kind}List",
@@ -130,6 +139,11 @@ def watch_event(opened: OpenWatch, changed: Changed) -> tuple[str, Json] | None:
     if last is not None and before:
         return "DELETED", last | {"metadata": last["metadata"] | {"resourceVersion": str(changed.revision)}}
     return None
+
+
+def is_shown_as_stored(opened: OpenWatch) -> bool:
+    """Whether a watch shows objects just as they are stored, so that one encoding serves many watches."""
+    return not opened.view.shape and opened.kind.stored_as is None
 
 
 def event_object(opened: OpenWatch, value: Json, now: int, first: bool) -> Any:

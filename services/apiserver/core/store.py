@@ -12,7 +12,7 @@ import msgspec
 
 from podwire.proto.messages.events import Change
 from podwire.proto.subjects import ObjectKey
-from podwire.services.apiserver.core.json_types import Json, copy_json, unpack
+from podwire.services.apiserver.core.json_types import Json, copy_json, to_json, unpack
 from podwire.services.chassis.eventlog.log import StoredEvent
 
 HISTORY: Final = 20_000
@@ -53,6 +53,7 @@ class Store:
         self._history: deque[Changed] = deque()
         self._limit = history
         self._sorted: dict[Storage, list[Json]] = {}
+        self._encoded: dict[Storage, dict[tuple[str, str], tuple[Json, msgspec.Raw]]] = {}
 
     def clear(self) -> None:
         """Forgets everything: the log is another one."""
@@ -76,8 +77,22 @@ class Store:
         if event.change != "DELETED":
             objects[place] = value
         self._sorted.pop((key.group, key.resource), None)
+        self._encoded.get((key.group, key.resource), {}).pop(place, None)
         self._last[key] = self.revision = stored.revision
         return self._remember(Changed(stored.revision, key, event.change, value, before, event.time))
+
+    def encoded(self, storage: Storage, value: Json) -> msgspec.Raw:
+        """An object's JSON; that of a present object is made once."""
+        meta = value["metadata"]
+        place = (meta.get("namespace", ""), meta["name"])
+        known = self._encoded.setdefault(storage, {})
+        found = known.get(place)
+        if found is not None and found[0] is value:
+            return found[1]
+        raw = msgspec.Raw(to_json(value))
+        if self._objects.get(storage, {}).get(place) is value:
+            known[place] = (value, raw)
+        return raw
 
     def _remember(self, changed: Changed) -> Changed:
         self._history.append(changed)

@@ -51,6 +51,13 @@ def test_large_answers_are_compressed(encodings: str, body: bytes, compressed: b
     assert (gzip.decompress(response.body) if compressed else response.body) == body
 
 
+@pytest.mark.parametrize(("address", "compressed"), [("127.0.0.1", False), ("::1", False), ("192.0.2.7", True)])
+def test_clients_of_this_machine_are_spared_the_compression(address: str, compressed: bool) -> None:
+    request = make_mocked_request("GET", "/api/v1/pods", {"Accept-Encoding": "gzip"}).clone(remote=address)
+    response = respond(ApiResponse(code=200, body=LARGE), request)
+    assert ("Content-Encoding" in response.headers) == compressed
+
+
 def test_warnings_are_quoted() -> None:
     request = make_mocked_request("GET", "/api/v1/pods")
     response = respond(ApiResponse(code=200, body=b"{}", warnings=['unknown field "a"']), request)
