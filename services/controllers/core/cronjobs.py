@@ -4,31 +4,23 @@ Source: kubernetes `pkg/controller/cronjob/{cronjob_controllerv2,utils}.go`. Of 
 for; the Job's name follows from its time, so that no time is run twice.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from podwire.proto.kube import cron
 from podwire.proto.kube.resources import CRON_JOBS, JOBS
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.chance import RandomBits, hexadecimal
+from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import job_status
 from podwire.services.controllers.core.cluster import Cluster, is_going, owner_reference
 from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.times import SECOND, parse, rfc3339
-from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+from podwire.services.controllers.core.turn import Turn
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 
 _COMPONENT: Final = "cronjob-controller"
 _SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 _TOO_MANY: Final = 100
-
-
-class _Turn(NamedTuple):
-    """What one decision works with."""
-
-    plan: Plan
-    cluster: Cluster
-    now: int
-    random: RandomBits
 
 
 def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
@@ -37,7 +29,7 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     value = cluster[CRON_JOBS].objects.get(key)
     if value is None or is_going(value):
         return plan
-    turn = _Turn(plan, cluster, now, random)
+    turn = Turn(plan, cluster, now, random)
     jobs = cluster[JOBS].owned_by(value["metadata"]["uid"])
     _clean(value, jobs, turn)
     status = dict(section(value, "status"))
@@ -49,7 +41,7 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     return plan
 
 
-def _run_due(value: Json, status: Json, active: list[Json], turn: _Turn) -> list[Json]:
+def _run_due(value: Json, status: Json, active: list[Json], turn: Turn) -> list[Json]:
     """Starts the latest time that is due; answers what is active then."""
     spec = section(value, "spec")
     due, coming = _latest_due(value, status, turn)
@@ -78,7 +70,7 @@ def _run_due(value: Json, status: Json, active: list[Json], turn: _Turn) -> list
     return active
 
 
-def _latest_due(value: Json, status: Json, turn: _Turn) -> tuple[int, int]:
+def _latest_due(value: Json, status: Json, turn: Turn) -> tuple[int, int]:
     """The last time that is due and was not started (0: none), and the next time to come (0: never)."""
     spec, meta = section(value, "spec"), value["metadata"]
     last = parse(status.get("lastScheduleTime")) or parse(meta.get("creationTimestamp"))
@@ -116,7 +108,7 @@ def _job(value: Json, due: int) -> Json:
     }
 
 
-def _clean(value: Json, jobs: list[Json], turn: _Turn) -> None:
+def _clean(value: Json, jobs: list[Json], turn: Turn) -> None:
     """Deletes the oldest finished Jobs over the two limits."""
     spec = section(value, "spec")
     for kind, limit in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):
@@ -132,7 +124,7 @@ def _ended_as(job: Json, kind: str) -> bool:
     return any(entry.get("type") == kind and entry.get("status") == "True" for entry in conditions)
 
 
-def _delete(value: Json, job: Json, turn: _Turn) -> None:
+def _delete(value: Json, job: Json, turn: Turn) -> None:
     meta = job["metadata"]
     turn.plan.writes.append(Delete(JOBS, meta["namespace"], meta["name"], meta["uid"]))
     _say(value, turn, "SuccessfulDelete", f"Deleted job {meta['name']}")
@@ -145,7 +137,7 @@ def _note_success(status: Json, jobs: list[Json]) -> None:
         status["lastSuccessfulTime"] = latest
 
 
-def _write_status(value: Json, status: Json, active: list[Json], turn: _Turn) -> None:
+def _write_status(value: Json, status: Json, active: list[Json], turn: Turn) -> None:
     wanted = [
         {
             "apiVersion": JOBS.api_version,
@@ -165,6 +157,6 @@ def _write_status(value: Json, status: Json, active: list[Json], turn: _Turn) ->
     turn.plan.patch(Patch(CRON_JOBS, meta["namespace"], meta["name"], {"status": status}, "status", revision))
 
 
-def _say(value: Json, turn: _Turn, reason: str, text: str, kind: str = "Normal") -> None:
+def _say(value: Json, turn: Turn, reason: str, text: str, kind: str = "Normal") -> None:
     about = About(_COMPONENT, value, CRON_JOBS.api_version, CRON_JOBS.kind)
-    turn.plan.writes.append(event(about, hexadecimal(turn.random, 16), rfc3339(turn.now), reason, text, kind))
+    turn.say(about, reason, text, kind)

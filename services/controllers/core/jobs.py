@@ -6,12 +6,12 @@ then the finalizer goes, then the count grows and the uid leaves. Each step is a
 that dies between two counts neither twice nor never.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from podwire.proto.kube.resources import JOBS, PODS
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
+from podwire.services.chassis.chance import RandomBits, name_suffix
 from podwire.services.controllers.core import job_indexes as indexes
 from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import job_status
@@ -20,8 +20,9 @@ from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.job_status import Finish, Tally, finish_of
 from podwire.services.controllers.core.ownership import own_pods
 from podwire.services.controllers.core.templates import pod_from
-from podwire.services.controllers.core.times import SECOND, parse, rfc3339
-from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+from podwire.services.controllers.core.times import SECOND, parse
+from podwire.services.controllers.core.turn import Turn
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 
 FINALIZER: Final = "batch.kubernetes.io/job-tracking"
 _COMPONENT: Final = "job-controller"
@@ -30,22 +31,13 @@ _FIRST_BACKOFF: Final = 10 * SECOND
 _LONGEST_BACKOFF: Final = 600 * SECOND
 
 
-class _Turn(NamedTuple):
-    """What one decision works with."""
-
-    plan: Plan
-    cluster: Cluster
-    now: int
-    random: RandomBits
-
-
 def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
     """The writes that one Job needs."""
     plan = Plan()
     job = cluster[JOBS].objects.get(key)
     if job is None:
         return plan
-    turn = _Turn(plan, cluster, now, random)
+    turn = Turn(plan, cluster, now, random)
     pods = own_pods(JOBS, job, cluster, plan)
     done = job_status.finished(job)
     if done is not None or is_going(job):
@@ -71,7 +63,7 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
 # -- pods
 
 
-def _adjust(job: Json, pods: list[Json], active: list[Json], tally: Tally, turn: _Turn) -> list[Json]:
+def _adjust(job: Json, pods: list[Json], active: list[Json], tally: Tally, turn: Turn) -> list[Json]:
     """Makes or gives up pods until as many run as are wanted; answers those that stay."""
     wanted = job_status.wanted_active(job, tally)
     surplus = len(active) - wanted
@@ -88,7 +80,7 @@ def _adjust(job: Json, pods: list[Json], active: list[Json], tally: Tally, turn:
     return active
 
 
-def _backing_off(pods: list[Json], turn: _Turn) -> bool:
+def _backing_off(pods: list[Json], turn: Turn) -> bool:
     """Whether new pods wait, since the last ones failed: 10 s, doubled each time, 10 minutes at most."""
     ends = sorted((job_status.ended_at(pod), judge.phase(pod)) for pod in pods if judge.is_over(pod))
     failures = 0
@@ -106,7 +98,7 @@ def _backing_off(pods: list[Json], turn: _Turn) -> bool:
     return True
 
 
-def _create(job: Json, pods: list[Json], count: int, tally: Tally, turn: _Turn) -> None:
+def _create(job: Json, pods: list[Json], count: int, tally: Tally, turn: Turn) -> None:
     if section(job, "spec").get("completionMode") != "Indexed":
         for _ in range(count):
             _create_pod(job, pod_from(JOBS, job, name_suffix(turn.random)), turn)
@@ -117,24 +109,24 @@ def _create(job: Json, pods: list[Json], count: int, tally: Tally, turn: _Turn) 
         _create_pod(job, pod, turn)
 
 
-def _create_pod(job: Json, pod: Json, turn: _Turn) -> None:
+def _create_pod(job: Json, pod: Json, turn: Turn) -> None:
     pod["metadata"]["finalizers"] = [FINALIZER]
     turn.plan.writes.append(Create(PODS, pod))
     _say(job, turn, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
 
 
-def _delete(job: Json, pod: Json, turn: _Turn) -> None:
+def _delete(job: Json, pod: Json, turn: Turn) -> None:
     meta = pod["metadata"]
     turn.plan.writes.append(Delete(PODS, meta["namespace"], meta["name"], meta["uid"]))
     _say(job, turn, "SuccessfulDelete", f"Deleted pod: {meta['name']}")
 
 
-def _stop(job: Json, active: list[Json], turn: _Turn) -> None:
+def _stop(job: Json, active: list[Json], turn: Turn) -> None:
     for pod in active:
         _delete(job, pod, turn)
 
 
-def _release_counted(job: Json, pods: list[Json], turn: _Turn) -> None:
+def _release_counted(job: Json, pods: list[Json], turn: Turn) -> None:
     """The finalizer goes from pods whose end is written down."""
     written = section(job, "status", "uncountedTerminatedPods")
     uids = [*items(written, "succeeded"), *items(written, "failed")]
@@ -143,13 +135,13 @@ def _release_counted(job: Json, pods: list[Json], turn: _Turn) -> None:
             _without_finalizer(pod, turn)
 
 
-def _let_go(pods: list[Json], turn: _Turn) -> None:
+def _let_go(pods: list[Json], turn: Turn) -> None:
     """A Job that is over or goes holds no pod any more."""
     for pod in pods:
         _without_finalizer(pod, turn)
 
 
-def _without_finalizer(pod: Json, turn: _Turn) -> None:
+def _without_finalizer(pod: Json, turn: Turn) -> None:
     meta = pod["metadata"]
     finalizers = items(meta, "finalizers")
     if FINALIZER in finalizers:
@@ -162,13 +154,13 @@ def _without_finalizer(pod: Json, turn: _Turn) -> None:
 # -- time and status
 
 
-def _look_at_deadline(job: Json, turn: _Turn) -> None:
+def _look_at_deadline(job: Json, turn: Turn) -> None:
     limit, start = section(job, "spec").get("activeDeadlineSeconds"), parse(section(job, "status").get("startTime"))
     if limit is not None and start:
         turn.plan.again_at(start + limit * SECOND)
 
 
-def _expire(job: Json, done: int, turn: _Turn) -> None:
+def _expire(job: Json, done: int, turn: Turn) -> None:
     """ttlSecondsAfterFinished (`pkg/controller/ttlafterfinished`)."""
     limit = section(job, "spec").get("ttlSecondsAfterFinished")
     if limit is None or is_going(job):
@@ -182,7 +174,7 @@ def _expire(job: Json, done: int, turn: _Turn) -> None:
 
 
 def _write_status(
-    job: Json, pods: list[Json], active: list[Json], tally: Tally, end: Finish | None, turn: _Turn
+    job: Json, pods: list[Json], active: list[Json], tally: Tally, end: Finish | None, turn: Turn
 ) -> None:
     status = job_status.next_status(job, pods, active, tally, end, turn.now)
     before = section(job, "status")
@@ -206,6 +198,6 @@ def _as_patch(before: Json, status: Json) -> Json:
     return {**status, **gone, "uncountedTerminatedPods": {**noted, **emptied}}
 
 
-def _say(job: Json, turn: _Turn, reason: str, text: str, kind: str = "Normal") -> None:
+def _say(job: Json, turn: Turn, reason: str, text: str, kind: str = "Normal") -> None:
     about = About(_COMPONENT, job, JOBS.api_version, JOBS.kind)
-    turn.plan.writes.append(event(about, hexadecimal(turn.random, 16), rfc3339(turn.now), reason, text, kind))
+    turn.say(about, reason, text, kind)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from podwire.proto.kube.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
 from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.chance import RandomBits, hexadecimal
+from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core import revisions, stateful_storage
 from podwire.services.controllers.core.cluster import Cluster, is_going
@@ -18,8 +18,8 @@ from podwire.services.controllers.core.ownership import own_pods
 from podwire.services.controllers.core.revisions import HASH_LABEL
 from podwire.services.controllers.core.stateful_pods import new_pod, ordinal_of
 from podwire.services.controllers.core.stateful_status import status_of
-from podwire.services.controllers.core.times import rfc3339
-from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+from podwire.services.controllers.core.turn import Turn
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 
 _COMPONENT: Final = "statefulset-controller"
 
@@ -54,15 +54,6 @@ class _Set(NamedTuple):
         return sorted((number for number in self.pods if number not in self.ordinals), reverse=True)
 
 
-class _Turn(NamedTuple):
-    """What one decision works with."""
-
-    plan: Plan
-    cluster: Cluster
-    now: int
-    random: RandomBits
-
-
 def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
     """The writes that one StatefulSet needs."""
     plan = Plan()
@@ -73,7 +64,7 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     update = revisions.keep(STATEFUL_SETS, value, cluster, plan)
     current = section(value, "status").get("currentRevision") or update.name
     group = _group(value, pods, current, update.name)
-    turn = _Turn(plan, cluster, now, random)
+    turn = Turn(plan, cluster, now, random)
     if not is_going(value):
         _scale_and_roll(group, turn)
         stateful_storage.keep_owners(value, group.condemned, group.pods, cluster, plan)
@@ -97,13 +88,13 @@ def revision_of(pod: Json) -> str:
     return str(section(pod, "metadata", "labels").get(HASH_LABEL, ""))
 
 
-def _scale_and_roll(group: _Set, turn: _Turn) -> None:
+def _scale_and_roll(group: _Set, turn: Turn) -> None:
     """Up first, then down, then over; an unfinished step of an ordered set ends the turn."""
     if _scale_up(group, turn) and _scale_down(group, turn):
         _roll(group, turn)
 
 
-def _scale_up(group: _Set, turn: _Turn) -> bool:
+def _scale_up(group: _Set, turn: Turn) -> bool:
     """Makes what is missing; whether the next step may follow."""
     complete = True
     for number in group.ordinals:
@@ -120,7 +111,7 @@ def _scale_up(group: _Set, turn: _Turn) -> bool:
     return complete or not group.is_ordered
 
 
-def _settled(group: _Set, pod: Json, turn: _Turn) -> bool:
+def _settled(group: _Set, pod: Json, turn: Turn) -> bool:
     """Whether a pod runs, is ready, stays, and has been so for minReadySeconds."""
     if is_going(pod) or not judge.is_ready(pod):
         return False
@@ -132,7 +123,7 @@ def _settled(group: _Set, pod: Json, turn: _Turn) -> bool:
     return True
 
 
-def _scale_down(group: _Set, turn: _Turn) -> bool:
+def _scale_down(group: _Set, turn: Turn) -> bool:
     """Gives up ordinals from the highest; an ordered set waits for each, and for unhealthy pods below."""
     unhealthy = [number for number, pod in sorted(group.pods.items()) if is_going(pod) or not judge.is_ready(pod)]
     for number in group.condemned:
@@ -150,7 +141,7 @@ def _scale_down(group: _Set, turn: _Turn) -> bool:
     return True
 
 
-def _roll(group: _Set, turn: _Turn) -> None:
+def _roll(group: _Set, turn: Turn) -> None:
     """Replaces pods of another revision, from the highest ordinal to the partition, one at a time."""
     strategy = section(group.spec, "updateStrategy")
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
@@ -178,7 +169,7 @@ def _template_for(group: _Set, number: int, cluster: Cluster) -> tuple[Json, str
     return section(group.spec, "template"), group.update
 
 
-def _create(group: _Set, number: int, turn: _Turn) -> None:
+def _create(group: _Set, number: int, turn: Turn) -> None:
     template, revision = _template_for(group, number, turn.cluster)
     pod = new_pod(group.value, template, number, revision)
     for claim in stateful_storage.missing_claims(group.value, number, turn.cluster):
@@ -191,18 +182,18 @@ def _create(group: _Set, number: int, turn: _Turn) -> None:
     _say(group, turn, "SuccessfulCreate", text)
 
 
-def _delete(group: _Set, pod: Json, turn: _Turn) -> None:
+def _delete(group: _Set, pod: Json, turn: Turn) -> None:
     meta = pod["metadata"]
     turn.plan.writes.append(Delete(PODS, meta["namespace"], meta["name"], meta["uid"]))
     _say(group, turn, "SuccessfulDelete", f"delete Pod {meta['name']} in StatefulSet {group.name} successful")
 
 
-def _say(group: _Set, turn: _Turn, reason: str, text: str) -> None:
+def _say(group: _Set, turn: Turn, reason: str, text: str) -> None:
     about = About(_COMPONENT, group.value, STATEFUL_SETS.api_version, STATEFUL_SETS.kind)
-    turn.plan.writes.append(event(about, hexadecimal(turn.random, 16), rfc3339(turn.now), reason, text))
+    turn.say(about, reason, text)
 
 
-def _write_status(group: _Set, turn: _Turn) -> None:
+def _write_status(group: _Set, turn: Turn) -> None:
     labelled = [(revision_of(pod), pod) for pod in group.pods.values()]
     status = status_of(group.value, labelled, group.current, group.update, turn.plan, turn.now)
     if status is None:

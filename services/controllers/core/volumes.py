@@ -6,17 +6,18 @@ folder of the node that the first pod is scheduled to, with an affinity to that 
 claim second, as upstream does, so that a controller that dies in between finds its work.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from podwire.proto.kube.quantity import thousandths
 from podwire.proto.kube.resources import PODS, STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
 from podwire.proto.kube.selection import items, matches_selector, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.chance import RandomBits, hexadecimal
+from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
-from podwire.services.controllers.core.times import parse, rfc3339
-from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
+from podwire.services.controllers.core.times import parse
+from podwire.services.controllers.core.turn import Turn
+from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 
 PROVISIONER: Final = "podwire.io/local-path"
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -29,22 +30,13 @@ _DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 _COMPONENT: Final = "persistentvolume-controller"
 
 
-class _Turn(NamedTuple):
-    """What one decision works with."""
-
-    plan: Plan
-    cluster: Cluster
-    now: int
-    random: RandomBits
-
-
 def decide_claim(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
     """The writes that one claim needs."""
     plan = Plan()
     claim = cluster[VOLUME_CLAIMS].objects.get(key)
     if claim is None:
         return plan
-    turn = _Turn(plan, cluster, now, random)
+    turn = Turn(plan, cluster, now, random)
     if is_going(claim):
         _unprotect_claim(claim, turn)
     elif section(claim, "status").get("phase") != "Bound":
@@ -60,7 +52,7 @@ def decide_volume(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits
     volume = cluster[VOLUMES].objects.get(key)
     if volume is None:
         return plan
-    turn = _Turn(plan, cluster, now, random)
+    turn = Turn(plan, cluster, now, random)
     claim = _claim_of(volume, cluster)
     if is_going(volume):
         _unprotect_volume(volume, claim, turn)
@@ -78,7 +70,7 @@ def decide_volume(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits
 # -- claims
 
 
-def _bind(claim: Json, turn: _Turn) -> None:
+def _bind(claim: Json, turn: Turn) -> None:
     if _take_default_class(claim, turn):
         return
     wanted = section(claim, "spec").get("volumeName", "")
@@ -95,7 +87,7 @@ def _bind(claim: Json, turn: _Turn) -> None:
     _bind_claim(claim, volume, turn)
 
 
-def _take_default_class(claim: Json, turn: _Turn) -> bool:
+def _take_default_class(claim: Json, turn: Turn) -> bool:
     """A claim without a class gets the default one (KEP-3333); whether that was written."""
     if "storageClassName" in section(claim, "spec"):
         return False
@@ -156,7 +148,7 @@ def _size(amounts: Json) -> int:
     return thousandths(amounts.get("storage", 0))
 
 
-def _claim_volume(volume: Json, claim: Json, turn: _Turn) -> None:
+def _claim_volume(volume: Json, claim: Json, turn: Turn) -> None:
     """The volume's side of a binding."""
     meta = claim["metadata"]
     reference = {
@@ -175,7 +167,7 @@ def _claim_volume(volume: Json, claim: Json, turn: _Turn) -> None:
     turn.plan.patch(Patch(VOLUMES, "", volume["metadata"]["name"], body, revision=revision))
 
 
-def _bind_claim(claim: Json, volume: Json, turn: _Turn) -> None:
+def _bind_claim(claim: Json, volume: Json, turn: Turn) -> None:
     """The claim's side: its spec first, its status when that is seen."""
     name, spec = volume["metadata"]["name"], section(volume, "spec")
     is_noted = _COMPLETED in section(claim, "metadata", "annotations")
@@ -187,20 +179,20 @@ def _bind_claim(claim: Json, volume: Json, turn: _Turn) -> None:
     _patch_claim(claim, {"status": status}, "status", turn)
 
 
-def _patch_claim(claim: Json, body: Json, subresource: str, turn: _Turn) -> None:
+def _patch_claim(claim: Json, body: Json, subresource: str, turn: Turn) -> None:
     meta = claim["metadata"]
     revision = turn.cluster[VOLUME_CLAIMS].revision(claim)
     turn.plan.patch(Patch(VOLUME_CLAIMS, meta["namespace"], meta["name"], body, subresource, revision))
 
 
-def _lose(claim: Json, turn: _Turn) -> None:
+def _lose(claim: Json, turn: Turn) -> None:
     """Its volume is gone: the claim's data is lost."""
     _patch_claim(claim, {"status": {"phase": "Lost"}}, "status", turn)
     text = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
     _say_of_claim(claim, "ClaimLost", text, turn, "Warning")
 
 
-def _provision(claim: Json, turn: _Turn) -> None:
+def _provision(claim: Json, turn: Turn) -> None:
     """A folder of the selected node becomes a volume; until a node is selected the claim waits for its first pod."""
     wanted = section(claim, "spec").get("storageClassName", "")
     found = turn.cluster[STORAGE_CLASSES].get("", wanted) if wanted else None
@@ -228,7 +220,7 @@ def _provision(claim: Json, turn: _Turn) -> None:
         _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
 
 
-def _say_no_class(claim: Json, wanted: str, turn: _Turn) -> None:
+def _say_no_class(claim: Json, wanted: str, turn: Turn) -> None:
     if wanted:
         text = f'storageclass.storage.k8s.io "{wanted}" not found'
         _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
@@ -258,9 +250,9 @@ def _local_volume(claim: Json, storage: Json, node: str) -> Json:
     }
 
 
-def _say_of_claim(claim: Json, reason: str, text: str, turn: _Turn, kind: str = "Normal") -> None:
+def _say_of_claim(claim: Json, reason: str, text: str, turn: Turn, kind: str = "Normal") -> None:
     about = About(_COMPONENT, claim, VOLUME_CLAIMS.api_version, VOLUME_CLAIMS.kind)
-    turn.plan.writes.append(event(about, hexadecimal(turn.random, 16), rfc3339(turn.now), reason, text, kind))
+    turn.say(about, reason, text, kind)
 
 
 # -- volumes
@@ -272,14 +264,14 @@ def _claim_of(volume: Json, cluster: Cluster) -> Json | None:
     return claim if claim is not None and claim["metadata"]["uid"] == reference.get("uid") else None
 
 
-def _set_phase(volume: Json, phase: str, turn: _Turn) -> None:
+def _set_phase(volume: Json, phase: str, turn: Turn) -> None:
     if section(volume, "status").get("phase") != phase:
         revision = turn.cluster[VOLUMES].revision(volume)
         body = {"status": {"phase": phase}}
         turn.plan.patch(Patch(VOLUMES, "", volume["metadata"]["name"], body, "status", revision))
 
 
-def _release(volume: Json, turn: _Turn) -> None:
+def _release(volume: Json, turn: Turn) -> None:
     """Its claim is gone: kept as Released, or deleted with its claim."""
     _set_phase(volume, "Released", turn)
     if section(volume, "spec").get("persistentVolumeReclaimPolicy") == "Delete":
@@ -290,7 +282,7 @@ def _release(volume: Json, turn: _Turn) -> None:
 # -- protection
 
 
-def _unprotect_claim(claim: Json, turn: _Turn) -> None:
+def _unprotect_claim(claim: Json, turn: Turn) -> None:
     """A claim that is deleted stays while a pod uses it."""
     meta = claim["metadata"]
     if not any(_uses(pod, meta["name"]) for pod in turn.cluster[PODS].in_namespace(meta["namespace"])):
@@ -306,7 +298,7 @@ def _uses(pod: Json, claim: str) -> bool:
     return any(section(volume, "persistentVolumeClaim").get("claimName") == claim for volume in volumes)
 
 
-def _unprotect_volume(volume: Json, claim: Json | None, turn: _Turn) -> None:
+def _unprotect_volume(volume: Json, claim: Json | None, turn: Turn) -> None:
     meta = volume["metadata"]
     rest = [entry for entry in items(meta, "finalizers") if entry != VOLUME_PROTECTION]
     if claim is None and rest != items(meta, "finalizers"):
