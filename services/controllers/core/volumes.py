@@ -1,33 +1,29 @@
-"""PersistentVolumes and their claims: binding, making volumes on the machines' files, release, protection.
+"""PersistentVolumes and their claims: binding, release, protection.
 
 Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller.go`,
-`pkg/controller/volume/{pvc,pv}protection`; the provisioner does what rancher's local-path-provisioner does in kind: a
-folder of the node that the first pod is scheduled to, with an affinity to that node. A volume is bound first and its
-claim second, as upstream does, so that a controller that dies in between finds its work.
+`pkg/controller/volume/{pvc,pv}protection`. A volume is bound first and its claim second, as upstream does, so that a
+controller that dies in between finds its work.
 """
 
 from typing import Final
 
-from podwire.proto.kube.quantity import thousandths
 from podwire.proto.kube.resources import PODS, STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
-from podwire.proto.kube.selection import items, matches_selector, section
+from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.times import parse
 from podwire.services.controllers.core.turn import Turn
-from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
+from podwire.services.controllers.core.volume_matching import best, may_take
+from podwire.services.controllers.core.volume_provisioning import provision, say_of_claim
+from podwire.services.controllers.core.writes import Delete, Json, Patch, Plan
 
-PROVISIONER: Final = "podwire.io/local-path"
-SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 CLAIM_PROTECTION: Final = "kubernetes.io/pvc-protection"
 VOLUME_PROTECTION: Final = "kubernetes.io/pv-protection"
-_FOLDER: Final = "/opt/local-path-provisioner"
 _COMPLETED: Final = "pv.kubernetes.io/bind-completed"
 _BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 _DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
-_COMPONENT: Final = "persistentvolume-controller"
 
 
 def decide_claim(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
@@ -74,14 +70,14 @@ def _bind(claim: Json, turn: Turn) -> None:
     if _take_default_class(claim, turn):
         return
     wanted = section(claim, "spec").get("volumeName", "")
-    volume = turn.cluster[VOLUMES].get("", wanted) if wanted else _best(claim, turn.cluster)
+    volume = turn.cluster[VOLUMES].get("", wanted) if wanted else best(claim, turn.cluster)
     if volume is None:
         if not wanted:
-            _provision(claim, turn)
+            provision(claim, turn)
         return
     reference = section(volume, "spec", "claimRef")
     if reference.get("uid") != claim["metadata"]["uid"]:
-        if not reference.get("uid") and _may_take(volume, claim):
+        if not reference.get("uid") and may_take(volume, claim):
             _claim_volume(volume, claim, turn)
         return
     _bind_claim(claim, volume, turn)
@@ -105,47 +101,6 @@ def _made_at(value: Json) -> int:
 
 def _is_default(value: Json) -> bool:
     return section(value, "metadata", "annotations").get(_DEFAULT) == "true"
-
-
-def _best(claim: Json, cluster: Cluster) -> Json | None:
-    """The volume reserved for the claim, else the smallest that is free and fits; a claim's selector counts."""
-    volumes = list(cluster[VOLUMES].all())
-    for volume in volumes:
-        if section(volume, "spec", "claimRef") and _is_reserved_for(volume, claim):
-            return volume
-    free = [volume for volume in volumes if not section(volume, "spec", "claimRef") and _fits(volume, claim)]
-    return min(free, key=_smallest_first, default=None)
-
-
-def _smallest_first(volume: Json) -> tuple[int, str]:
-    return _size(section(volume, "spec", "capacity")), str(volume["metadata"]["name"])
-
-
-def _is_reserved_for(volume: Json, claim: Json) -> bool:
-    reference, meta = section(volume, "spec", "claimRef"), claim["metadata"]
-    same = (reference.get("namespace"), reference.get("name")) == (meta["namespace"], meta["name"])
-    return same and reference.get("uid", meta["uid"]) in ("", meta["uid"])
-
-
-def _may_take(volume: Json, claim: Json) -> bool:
-    """Whether a named volume is free for the claim."""
-    return not is_going(volume) and (not section(volume, "spec", "claimRef") or _is_reserved_for(volume, claim))
-
-
-def _fits(volume: Json, claim: Json) -> bool:
-    offered, asked = section(volume, "spec"), section(claim, "spec")
-    return (
-        not is_going(volume)
-        and offered.get("storageClassName", "") == asked.get("storageClassName", "")
-        and offered.get("volumeMode", "Filesystem") == asked.get("volumeMode", "Filesystem")
-        and all(mode in items(offered, "accessModes") for mode in items(asked, "accessModes"))
-        and matches_selector(section(asked, "selector"), section(volume, "metadata", "labels"))
-        and _size(section(offered, "capacity")) >= _size(section(asked, "resources", "requests"))
-    )
-
-
-def _size(amounts: Json) -> int:
-    return thousandths(amounts.get("storage", 0))
 
 
 def _claim_volume(volume: Json, claim: Json, turn: Turn) -> None:
@@ -189,73 +144,7 @@ def _lose(claim: Json, turn: Turn) -> None:
     """Its volume is gone: the claim's data is lost."""
     _patch_claim(claim, {"status": {"phase": "Lost"}}, "status", turn)
     text = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
-    _say_of_claim(claim, "ClaimLost", text, turn, "Warning")
-
-
-def _provision(claim: Json, turn: Turn) -> None:
-    """A folder of the selected node becomes a volume; until a node is selected the claim waits for its first pod."""
-    wanted = section(claim, "spec").get("storageClassName", "")
-    found = turn.cluster[STORAGE_CLASSES].get("", wanted) if wanted else None
-    if found is None:
-        _say_no_class(claim, wanted, turn)
-        return
-    node = section(claim, "metadata", "annotations").get(SELECTED_NODE, "")
-    if not node and found.get("volumeBindingMode") == "WaitForFirstConsumer":
-        text = "waiting for first consumer to be created before binding"
-        _say_of_claim(claim, "WaitForFirstConsumer", text, turn)
-    elif found.get("provisioner") != PROVISIONER:
-        text = (
-            f"Waiting for a volume to be created either by the external provisioner '{found.get('provisioner')}' or "
-            "manually by the system administrator. If volume creation is delayed, please verify that the provisioner "
-            "is running and correctly registered."
-        )
-        _say_of_claim(claim, "ExternalProvisioning", text, turn)
-    elif node:
-        volume = _local_volume(claim, found, node)
-        turn.plan.writes.append(Create(VOLUMES, volume))
-        text = f"Successfully provisioned volume {volume['metadata']['name']}"
-        _say_of_claim(claim, "ProvisioningSucceeded", text, turn)
-    else:
-        text = f"{PROVISIONER} makes volumes on a node: it needs volumeBindingMode WaitForFirstConsumer"
-        _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
-
-
-def _say_no_class(claim: Json, wanted: str, turn: Turn) -> None:
-    if wanted:
-        text = f'storageclass.storage.k8s.io "{wanted}" not found'
-        _say_of_claim(claim, "ProvisioningFailed", text, turn, "Warning")
-    else:
-        text = "no persistent volumes available for this claim and no storage class is set"
-        _say_of_claim(claim, "FailedBinding", text, turn)
-
-
-def _local_volume(claim: Json, storage: Json, node: str) -> Json:
-    meta, spec = claim["metadata"], section(claim, "spec")
-    name = f"pvc-{meta['uid']}"
-    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
-    reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
-    place = {"namespace": meta["namespace"], "name": meta["name"]}
-    return {
-        "metadata": {"name": name, "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}},
-        "spec": {
-            "accessModes": items(spec, "accessModes"),
-            "capacity": {"storage": section(spec, "resources", "requests").get("storage", "0")},
-            "claimRef": {**reference, **place, "uid": meta["uid"]},
-            "hostPath": {"path": f"{_FOLDER}/{name}_{meta['namespace']}_{meta['name']}", "type": "DirectoryOrCreate"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
-            "persistentVolumeReclaimPolicy": storage.get("reclaimPolicy", "Delete"),
-            "storageClassName": storage["metadata"]["name"],
-            "volumeMode": spec.get("volumeMode", "Filesystem"),
-        },
-    }
-
-
-def _say_of_claim(claim: Json, reason: str, text: str, turn: Turn, kind: str = "Normal") -> None:
-    about = About(_COMPONENT, claim, VOLUME_CLAIMS.api_version, VOLUME_CLAIMS.kind)
-    turn.say(about, reason, text, kind)
-
-
-# -- volumes
+    say_of_claim(claim, "ClaimLost", text, turn, "Warning")
 
 
 def _claim_of(volume: Json, cluster: Cluster) -> Json | None:

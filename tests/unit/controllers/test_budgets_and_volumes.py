@@ -18,6 +18,7 @@ from podwire.services.controllers.core import autoscalers, disruption, volumes
 from podwire.services.controllers.core.cluster import owner_reference
 from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.times import rfc3339
+from podwire.services.controllers.core.volume_provisioning import PROVISIONER, SELECTED_NODE
 
 SECOND = 1_000_000_000
 
@@ -145,7 +146,10 @@ def test_which_volume_a_claim_gets(world: Any, asked: dict[str, Any], chosen: st
 
 def storage_class(world: Any) -> None:
     annotations = {"storageclass.kubernetes.io/is-default-class": "true"}
-    body = {"metadata": {"name": "standard", "annotations": annotations}, "provisioner": volumes.PROVISIONER}
+    body = {
+        "metadata": {"name": "standard", "annotations": annotations},
+        "provisioner": PROVISIONER,
+    }
     world.put(STORAGE_CLASSES, body | {"volumeBindingMode": "WaitForFirstConsumer", "reclaimPolicy": "Delete"})
 
 
@@ -163,7 +167,7 @@ def test_a_claim_without_a_class_gets_the_default_and_waits_for_its_first_pod(wo
 def test_a_folder_of_the_selected_node_becomes_its_volume_and_goes_with_it(world: Any) -> None:
     storage_class(world)
     body = claim(storageClassName="standard")
-    body["metadata"]["annotations"] = {volumes.SELECTED_NODE: "node-2"}
+    body["metadata"]["annotations"] = {SELECTED_NODE: "node-2"}
     made = world.put(VOLUME_CLAIMS, body)
     settle(world)
     name = f"pvc-{made['metadata']['uid']}"
