@@ -12,7 +12,7 @@ import h11
 from aiohttp import web
 
 from podwire.proto.messages.kubelet import Data, Exit, StreamError
-from podwire.services.apiserver.core.errors import ApiError, unavailable
+from podwire.services.apiserver.core.errors import ApiError, bad_request, unavailable
 from podwire.services.apiserver.sessions import Refused, Session
 
 _HEAD_WITHIN: Final = 60.0
@@ -33,7 +33,8 @@ async def serve(request: web.Request, session: Session, prefix: str) -> web.Stre
     try:
         await session.open()
         exchange = _Exchange(request, session, prefix)
-        tasks.append(loop.create_task(exchange.send(target, await request.read())))
+        asked = exchange.asked(target, await request.read())
+        tasks.append(loop.create_task(session.send_input(asked)))
         return await exchange.answer()
     except Refused as error:
         raise _unreachable(error.message) from None
@@ -58,8 +59,14 @@ class _Exchange:
         self._request, self._session, self._prefix = request, session, prefix
         self._http = h11.Connection(h11.CLIENT)
 
-    async def send(self, target: str, body: bytes) -> None:
-        """Writes the request."""
+    def asked(self, target: str, body: bytes) -> bytes:
+        """The request as it is passed on. Raises ApiError 400 for one that HTTP/1.1 has no form for."""
+        try:
+            return self._write(target, body)
+        except h11.LocalProtocolError as error:
+            raise bad_request(f"the request cannot be passed on: {error}") from None
+
+    def _write(self, target: str, body: bytes) -> bytes:
         asked = self._request
         headers = [(name, value) for name, value in asked.headers.items() if _is_passed_on(name)]
         headers += [("X-Forwarded-Uri", asked.raw_path), ("X-Forwarded-Host", asked.host), ("Connection", "close")]
@@ -69,7 +76,7 @@ class _Exchange:
         path = target if target.startswith("/") else f"/{target}"
         head = self._http.send(h11.Request(method=asked.method, target=path, headers=headers))
         rest = [self._http.send(h11.Data(data=body)) if body else b"", self._http.send(h11.EndOfMessage())]
-        await self._session.send_input(b"".join(part for part in (head, *rest) if part))
+        return b"".join(part for part in (head, *rest) if part)
 
     async def answer(self) -> web.StreamResponse:
         """Passes the answer back."""
