@@ -87,6 +87,7 @@ def _bring_up(machine: Machine, settings: NodeSettings) -> None:
     mac = mac_of(settings.address)
     machine.shell.plug(NIC, settings.segment, mac)
     for operation in (
+        operations.LinkSet(name="lo", up=True),
         operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=settings.segment, mtu=settings.mtu, up=True),
         operations.AddressAdd(device=NIC, address=settings.address),
         operations.RouteAdd(destination="0.0.0.0/0", via=settings.gateway, device=NIC),

@@ -50,6 +50,8 @@ async def shell(booted: Booted, node: str, command: str) -> tuple[str, int]:
         ("cat /run/flannel/subnet.env | grep MTU", "FLANNEL_MTU=1450\n"),
         ("sudo iptables -t nat -L KUBE-SERVICES -n | grep kube-dns:dns-tcp", "KUBE-SVC-ERIFXISQEP7F7OF4  tcp  --"),
         ("ip route | grep flannel | wc -l", "2\n"),
+        ("ip -br addr show lo", "127.0.0.1/8"),
+        ("nc -z -w 2 127.0.0.1 1; echo $?", "1\n"),
     ],
 )
 def test_a_command_line_on_a_machine(booted: Booted, command: str, expected: str) -> None:

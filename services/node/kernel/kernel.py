@@ -78,7 +78,6 @@ class Kernel:
         self._serial = 0
         self._hop_sequence = 0
         self.root = self.add_namespace("")
-        self.root.devices["lo"].up = True
 
     # Namespaces
 
