@@ -79,9 +79,19 @@ class Files:
         path = self.resolve(path)
         return self._modes.get(path, FOLDER_MODE if self.is_folder(path) else FILE_MODE)
 
+    def change_mode(self, path: str, mode: int) -> None:
+        """Sets the permission bits of what is there (chmod(2))."""
+        self._modes[self.resolve(path)] = mode & 0o7777
+
     def make_folder(self, path: str) -> None:
         """Makes a folder, and those above it."""
         self._folders[self.resolve(path)] = None
+
+    def remove_folder(self, path: str) -> None:
+        """Removes an empty folder. Raises FileError (ENOTEMPTY)."""
+        if self.entries(path):
+            raise FileError(39, "Directory not empty")
+        self._folders.pop(self.resolve(path), None)
 
     def remove(self, path: str) -> bool:
         """Removes a file or a link; whether there was one."""
@@ -168,25 +178,42 @@ class ContainerFiles:
         files, place, _ = self._find(path)
         return files.read(place)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Sets a file's bytes. Raises FileError."""
+    def _find_to_change(self, path: str) -> tuple[Files, str]:
         files, place, read_only = self._find(path)
         if read_only:
             raise FileError(30, "Read-only file system")
-        files.write(place, data)
+        return files, place
+
+    def write(self, path: str, data: bytes, mode: int | None = None) -> None:
+        """Sets a file's bytes, and its permission bits where they are given. Raises FileError."""
+        files, place = self._find_to_change(path)
+        files.write(place, data, mode)
+
+    def link(self, path: str, target: str) -> None:
+        """Makes a symbolic link, or sets one anew. Raises FileError."""
+        files, place = self._find_to_change(path)
+        files.link(place, target)
+
+    def change_mode(self, path: str, mode: int) -> None:
+        """Sets permission bits. Raises FileError."""
+        files, place = self._find_to_change(path)
+        files.change_mode(place, mode)
 
     def remove(self, path: str) -> bool:
-        """Removes a file; whether there was one. Raises FileError."""
-        files, place, read_only = self._find(path)
-        if read_only:
-            raise FileError(30, "Read-only file system")
+        """Removes a file or a link; whether there was one. Raises FileError."""
+        files, place = self._find_to_change(path)
         return files.remove(place)
+
+    def remove_folder(self, path: str) -> None:
+        """Removes an empty folder; the place of a mount is busy. Raises FileError."""
+        if any(normal(mount.container_path) == normal(path) for mount in self._mounts):
+            raise FileError(16, "Resource busy")
+        files, place = self._find_to_change(path)
+        files.remove_folder(place)
 
     def make_folder(self, path: str) -> None:
         """Makes a folder. Raises FileError."""
-        files, place, read_only = self._find(path)
-        if read_only:
-            raise FileError(30, "Read-only file system")
+        files, place = self._find_to_change(path)
         files.make_folder(place)
 
     def is_folder(self, path: str) -> bool:

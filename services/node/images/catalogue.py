@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from podwire.services.node.images import agnhost, nginx, redis, redis_cli, web
+from podwire.services.node.images import nginx, redis, redis_cli, web
+from podwire.services.node.images.agnhost.command import agnhost
+from podwire.services.node.images.agnhost.pause import pause
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Process, Program
@@ -93,7 +95,7 @@ def _without_programs(name: str) -> Image:
 
 
 _ROWS: Final[dict[str, Callable[[str], Image]]] = {
-    "agnhost": _server("agnhost", agnhost.agnhost, _AGNHOST),
+    "agnhost": _server("agnhost", agnhost, _AGNHOST),
     "alpine": _tools(toolboxes.ALPINE, "sh"),
     "bash": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "busybox": _busybox,
@@ -115,7 +117,7 @@ _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "kube-scheduler": _without_programs,
     "netshoot": _tools(toolboxes.NETWORK_TOOLS, "bash"),
     "nginx": _nginx,
-    "pause": _server("pause", agnhost.pause, {}),
+    "pause": _server("pause", pause, {}),
     "redis": _redis,
     "ubuntu": _tools(toolboxes.DEBIAN, "bash"),
     "whoami": _server("whoami", web.whoami, {}),

@@ -80,14 +80,20 @@ def exists(process: Process, path: str) -> bool:
     return True
 
 
-def write_file(process: Process, path: str, data: bytes) -> None:
-    """Sets a file's bytes. Raises FileError (EISDIR, EROFS, ENOSPC, ENOENT for a missing folder)."""
+def mode_of(process: Process, path: str) -> int:
+    """Permission bits of what is there."""
+    return process.files.mode(normal(path, process.folder))
+
+
+def write_file(process: Process, path: str, data: bytes, mode: int | None = None) -> None:
+    """Sets a file's bytes, and its permission bits where they are given. Raises FileError (EISDIR, EROFS, ENOSPC,
+    ENOENT for a missing folder)."""
     path = normal(path, process.folder)
     if path == "/dev/null":
         return
     if not process.files.is_folder(path.rpartition("/")[0] or "/"):
         raise failure(errno.ENOENT)
-    process.files.write(path, data)
+    process.files.write(path, data, mode)
 
 
 def open_to_read(process: Process, path: str) -> Reader:

@@ -112,8 +112,35 @@ def test_whoami_tells_who_it_is() -> None:
         ("/healthz", ""),
         ("/dial?host=10.244.1.3&port=8080&request=hostname&tries=2", '{"responses":["server","server"]}'),
         ("/dial?host=10.244.1.3&port=8081&protocol=udp&request=echo%20x", '{"responses":["x"]}'),
-        ("/dial?host=10.244.1.3&port=1", '{"errors":["dial 10.244.1.3:1: Connection refused"]}'),
-        ("/dial?host=10.244.1.3&port=999999999999&tries=x", "host, port, tries or protocol is missing or invalid"),
+        ("/hostName", "server"),
+        ("/any", "NOW: 2023-11-14 22:13:20.001000000 +0000 UTC m=+0.001000000"),
+        ("/header?key=x", "NOW: 2023-11-14 22:13:20.001000000 +0000 UTC m=+0.001000000"),
+        ("/echo?msg=a&code=x", "argument 'code' must be an integer or empty, got \"x\"\n"),
+        ("/redirect?location=/echo%3Fmsg=a", '<a href="/echo?msg=a">Found</a>.\n\n'),
+        ("/shell?cmd=echo+a%26%26false", '{"error":"exit status 1","output":"a\\n"}'),
+        ("/shell?shellCommand=echo+'<%26>'", '{"output":"\\u003c\\u0026\\u003e\\n"}'),
+        ("/upload", '{"error":"Unable to upload file."}'),
+        ("/exit?code=a", "argument 'code' must be an integer [0-127] or empty, got \"a\"\n"),
+        ("/exit?wait=a", "argument 'wait' must be a valid golang duration or empty, got \"a\"\n"),
+        (
+            "/dial?host=10.244.1.3&port=1&request=a",
+            '{"errors":["Get \\"http://10.244.1.3:1/a\\": dial tcp 10.244.1.3:1: connect: connection refused"]}',
+        ),
+        (
+            "/dial?host=10.244.1.9&port=1&request=a",
+            '{"errors":["Get \\"http://10.244.1.9:1/a\\": dial tcp 10.244.1.9:1: connect: no route to host"]}',
+        ),
+        (
+            "/dial?host=10.244.1.3&port=80&protocol=sctp&request=a",
+            '{"errors":["sctp dial failed. err:protocol not supported"]}',
+        ),
+        ("/dial?host=10.244.1.3&port=80", "request parameter not specified. <nil>\n"),
+        ("/dial?host=10.244.1.3&port=80&request=a&protocol=x", "unsupported protocol. x\n"),
+        ("/dial?host=a&port=x&request=a", "host and/or port param are invalid. address x: invalid port\n"),
+        (
+            "/dial?host=a&port=1&request=a&tries=x",
+            'tries parameter is invalid. strconv.Atoi: parsing "x": invalid syntax\n',
+        ),
     ],
 )
 def test_agnhost_netexec(path: str, answer: str) -> None:
