@@ -172,17 +172,22 @@ class Resolver:
         """One server's answer, by TCP if it was truncated. Waits for ever: bound it. Raises OSError and
         dns.exception.DNSException (a name that is none)."""
         question = dns.message.make_query(dns.name.from_text(name), kind, id=self._random.getrandbits(16))
+        answer = await self.ask(question, server, port)
+        return await self.ask_by_tcp(question, server, port) if answer.flags & dns.flags.TC else answer
+
+    async def ask(self, question: dns.message.Message, server: str, port: int = PORT) -> dns.message.Message:
+        """One server's answer in a datagram. Waits for ever: bound it. Raises OSError."""
         channel = self._network.open_udp()
         try:
             with self._network.shell.turn():
                 channel.socket.connect((server, port))
             channel.send(question.to_wire(), (server, port))
-            answer = await _matching(channel, question)
+            return await _matching(channel, question)
         finally:
             channel.close()
-        return await self._query_tcp(question, server, port) if answer.flags & dns.flags.TC else answer
 
-    async def _query_tcp(self, question: dns.message.Message, server: str, port: int) -> dns.message.Message:
+    async def ask_by_tcp(self, question: dns.message.Message, server: str, port: int = PORT) -> dns.message.Message:
+        """One server's answer over TCP. Waits for ever: bound it. Raises OSError and dns.exception.DNSException."""
         stream = await self._network.connect((server, port))
         try:
             wire = question.to_wire()

@@ -8,7 +8,7 @@ from typing import Final
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
-from podwire.services.node.programs.expressions import BadExpression, to_python
+from podwire.services.node.programs.expressions import Matcher, Span, to_python
 from podwire.services.node.programs.inputs import PLAIN, LineReader, open_inputs
 from podwire.services.node.programs.usage import refuse
 
@@ -44,7 +44,7 @@ _LARGEST: Final = 100_000
 class _Search:
     process: Process
     options: Options
-    pattern: re.Pattern[bytes]
+    pattern: "Pattern"
     with_name: bool
     before: int
     after: int
@@ -60,7 +60,7 @@ class _Search:
         while count < self.most and (line := await lines.next()):
             number += 1
             text = line.removesuffix(b"\n")
-            found = self.pattern.search(text) is not None
+            found = self.pattern.first(text.decode(errors="replace"), 0) is not None
             if found == ("v" in self.options):
                 if left:
                     left, last = left - 1, number
@@ -99,9 +99,9 @@ class _Search:
         if "o" not in self.options:
             await self._print(name, number, text, ":")
         elif "v" not in self.options:
-            for match in self.pattern.finditer(text):
-                if match.group():
-                    await self._print(name, number, match.group(), ":")
+            line = text.decode(errors="replace")
+            for start, end in self.pattern.all(line):
+                await self._print(name, number, line[start:end].encode(), ":")
         return number
 
     def _prefix(self, name: str, number: int, mark: str) -> str:
@@ -114,19 +114,38 @@ class _Search:
         await self.process.stdout.write(self._prefix(name, number, mark).encode() + text + b"\n")
 
 
-def compile_patterns(options: Options, patterns: list[str], *, extended: bool, fixed: bool) -> re.Pattern[bytes]:
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """All patterns of a call in one. With -w the match is its second group, between characters of no word."""
+
+    matcher: Matcher
+    whole_words: bool
+
+    def first(self, line: str, start: int) -> Span | None:
+        """The first match from a place on."""
+        found = self.matcher.find(line, start)
+        return None if found is None else found.groups[1] if self.whole_words else found.span
+
+    def all(self, line: str) -> list[Span]:
+        """Every match that is not empty."""
+        spans, at = [], 0
+        while at <= len(line) and (span := self.first(line, at)) is not None:
+            spans += [span] if span[0] < span[1] else []
+            at = span[1] + (span[0] == span[1])
+        return spans
+
+
+def compile_patterns(options: Options, patterns: list[str], *, extended: bool, fixed: bool) -> Pattern:
     """One pattern for all. Raises BadExpression."""
     each = [line for pattern in patterns for line in pattern.split("\n")]
     texts = [re.escape(line) if fixed else to_python(line, extended=extended) for line in each]
     text = "|".join(f"(?:{text})" for text in texts)
-    if "w" in options:
-        text = rf"(?<!\w)(?:{text})(?!\w)"
+    whole_words = "w" in options and "x" not in options
+    if whole_words:
+        text = rf"(?:^|\W)({text})(?:\W|$)"
     if "x" in options:
-        text = rf"\A(?:{text})\Z"
-    try:
-        return re.compile(text.encode(), re.IGNORECASE if "i" in options else 0)
-    except (re.error, OverflowError, RecursionError):
-        raise BadExpression("bad regex") from None
+        text = rf"^(?:{text})$"
+    return Pattern(Matcher(text, ignore_case="i" in options or "y" in options), whole_words)
 
 
 async def grep(process: Process) -> int:
@@ -136,9 +155,13 @@ async def grep(process: Process) -> int:
     except (UsageError, ValueError) as error:
         return await refuse(process, error, _USAGE, code=2)
     inputs, complete = await open_inputs(process, names, PLAIN)
-    for name, reader in inputs:
-        if await search.file(name, reader):
-            return 0
+    try:
+        for name, reader in inputs:
+            if await search.file(name, reader):
+                return 0
+    except BadExpression as error:
+        await process.complain(f"grep: {error}")
+        return 2
     return 0 if search.matched and complete else 2 if not complete else 1
 
 

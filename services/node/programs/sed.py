@@ -7,12 +7,12 @@ from typing import Final
 from podwire.services.node.files import FileError
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
-from podwire.services.node.programs.expressions import BadExpression, to_python
+from podwire.services.node.programs.expressions import BadExpression, Matcher, compile_expression
 from podwire.services.node.programs.filesystem import read_file, write_file
 from podwire.services.node.programs.inputs import PLAIN, LineReader, open_inputs
 
 _LAST: Final = -1
-Address = int | re.Pattern[str]
+Address = int | Matcher
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Command:
     first: Address | None = None
     second: Address | None = None
     negated: bool = False
-    pattern: re.Pattern[str] | None = None
+    pattern: Matcher | None = None
     replacement: list[str | int] = field(default_factory=list)
     everywhere: bool = False
     printing: bool = False
@@ -85,7 +85,7 @@ class _Parser:
             return _LAST
         if self._peek() == "/":
             self._at += 1
-            return self._compiled(self._until("/", "unterminated address regex"), 0)
+            return self._compiled(self._until("/", "unterminated address regex"), ignore_case=False)
         return None
 
     def _until(self, end: str, complaint: str) -> str:
@@ -100,11 +100,11 @@ class _Parser:
             text += letter
         return text
 
-    def _compiled(self, text: str, flags: int) -> re.Pattern[str]:
+    def _compiled(self, text: str, *, ignore_case: bool) -> Matcher:
         try:
-            return re.compile(to_python(text, extended=self._extended), flags)
-        except (BadExpression, re.error, OverflowError, RecursionError):
-            raise UsageError(f"bad regex '{text}'") from None
+            return compile_expression(text, extended=self._extended, ignore_case=ignore_case)
+        except BadExpression as error:
+            raise UsageError(f"bad regex '{text}': {error}") from None
 
     def _substitute(self, command: Command) -> None:
         end = self._take()
@@ -112,11 +112,11 @@ class _Parser:
             raise UsageError("bad option in substitution expression")
         complaint = f"unmatched '{end}'"
         text, replacement = self._until(end, complaint), self._until(end, complaint)
-        flags = 0
+        ignore_case = False
         while (letter := self._peek()) and letter not in ";\n} ":
             self._at += 1
             if letter in "iI":
-                flags = re.IGNORECASE
+                ignore_case = True
             elif letter == "g":
                 command.everywhere = True
             elif letter == "p":
@@ -125,8 +125,8 @@ class _Parser:
                 command.nth = int(letter)
             else:
                 raise UsageError("bad option in substitution expression")
-        command.pattern = self._compiled(text, flags)
-        command.replacement = _replacement(replacement, command.pattern.groups)
+        command.pattern = self._compiled(text, ignore_case=ignore_case)
+        command.replacement = _replacement(replacement, command.pattern.group_count)
 
 
 def _replacement(text: str, groups: int) -> list[str | int]:
@@ -196,13 +196,17 @@ class _Editor:
 def _substituted(command: Command, text: str) -> tuple[str, bool]:
     assert command.pattern is not None
     result, at, number, changed = "", 0, 0, False
-    for match in command.pattern.finditer(text):
+    for found in command.pattern.each(text):
         number += 1
         if number < command.nth:
             continue
-        pieces = [match.group(piece) or "" if isinstance(piece, int) else piece for piece in command.replacement]
-        result += text[at : match.start()] + "".join(pieces)
-        at, changed = match.end(), True
+        pieces = [
+            text[slice(*found.groups[piece])] if isinstance(piece, int) and found.groups[piece][0] >= 0 else piece
+            for piece in command.replacement
+        ]
+        start, end = found.span
+        result += text[at:start] + "".join(piece for piece in pieces if isinstance(piece, str))
+        at, changed = end, True
         if not command.everywhere:
             break
     return result + text[at:], changed
@@ -221,8 +225,16 @@ async def sed(process: Process) -> int:
     except UsageError as error:
         await process.complain(f"sed: {error}")
         return 1
-    if "i" in options:
-        return await _in_place(process, options, commands, names)
+    try:
+        if "i" in options:
+            return await _in_place(process, options, commands, names)
+        return await _edit(process, options, commands, names)
+    except BadExpression as error:
+        await process.complain(f"sed: {error}")
+        return 1
+
+
+async def _edit(process: Process, options: Options, commands: list[Command], names: list[str]) -> int:
     editor = _Editor(commands, quiet="n" in options)
     inputs, complete = await open_inputs(process, names, PLAIN)
     for at, (_, reader) in enumerate(inputs):

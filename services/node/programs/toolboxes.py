@@ -13,12 +13,16 @@ from podwire.services.node.programs import (
     nslookup,
     ping,
     printing,
+    routes,
+    socket_lists,
     sorting,
     system,
 )
+from podwire.services.node.programs.awk.command import awk
 from podwire.services.node.programs.conditions import test
 from podwire.services.node.programs.conntrack import conntrack, ipset, sysctl
 from podwire.services.node.programs.curl import curl
+from podwire.services.node.programs.dig import dig, host
 from podwire.services.node.programs.grep import grep
 from podwire.services.node.programs.ip import bridge, ip
 from podwire.services.node.programs.sed import sed
@@ -29,6 +33,7 @@ from podwire.services.node.programs.wget import wget
 
 BASICS: Final[dict[str, Program]] = {
     "[": test,
+    "awk": awk,
     "cat": files.cat,
     "clear": system.clear_screen,
     "cut": characters.cut,
@@ -74,11 +79,15 @@ BASICS: Final[dict[str, Program]] = {
 }
 BUSYBOX: Final[dict[str, Program]] = {
     **BASICS,
+    "arp": routes.arp,
     "ash": sh,
+    "ifconfig": routes.ifconfig,
     "ip": ip,
     "nc": netcat.busybox_nc,
+    "netstat": socket_lists.netstat,
     "nslookup": nslookup.busybox_nslookup,
     "ping": ping.busybox_ping,
+    "route": routes.route,
     "sysctl": sysctl,
     "traceroute": lookups.traceroute,
     "wget": wget,
@@ -90,16 +99,24 @@ DEBIAN: Final[dict[str, Program]] = {**BASICS, "bash": sh, "dash": sh, "getent":
 CURL_DEBIAN: Final[dict[str, Program]] = {**DEBIAN, "curl": curl}
 NETWORK_TOOLS: Final[dict[str, Program]] = {
     **CURL_DEBIAN,
+    "arp": routes.arp,
     "bridge": bridge,
     "conntrack": conntrack,
+    "dig": dig,
+    "host": host,
+    "ifconfig": routes.ifconfig,
     "ip": ip,
     "ipset": ipset,
     "iptables": iptables.iptables,
     "iptables-restore": iptables.restore_tables,
     "iptables-save": iptables.save,
     "nc": netcat.openbsd_nc,
+    "netcat": netcat.openbsd_nc,
+    "netstat": socket_lists.netstat,
     "nslookup": nslookup.bind_nslookup,
     "ping": ping.iputils_ping,
+    "route": routes.route,
+    "ss": socket_lists.ss,
     "sysctl": sysctl,
     "traceroute": lookups.traceroute,
     "wget": wget,

@@ -143,6 +143,16 @@ class TcpSocket(Socket):
 
     # What the owner calls
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that nobody has read yet."""
+        return len(self._incoming.ready)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not acknowledged."""
+        return len(self._outgoing)
+
     @atomic
     def send(self, octets: bytes) -> int:
         """Queue bytes; how many were taken (0: the buffer is full). KernelError EPIPE, ENOTCONN, or a pending error."""

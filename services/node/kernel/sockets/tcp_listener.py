@@ -53,6 +53,11 @@ class TcpListener(Socket):
         self.pending[child] = None
         return child.accept_syn(self, packet, segment)
 
+    @property
+    def waiting(self) -> int:
+        """Connections that nobody has accepted yet."""
+        return len(self._queue)
+
     def established(self, child: "TcpSocket") -> None:
         """A handshake is finished."""
         self.pending.pop(child, None)

@@ -45,6 +45,11 @@ class UdpSocket(Socket):
         self._charged = 0
         self._traces: dict[tuple[int, int], str] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the datagrams in the queue are charged."""
+        return self._charged
+
     def bind(self, endpoint: Endpoint) -> None:
         """Take a local address and port (0: an ephemeral one); KernelError EADDRINUSE, EADDRNOTAVAIL."""
         self.check_open()

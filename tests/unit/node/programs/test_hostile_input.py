@@ -1,5 +1,6 @@
 """Any command line, URL, configuration or sed script is understood or refused by the one error of its reader."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from surroundings import run_line
@@ -7,6 +8,8 @@ from surroundings import run_line
 from podwire.services.node.network.resolver import candidates, read_configuration, read_hosts
 from podwire.services.node.programs import curl_options, ip_arguments, nslookup
 from podwire.services.node.programs.arguments import UsageError, parse_options
+from podwire.services.node.programs.awk.parser import parse
+from podwire.services.node.programs.awk.syntax import AwkSyntaxError
 from podwire.services.node.programs.http_client import BadUrl, parse_url
 from podwire.services.node.programs.iptables import read_listing
 
@@ -76,3 +79,68 @@ def test_tools_never_abort(tool: str, words: list[str]) -> None:
         return
     result = run_line([tool, *words, "-W1", "-c1"] if tool == "ping" else [tool, *words], b"a b\n1\n")
     assert "aborted" not in result.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["grep", "-E", "(a*)*b"],
+        ["grep", "-E", "(a|a)*b"],
+        ["grep", "-E", "(a|aa)+$b"],
+        ["grep", "a*a*a*a*a*a*a*b"],
+        ["sed", "-E", "s/(a+)+b/x/"],
+        ["awk", "/(a*)*b/"],
+        ["awk", "-F(a|a)*b", "{print NF}"],
+    ],
+)
+@pytest.mark.timeout(10)
+def test_no_expression_takes_more_than_linear_time(command: list[str]) -> None:
+    assert run_line(command, b"a" * 200_000 + b"\n").err == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (["grep", r"\(a*\)*\1b"], "back-references beside repeated groups or many repeats are not built"),
+        (["grep", r"\(a*\)\1b"], "back-references on long lines are not built"),
+        (["sed", r"s/\(a*\)\1b/x/"], "back-references on long lines are not built"),
+        (["grep", "-E", "a{1001}"], "bad regex"),
+        (["grep", "a" * 5000], "Regular expression too big"),
+    ],
+)
+def test_expressions_that_could_are_refused(command: list[str], complaint: str) -> None:
+    result = run_line(command, b"a" * 10_000 + b"\n")
+    assert result.code in (1, 2) and complaint in result.err
+
+
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        ('BEGIN{while(1)a=a "xxxxxxxx" a}', "string too long"),
+        ("BEGIN{while(1)a[i++]}", "too many array elements"),
+        ("BEGIN{$-1=1}", "negative field"),
+        ("BEGIN{$9999999=1}", "too many fields"),
+        ("BEGIN{print " + "(" * 500, "too deeply nested"),
+        ("BEGIN{print 1/0}", "Division by zero"),
+        ("function f(){}", "function is not built"),
+        ('BEGIN{"date"|getline x}', "getline is not built"),
+        ('BEGIN{print "a"|"sort"}', "print | COMMAND is not built"),
+        ("BEGIN{print nosuch(1)}", "undefined function"),
+        ("{", "Unexpected token"),
+        ("/a", "Unexpected end of regex"),
+        ("BEGIN{x[1]=1; print x}", "x is an array"),
+        ("/(/", "bad regex"),
+    ],
+)
+def test_awk_refuses_in_one_line(program: str, complaint: str) -> None:
+    result = run_line(["awk", program], b"a\n")
+    assert result.code in (1, 2)
+    assert complaint in result.err and result.err.count("\n") == 1
+
+
+@given(st.text(alphabet='abx$(){}[]/"+-*%^!<>=~,;?: \n\t0123456789NRFBEGIN', max_size=60))
+def test_awk_runs_or_refuses_any_text(program: str) -> None:
+    try:
+        parse(program)
+    except AwkSyntaxError:
+        return
