@@ -30,6 +30,21 @@ def format_date(form: str, nanoseconds: int) -> str:
     return re.sub("%([a-zA-Z%])", piece, form)
 
 
+def moment_of(text: str, now: int) -> int | None:
+    """Nanoseconds since the epoch of `@SECONDS`, `now`, `YYYY-MM-DD[ HH:MM[:SS]]`; None if it is none of them."""
+    if text == "now":
+        return now
+    if re.fullmatch(r"@\d{1,11}", text):
+        return int(text[1:]) * SECOND
+    if re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?Z?)?", text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(moment.timestamp()) * SECOND
+
+
 _PIECES: Final[dict[str, Callable[[datetime, int], str]]] = {
     "Y": lambda moment, _: f"{moment.year}",
     "y": lambda moment, _: f"{moment.year % 100:02}",

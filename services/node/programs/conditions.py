@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+from podwire.services.node.files import normal
 from podwire.services.node.process import Process
-from podwire.services.node.programs.filesystem import exists, is_folder, read_file
+from podwire.services.node.programs.filesystem import exists, is_folder, mode_of, read_file
 
 _TEXT: Final[dict[str, Callable[[str, str], bool]]] = {
     "=": lambda left, right: left == right,
@@ -92,13 +93,17 @@ class _Evaluator:
                 return self._process.is_terminal
             case "-d":
                 return is_folder(self._process, operand)
-            case "-h" | "-L" | "-b" | "-c" | "-p" | "-S":
+            case "-h" | "-L":
+                return self._process.files.target(normal(operand, self._process.folder)) is not None
+            case "-b" | "-c" | "-p" | "-S":
                 return False
             case "-f":
                 return exists(self._process, operand) and not is_folder(self._process, operand)
             case "-s":
                 there = exists(self._process, operand)
                 return there and (is_folder(self._process, operand) or bool(read_file(self._process, operand)))
+            case "-x" if not is_folder(self._process, operand):
+                return exists(self._process, operand) and bool(mode_of(self._process, operand) & 0o111)
         return exists(self._process, operand)
 
 

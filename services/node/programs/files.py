@@ -1,10 +1,22 @@
 """Programs that show files: cat, tee, ls."""
 
+from typing import Final
+
 from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process
-from podwire.services.node.programs.arguments import UsageError, parse_options
-from podwire.services.node.programs.filesystem import is_folder, open_to_read, open_to_write, read_file, write_file
+from podwire.services.node.programs.arguments import Options, UsageError, parse_options
+from podwire.services.node.programs.file_changes import remove_tree
+from podwire.services.node.programs.filesystem import (
+    exists,
+    is_folder,
+    mode_of,
+    open_to_read,
+    open_to_write,
+    read_file,
+    write_file,
+)
+from podwire.services.node.programs.stat import mode_text
 from podwire.services.node.programs.usage import refuse
 
 
@@ -63,7 +75,7 @@ async def tee(process: Process) -> int:
 async def ls(process: Process) -> int:
     """ls [-1aAlhd] [FILE]…, sorted by name; owner root, times unknown."""
     try:
-        options = parse_options(process.arguments[1:], "1aAlhdRrtFn", {"color": "color:"})
+        options = parse_options(process.arguments[1:], "1aAlhdRrtFnpSLis", {"color": "color"})
     except UsageError as error:
         return await refuse(process, error, "ls [-1AaCxdLHRFplinshrSXvctu] [-w WIDTH] [FILE]...")
     names, code = options.operands or ["."], 0
@@ -76,39 +88,74 @@ async def ls(process: Process) -> int:
         else:
             await process.complain(f"ls: {name}: No such file or directory")
             code = 1
-    await process.print(_listing(process, plain, long="l" in options))
-    for position, name in enumerate(folders):
-        heading = f"{name}:\n" if len(names) > 1 else ""
-        await process.print(("\n" if position or plain else "") + heading)
-        await process.print(_folder(process, name, hidden="a" in options or "A" in options, long="l" in options))
+    await process.print(_listing(process, options, plain))
+    waiting = [(name, len(names) > 1 or "R" in options) for name in folders]
+    first = not plain
+    while waiting:
+        name, with_heading = waiting.pop(0)
+        heading = f"{name}:\n" if with_heading else ""
+        await process.print(("" if first else "\n") + heading + _folder(process, options, name))
+        first = False
+        if "R" in options:
+            place = normal(name, process.folder)
+            entries = [each for each in process.files.entries(place) if "a" in options or not each.startswith(".")]
+            below = [f"{name.rstrip('/')}/{each}" for each in entries]
+            real = [path for path in below if is_folder(process, path) and not _link(process, path)]
+            waiting = [(path, True) for path in real if path.count("/") < _DEEPEST] + waiting
     return code
 
 
+_DEEPEST: Final = 60
+
+
 def _exists(process: Process, name: str) -> bool:
-    try:
-        read_file(process, name)
-    except FileError:
-        return is_folder(process, name)
-    return True
+    return exists(process, name) or _link(process, name) is not None
 
 
-def _folder(process: Process, name: str, *, hidden: bool, long: bool) -> str:
+def _link(process: Process, path: str) -> str | None:
+    return process.files.target(normal(path, process.folder))
+
+
+def _folder(process: Process, options: Options, name: str) -> str:
     place = normal(name, process.folder)
+    hidden = "a" in options or "A" in options
     names = [each for each in process.files.entries(place) if hidden or not each.startswith(".")]
-    total = f"total {len(names) * 4}\n" if long else ""
-    return total + _listing(process, names, long=long, folder=place.rstrip("/") + "/")
+    names = [".", "..", *names] if "a" in options else names
+    total = f"total {len(names) * 4}\n" if "l" in options else ""
+    return total + _listing(process, options, names, folder=place.rstrip("/") + "/")
 
 
-def _listing(process: Process, names: list[str], *, long: bool, folder: str = "") -> str:
-    if not long:
-        return "".join(f"{name}\n" for name in names)
-    return "".join(_long_line(process, folder + name, name) for name in names)
+def _listing(process: Process, options: Options, names: list[str], *, folder: str = "") -> str:
+    if "S" in options:
+        names = sorted(names, key=lambda name: -_size(process, folder + name))
+    names = names[::-1] if "r" in options else names
+    if "l" in options:
+        return "".join(_long_line(process, options, folder + name, name) for name in names)
+    return "".join(f"{name}{_mark(process, options, folder + name)}\n" for name in names)
 
 
-def _long_line(process: Process, path: str, name: str) -> str:
+def _mark(process: Process, options: Options, path: str) -> str:
+    """What -F and -p put behind a name."""
+    if "F" in options and _link(process, path) is not None:
+        return "@"
     if is_folder(process, path):
-        return f"drwxr-xr-x    1 root     root          4096 Jan  1 00:00 {name}\n"
-    return f"-rw-r--r--    1 root     root     {len(read_file(process, path)):9d} Jan  1 00:00 {name}\n"
+        return "/" if "F" in options or "p" in options else ""
+    return "*" if "F" in options and mode_of(process, path) & 0o111 else ""
+
+
+def _size(process: Process, path: str) -> int:
+    link = _link(process, path)
+    if link is not None:
+        return len(link)
+    return 4096 if is_folder(process, path) else len(read_file(process, path))
+
+
+def _long_line(process: Process, options: Options, path: str, name: str) -> str:
+    link, size = _link(process, path), _size(process, path)
+    shown = f"{size / 1024:.1f}K" if "h" in options and size >= 1024 else str(size)
+    owner = "0        0       " if "n" in options else "root     root    "
+    target = f" -> {link}" if link is not None else _mark(process, options, path)
+    return f"{mode_text(process, path)}    1 {owner} {shown:>9} Jan  1 00:00 {name}{target}\n"
 
 
 async def mkdir(process: Process) -> int:
@@ -143,28 +190,16 @@ async def rm(process: Process) -> int:
     code = 0
     for name in options.operands:
         place = normal(name, process.folder)
-        if is_folder(process, place) and not ("r" in options or "R" in options):
+        is_real = is_folder(process, place) and process.files.target(place) is None
+        if is_real and not ("r" in options or "R" in options):
             await process.complain(f"rm: '{name}' is a directory")
             code = 1
-        elif is_folder(process, place):
-            _remove_tree(process, place)
+        elif is_real:
+            remove_tree(process, place)
         elif not process.files.remove(place) and "f" not in options:
             await process.complain(f"rm: can't remove '{name}': No such file or directory")
             code = 1
     return code
-
-
-def _remove_tree(process: Process, place: str) -> None:
-    """Removes the files below a folder; folders that were made stay."""
-    waiting = [place]
-    while waiting:
-        folder = waiting.pop()
-        for name in process.files.entries(folder):
-            path = f"{folder.rstrip('/')}/{name}"
-            if process.files.read(path) is None:
-                waiting.append(path)
-            else:
-                process.files.remove(path)
 
 
 async def touch(process: Process) -> int:

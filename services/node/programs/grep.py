@@ -8,8 +8,8 @@ from typing import Final
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
-from podwire.services.node.programs.expressions import Matcher, Span, to_python
-from podwire.services.node.programs.inputs import PLAIN, LineReader, open_inputs
+from podwire.services.node.programs.expressions import BadExpression, Matcher, Span, to_python
+from podwire.services.node.programs.inputs import PLAIN, LineReader, files_below, open_inputs
 from podwire.services.node.programs.usage import refuse
 
 _USAGE: Final = "grep [-HhnlLoqvsrRiwFE] [-m N] [-A|B|C N] { PATTERN | -e PATTERN... } [FILE]..."
@@ -154,6 +154,10 @@ async def grep(process: Process) -> int:
         search, names = _read_call(process)
     except (UsageError, ValueError) as error:
         return await refuse(process, error, _USAGE, code=2)
+    if "r" in search.options or "R" in search.options:
+        names = [each for name in names or ["."] for each in files_below(process, name)]
+        if not names:
+            return 1
     inputs, complete = await open_inputs(process, names, PLAIN)
     try:
         for name, reader in inputs:
@@ -167,7 +171,7 @@ async def grep(process: Process) -> int:
 
 def _read_call(process: Process) -> tuple[_Search, list[str]]:
     name = process.arguments[0].rpartition("/")[2]
-    options = parse_options(process.arguments[1:], "ivcnEFGqowxlsHhe:A:B:C:m:", _LONG)
+    options = parse_options(process.arguments[1:], "ivcnEFGqowxlsrRHhe:A:B:C:m:", _LONG)
     patterns, names = options.values("e"), options.operands
     if not patterns:
         if not names:
@@ -181,6 +185,6 @@ def _read_call(process: Process) -> tuple[_Search, list[str]]:
     pattern = compile_patterns(
         options, patterns, extended="E" in options or name == "egrep", fixed="F" in options or name == "fgrep"
     )
-    with_name = ("H" in options or len(names) > 1) and "h" not in options
+    with_name = ("H" in options or len(names) > 1 or "r" in options or "R" in options) and "h" not in options
     most = limits["m"] if "m" in options else 2**62
     return _Search(process, options, pattern, with_name, limits["B"], limits["A"], most), names

@@ -1,11 +1,12 @@
 """The inputs of text tools: the files named, or standard input, line by line."""
 
-from podwire.services.node.files import FileError
+from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process
 from podwire.services.node.programs.filesystem import is_folder, open_to_read
 
 _LONGEST_LINE = 1024 * 1024
+_DEEPEST = 60
 
 
 class LineReader:
@@ -56,6 +57,7 @@ async def open_inputs(process: Process, names: list[str], complaint: str) -> tup
     """(name, reader) of every file that can be read ("-" and no names: standard input), and whether all could.
     `complaint` is formatted with `name` and `reason`."""
     found: list[tuple[str, Reader]] = []
+    failed = False
     for name in names or ["-"]:
         try:
             found.append((name, process.stdin if name == "-" else open_to_read(process, name)))
@@ -63,7 +65,17 @@ async def open_inputs(process: Process, names: list[str], complaint: str) -> tup
             form = "{name}: {reason}" if is_folder(process, name) else complaint
             tool = process.arguments[0].rpartition("/")[2]
             await process.complain(f"{tool}: " + form.format(name=name, reason=error.strerror))
-    return found, len(found) == len(names or ["-"])
+            failed = failed or not (is_folder(process, name) and tool in ("grep", "egrep", "fgrep"))
+    return found, not failed
+
+
+def files_below(process: Process, name: str) -> list[str]:
+    """A file, or every file below a folder, in order."""
+    place = normal(name, process.folder)
+    if name.count("/") > _DEEPEST or not is_folder(process, place):
+        return [name]
+    names = [f"{name.rstrip('/')}/{each}" for each in process.files.entries(place)]
+    return [path for each in names for path in files_below(process, each)]
 
 
 CANNOT_OPEN = "can't open '{name}': {reason}"

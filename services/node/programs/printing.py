@@ -142,9 +142,12 @@ async def yes(process: Process) -> int:
 async def seq(process: Process) -> int:
     """seq [FIRST [STEP]] LAST"""
     words = process.arguments[1:]
-    separator = "\n"
+    separator, wide = "\n", words[:1] == ["-w"]
+    words = words[wide:]
     if words[:1] == ["-s"] and len(words) > 1:
         separator, words = words[1], words[2:]
+    elif words and words[0].startswith("-s"):
+        separator, words = words[0][2:], words[1:]
     try:
         numbers = [int(word) for word in words]
     except ValueError:
@@ -160,7 +163,8 @@ async def seq(process: Process) -> int:
         return 1
     values = range(first, numbers[-1] + (1 if step > 0 else -1), step)
     for start in range(0, len(values), 4096):
-        lines = separator.join(map(str, values[start : start + 4096]))
+        width = max(len(str(values[0])), len(str(values[-1]))) if wide else 0
+        lines = separator.join(str(value).zfill(width) for value in values[start : start + 4096])
         await process.print(lines + (separator if start + 4096 < len(values) else "\n"))
     return 0
 

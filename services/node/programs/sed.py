@@ -29,11 +29,15 @@ class Command:
     printing: bool = False
     nth: int = 1
     active: bool = False
+    text: str = ""
+    table: dict[int, int] = field(default_factory=dict)
+    inside: tuple["Command", ...] = ()
 
 
 class _Parser:
     def __init__(self, script: str, extended: bool) -> None:
         self._script, self._at, self._extended = script, 0, extended
+        self._open: list[Command] = []
 
     def run(self) -> list[Command]:
         commands: list[Command] = []
@@ -41,12 +45,39 @@ class _Parser:
             while self._peek() in (" ", "\t", "\n", ";"):
                 self._at += 1
             if not self._peek():
+                if self._open:
+                    raise UsageError("unmatched '{'")
                 return commands
             if self._peek() == "#":
                 end = self._script.find("\n", self._at)
                 self._at = end if end >= 0 else len(self._script)
                 continue
-            commands.append(self._command())
+            command = self._command()
+            command.inside = tuple(self._open[:-1] if command.letter == "{" else self._open)
+            if command.letter != "}":
+                commands.append(command)
+
+    def _close(self) -> None:
+        if not self._open:
+            raise UsageError("unexpected '}'")
+        self._open.pop()
+
+    def _transliterate(self, command: Command) -> None:
+        end = self._take()
+        first, second = self._until(end, "strings for y are unterminated"), self._until(end, "unterminated y")
+        if len(first) != len(second) or not end:
+            raise UsageError("y command strings have different lengths")
+        command.table = str.maketrans(first, second)
+
+    def _text(self, command: Command) -> None:
+        rest, _, _ = self._script[self._at :].partition("\n")
+        lines = self._script[self._at :].split("\n")
+        used = 1
+        while lines[used - 1].endswith("\\") and used < len(lines):
+            used += 1
+        text = "\n".join(line.removesuffix("\\") for line in lines[:used])
+        self._at += len("\n".join(lines[:used]))
+        command.text = text.lstrip(" \t").removeprefix("\\").lstrip("\n" if not rest.strip(" \\") else "") + "\n"
 
     def _peek(self) -> str:
         return self._script[self._at : self._at + 1]
@@ -71,6 +102,14 @@ class _Parser:
         command = Command(letter, first, second, negated)
         if letter == "s":
             self._substitute(command)
+        elif letter == "y":
+            self._transliterate(command)
+        elif letter in "aic" and letter:
+            self._text(command)
+        elif letter == "{":
+            self._open.append(command)
+        elif letter == "}":
+            self._close()
         elif letter not in ("d", "p", "q", "=") or not letter:
             raise UsageError(f"unsupported command {letter}" if letter else "missing command")
         return command
@@ -154,12 +193,29 @@ class _Editor:
     def line(self, text: str, *, is_last: bool) -> str:
         """What one line becomes, with whatever is printed beside it."""
         self._number += 1
-        output = ""
+        output, behind = "", ""
+        chosen: list[Command] = []
         for command in self._commands:
+            if any(all(each is not outer for each in chosen) for outer in command.inside):
+                continue
             if not self._selected(command, text, is_last):
                 continue
+            if command.letter == "{":
+                chosen.append(command)
+                continue
+            if command.letter == "i":
+                output += command.text
+                continue
+            if command.letter == "a":
+                behind += command.text
+                continue
+            if command.letter == "c":
+                return output + (command.text if command.second is None or not command.active else "")
+            if command.letter == "y":
+                text = text.translate(command.table)
+                continue
             if command.letter == "d":
-                return output
+                return output + behind
             if command.letter == "q":
                 self.ended = True
                 break
@@ -170,7 +226,7 @@ class _Editor:
             else:
                 text, changed = _substituted(command, text)
                 output += f"{text}\n" if changed and command.printing else ""
-        return output if self._quiet else output + text + "\n"
+        return (output if self._quiet else output + text + "\n") + behind
 
     def _selected(self, command: Command, text: str, is_last: bool) -> bool:
         if command.first is None:
@@ -243,7 +299,8 @@ async def _edit(process: Process, options: Options, commands: list[Command], nam
         while line and not editor.ended:
             following = await lines.next()
             is_last = not following and at == len(inputs) - 1
-            await process.print(editor.line(line.decode(errors="replace").rstrip("\n"), is_last=is_last))
+            output = editor.line(line.decode(errors="replace").rstrip("\n"), is_last=is_last)
+            await process.print(output if line.endswith(b"\n") else output.removesuffix("\n"))
             line = following
     return int(not complete)
 

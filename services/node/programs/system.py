@@ -9,7 +9,7 @@ from podwire.services.chassis.clock import SECOND
 from podwire.services.node.pipes import read_all
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
-from podwire.services.node.programs.calendar import format_date
+from podwire.services.node.programs.calendar import format_date, moment_of
 from podwire.services.node.programs.usage import refuse
 from podwire.services.node.runtime.programs import find_program, run
 
@@ -45,7 +45,7 @@ async def sleep(process: Process) -> int:
 async def date(process: Process) -> int:
     """date [-u] [+FORMAT]; the machine's time zone is UTC."""
     try:
-        options = parse_options(process.arguments[1:], "uIR")
+        options = parse_options(process.arguments[1:], "uIRd:", {"utc": "u", "date": "d:"})
     except UsageError as error:
         return await refuse(process, error, "date [OPTIONS] [+FMT]")
     form = "%a %b %e %H:%M:%S UTC %Y"
@@ -58,7 +58,14 @@ async def date(process: Process) -> int:
             await process.complain("date: setting the clock is not permitted")
             return 1
         form = operand[1:]
-    await process.print(format_date(form, process.clock.now_ns()) + "\n")
+    when = process.clock.now_ns()
+    if "d" in options:
+        given = moment_of(options.value("d"), when)
+        if given is None:
+            await process.complain(f"date: invalid date '{options.value('d')}'")
+            return 1
+        when = given
+    await process.print(format_date(form, when) + "\n")
     return 0
 
 
@@ -179,6 +186,12 @@ async def sudo(process: Process) -> int:
     return await run(process.with_arguments(words), program)
 
 
+def _items(text: str) -> list[str]:
+    """Words as xargs reads them: blanks part them, quotes and backslashes keep blanks."""
+    pieces = re.findall(r"""(?:[^\s"'\\]|\\.|"[^"\n]*"|'[^'\n]*')+""", text)
+    return [re.sub(r"""\\(.)|"([^"]*)"|'([^']*)'""", r"\1\2\3", piece) for piece in pieces]
+
+
 async def xargs(process: Process) -> int:
     """xargs [-r] [-n COUNT] [-I TEXT] [COMMAND…]"""
     try:
@@ -194,7 +207,7 @@ async def xargs(process: Process) -> int:
     if marker:
         calls = [[word.replace(marker, line.strip()) for word in command] for line in text.splitlines() if line.strip()]
     else:
-        items = text.split("\0") if "0" in options else text.split()
+        items = text.split("\0") if "0" in options else _items(text)
         items = [item for item in items if item]
         calls = [command + items[at : at + count] for at in range(0, len(items), count)]
         calls = calls or ([] if "r" in options else [command])

@@ -19,9 +19,10 @@ async def wc(process: Process) -> int:
     for name, reader in inputs:
         counts = await _counted(reader)
         totals = {letter: totals[letter] + counts[letter] for letter in "lwcm"}
-        await process.print(_count_line(counts, wanted, "" if not options.operands else name))
+        shown = "" if not options.operands else name
+        await process.print(_count_line(counts, wanted, shown, wide=len(options.operands) > 1))
     if len(options.operands) > 1:
-        await process.print(_count_line(totals, wanted, "total"))
+        await process.print(_count_line(totals, wanted, "total", wide=True))
     return int(not complete)
 
 
@@ -38,7 +39,7 @@ async def _counted(reader: Reader) -> dict[str, int]:
     return counts
 
 
-def _count_line(counts: dict[str, int], wanted: list[str], name: str) -> str:
-    if len(wanted) == 1:
+def _count_line(counts: dict[str, int], wanted: list[str], name: str, *, wide: bool) -> str:
+    if len(wanted) == 1 and not wide:
         return f"{counts[wanted[0]]}{' ' if name else ''}{name}\n"
     return " ".join(f"{counts[letter]:9d}" for letter in wanted) + (f" {name}" if name else "") + "\n"
