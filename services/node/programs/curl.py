@@ -1,4 +1,4 @@
-"""curl for http: output, messages and exit codes of curl 8.11 (libcurl-errors(3))."""
+"""curl for http and https: output, messages and exit codes of curl 8.11 (libcurl-errors(3))."""
 
 import asyncio
 import errno
@@ -11,6 +11,7 @@ from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
+from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
 from podwire.services.node.pipes import Writer
 from podwire.services.node.process import Process
 from podwire.services.node.programs.curl_options import VERSION, BadOption, Call, read_call, request_headers
@@ -30,6 +31,13 @@ _CONNECT_TIMEOUT: Final = 300
 _METER: Final = (
     "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
     "                                 Dload  Upload   Total   Spent    Left  Speed\n"
+)
+_SYSTEM_TRUST: Final = "/etc/ssl/certs/ca-certificates.crt"
+_MORE: Final = (
+    "\nMore details here: https://curl.se/docs/sslcerts.html\n\n"
+    "curl failed to verify the legitimacy of the server and therefore could not\n"
+    "establish a secure connection to it. To learn more about this situation and\n"
+    "how to fix it, please visit the webpage mentioned above."
 )
 _RETRIED: Final = (408, 429, 500, 502, 503, 504)
 
@@ -59,6 +67,7 @@ class Facts:
     header_bytes: int = 0
     resolved: int = 0
     connected: int = 0
+    secured: int = 0
     first_byte: int = 0
     total: int = 0
     code: int = 0
@@ -74,7 +83,7 @@ async def curl(process: Process) -> int:
         await process.complain("curl: try 'curl --help' or 'curl --manual' for more information")
         return 2
     if call.version:
-        await process.print(f"curl {VERSION} (podwire)\nProtocols: http\nFeatures: none\n")
+        await process.print(f"curl {VERSION} (podwire)\nProtocols: http https\nFeatures: SSL\n")
         return 0
     code = 0
     for number, url in enumerate(call.urls):
@@ -175,8 +184,6 @@ class _Transfer:
         try:
             return parse_url(text, base)
         except BadUrl as error:
-            if error.scheme == "https":
-                raise CurlError(1, "https is not built into this curl: use http") from None
             if error.scheme:
                 raise CurlError(1, f'Protocol "{error.scheme}" not supported') from None
             raise CurlError(3, f"URL rejected: {error}") from None
@@ -201,7 +208,8 @@ class _Transfer:
     async def _request(self, url: Url, method: str, body: bytes) -> str:
         stream = await self._connect(url)
         try:
-            return await self._exchange(Exchange(stream), url, method, body)
+            carrier = await self._secured(stream, url) if url.scheme == "https" else stream
+            return await self._exchange(Exchange(carrier), url, method, body)
         except h11.LocalProtocolError as error:
             raise CurlError(43, f"A libcurl function was given a bad argument: {error}") from None
         except h11.RemoteProtocolError as error:
@@ -211,6 +219,31 @@ class _Transfer:
             raise CurlError(56, f"Recv failure: {text}") from None
         finally:
             stream.close()
+
+    def _trust(self) -> Trust:
+        name = self.call.ca_file or _SYSTEM_TRUST
+        try:
+            return Trust(read_file(self.process, name).decode("ascii", "replace"), not self.call.insecure)
+        except FileError:
+            if self.call.ca_file and not self.call.insecure:
+                raise CurlError(77, f"error setting certificate verify locations:  CAfile: {name}") from None
+            return Trust(verify=not self.call.insecure)
+
+    async def _secured(self, stream: TcpStream, url: Url) -> TlsStream:
+        self.phase = "SSL connection"
+        limit = self.call.connect_timeout or _CONNECT_TIMEOUT
+        try:
+            async with asyncio.timeout(limit):
+                tls = await open_tls(stream, url.host, self._trust(), self.process.clock)
+        except TimeoutError:
+            raise CurlError(28, self._timed_out()) from None
+        except TlsFailure as failure:
+            raise _tls_error(failure, url.host, self.call.ca_file) from None
+        self.facts.secured, self.phase = self._elapsed(), "Operation"
+        await self._verbose(f"* SSL connection using {tls.version()}\n")
+        verdict = "verify ok" if not self.call.insecure else "verification was skipped"
+        await self._verbose(f"*  SSL certificate {verdict}.\n")
+        return tls
 
     def _broken(self, error: h11.RemoteProtocolError) -> CurlError:
         if self.facts.status and "peer closed" in str(error):
@@ -337,6 +370,20 @@ class _Transfer:
         await self.process.stderr.write(f"\r{numbers} --:--:-- --:--:-- --:--:-- {_short(speed)}\n".encode())
 
 
+def _tls_error(failure: TlsFailure, host: str, ca_file: str) -> CurlError:
+    match failure.kind:
+        case "trust":
+            return CurlError(77, f"error adding trust anchors from file: {ca_file}")
+        case "issuer" | "certificate":
+            return CurlError(60, f"SSL certificate problem: {failure}{_MORE}")
+        case "name":
+            text = f"SSL: no alternative certificate subject name matches target host name '{host}'"
+            return CurlError(60, text + _MORE)
+        case "simulation":
+            return CurlError(1, str(failure))
+    return CurlError(35, f"TLS connect error: error:0A000000:SSL routines::{failure}")
+
+
 def _sendable(headers: Headers, authority: str) -> Headers:
     """h11 insists on Host; what curl would send without one is not HTTP/1.1."""
     return headers if any(name.lower() == "host" for name, _ in headers) else [("Host", authority), *headers]
@@ -371,14 +418,15 @@ def written_out(form: str, facts: Facts) -> str:
         "size_header": str(facts.header_bytes),
         "time_namelookup": _seconds(facts.resolved),
         "time_connect": _seconds(facts.connected),
-        "time_pretransfer": _seconds(facts.connected),
+        "time_appconnect": _seconds(facts.secured),
+        "time_pretransfer": _seconds(facts.secured or facts.connected),
         "time_starttransfer": _seconds(facts.first_byte),
         "time_total": _seconds(facts.total),
         "speed_download": str(facts.downloaded * SECOND // max(facts.total, 1)),
         "exitcode": str(facts.code),
         "errormsg": facts.message,
         "http_version": "1.1",
-        "scheme": "http",
+        "scheme": facts.url.partition("://")[0],
     }
     for escape, letter in (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r")):
         form = form.replace(escape, letter)

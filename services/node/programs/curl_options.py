@@ -45,6 +45,8 @@ class Call:
     no_meter: bool = False
     version: bool = False
     max_redirects: int = 50
+    insecure: bool = False
+    ca_file: str = ""
 
 
 _FLAGS = {
@@ -95,7 +97,7 @@ _VALUED = {
     "referer": "e",
     "max-redirs": "max_redirects",
     "noproxy": "ignored",
-    "cacert": "ignored",
+    "cacert": "cacert",
     "oauth2-bearer": "bearer",
     "interface": "",
 }
@@ -112,6 +114,7 @@ _FIELDS = {
     "L": "follow",
     "G": "as_query",
     "O": "remote_name",
+    "k": "insecure",
     "V": "version",
     "no_meter": "no_meter",
     "retry_refused": "retry_refused",
@@ -184,6 +187,8 @@ def _value(call: Call, key: str, value: str, option: str) -> Call:
             return replace(call, agent=value)
         case "u":
             return replace(call, user=value)
+        case "cacert":
+            return replace(call, ca_file=value)
         case "url":
             return replace(call, urls=(*call.urls, value))
         case "resolve":

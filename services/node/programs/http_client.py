@@ -1,15 +1,28 @@
 """One HTTP/1.1 request on a connection, for curl and wget (RFC 9112, by h11)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import h11
 
-from podwire.services.node.network.sockets import TcpStream
-
 Headers = list[tuple[str, str]]
 _MOST_HEADERS: Final = 100 * 1024
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class ByteStream(Protocol):
+    """A connection: plain, or TLS."""
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Some bytes, b"" at the end. Raises OSError."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Returns when all bytes are taken. Raises OSError."""
+        ...
 
 
 class BadUrl(ValueError):
@@ -22,37 +35,39 @@ class BadUrl(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A URL of the http scheme; `target` is what goes into the request line, `authority` into Host."""
+    """A URL of the scheme http or https; `target` is what goes into the request line, `authority` into Host."""
 
     host: str
     port: int
     target: str
     user: str = ""
+    scheme: str = "http"
 
     @property
     def authority(self) -> str:
-        """Host and, unless it is 80, port."""
-        return self.host if self.port == 80 else f"{self.host}:{self.port}"
+        """Host and, unless it is the scheme's, port."""
+        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
 
     @property
     def text(self) -> str:
         """The whole URL."""
-        return f"http://{self.authority}{self.target}"
+        return f"{self.scheme}://{self.authority}{self.target}"
 
 
 def parse_url(text: str, base: Url | None = None) -> Url:
     """A URL, http if no scheme is given; relative to `base` if there is one. Raises BadUrl."""
     if base is not None and text.startswith("/") and not text.startswith("//"):
-        return Url(base.host, base.port, _target(text))
+        return Url(base.host, base.port, _target(text), scheme=base.scheme)
     if base is not None and "://" not in text:
         folder = base.target.partition("?")[0].rpartition("/")[0]
-        return Url(base.host, base.port, _target(f"{folder}/{text}"))
+        return Url(base.host, base.port, _target(f"{folder}/{text}"), scheme=base.scheme)
     scheme, separator, _ = text.partition("://")
-    if separator and scheme.lower() != "http":
-        raise BadUrl(f"{scheme} is not http", scheme.lower())
+    scheme = scheme.lower() if separator else "http"
+    if scheme not in _PORTS:
+        raise BadUrl(f"{scheme} is not http", scheme)
     try:
         parts = urlsplit(text if separator else f"http://{text}")
-        port = parts.port or 80
+        port = parts.port or _PORTS[scheme]
     except ValueError:
         raise BadUrl("Port number was not a decimal number between 0 and 65535") from None
     host = parts.hostname or ""
@@ -61,7 +76,7 @@ def parse_url(text: str, base: Url | None = None) -> Url:
     if any(letter.isspace() for letter in text) or not host.isascii():
         raise BadUrl("Malformed input to a URL function")
     user = parts.netloc.rpartition("@")[0]
-    return Url(host, port, _target(parts.path + (f"?{parts.query}" if parts.query else "")), user)
+    return Url(host, port, _target(parts.path + (f"?{parts.query}" if parts.query else "")), user, scheme)
 
 
 def _target(text: str) -> str:
@@ -72,7 +87,7 @@ def _target(text: str) -> str:
 class Exchange:
     """A request and its answer, read bit by bit. Raises OSError and h11.RemoteProtocolError."""
 
-    def __init__(self, stream: TcpStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_HEADERS)
         self.received = 0

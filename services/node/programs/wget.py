@@ -1,4 +1,4 @@
-"""wget as busybox 1.36 has it, for http (networking/wget.c)."""
+"""wget as busybox 1.36 has it, for http and https (networking/wget.c)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,6 +10,7 @@ import h11
 from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
+from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
 from podwire.services.node.pipes import Writer
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -79,8 +80,6 @@ class _Download:
         try:
             return parse_url(text, base)
         except BadUrl as error:
-            if error.scheme == "https":
-                raise WgetError("https is not built into this wget: use http") from None
             raise WgetError(f"not an http or ftp url: {text}" if error.scheme else f"bad address '{text}'") from None
 
     def _file_name(self, url: Url) -> str:
@@ -106,7 +105,8 @@ class _Download:
     async def _once(self, url: Url, name: str) -> str:
         stream = await self._connect(url)
         try:
-            return await self._exchange(Exchange(stream), url, name)
+            carrier = await self._secured(stream, url) if url.scheme == "https" else stream
+            return await self._exchange(Exchange(carrier), url, name)
         except h11.LocalProtocolError as error:
             raise WgetError(f"bad header: {error}") from None
         except h11.RemoteProtocolError as error:
@@ -118,6 +118,16 @@ class _Download:
             raise WgetError(f"error getting response: {error.strerror}") from None
         finally:
             stream.close()
+
+    async def _secured(self, stream: TcpStream, url: Url) -> TlsStream:
+        """busybox believes every certificate, and says so."""
+        if "ignored" not in self.options:
+            await self._say("wget: note: TLS certificate validation not implemented\n")
+        try:
+            opened = open_tls(stream, url.host, Trust(verify=False), self.process.clock)
+            return await self._in_time(lambda: opened)
+        except TlsFailure as failure:
+            raise WgetError(str(failure)) from None
 
     async def _connect(self, url: Url) -> TcpStream:
         resolver = Resolver(self.process.network, self.process.files, self.process.random)

@@ -54,7 +54,7 @@ def test_curl_fetches_by_name_through_the_search_list() -> None:
         (["http://web:7/"], 52, "curl: (52) Empty reply from server\n"),
         (["http://web:6/"], 18, "curl: (18) end of response with 7 bytes missing\n"),
         (["-f", "http://web/nope"], 22, "curl: (22) The requested URL returned error: 404\n"),
-        (["https://web/"], 1, "curl: (1) https is not built into this curl: use http\n"),
+        (["https://web:8080/"], 7, f"curl: (7) Failed to connect to web port 8080 after 0 ms: {REFUSED}\n"),
         (["ftp://web/"], 1, 'curl: (1) Protocol "ftp" not supported\n'),
         (["http://:x/"], 3, "curl: (3) URL rejected: Port number was not a decimal number between 0 and 65535\n"),
     ],
