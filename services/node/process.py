@@ -34,6 +34,8 @@ class Process:
     folder: str = "/"
     machine: "Machine | None" = None
     is_terminal: bool = False
+    user: int = 0
+    group: int = 0
     process_names: Callable[[], list[str]] = field(default=list)
 
     def with_arguments(self, arguments: list[str]) -> "Process":

@@ -23,7 +23,12 @@ def _nginx(name: str) -> Image:
         entrypoint=("/docker-entrypoint.sh",),
         arguments=("nginx", "-g", "daemon off;"),
         programs={**toolboxes.CURL_DEBIAN, "nginx": nginx.nginx, "docker-entrypoint.sh": nginx.docker_entrypoint},
-        files={f"{nginx.ROOT}/index.html": nginx.WELCOME, f"{nginx.ROOT}/50x.html": nginx.ERROR_50X},
+        files={
+            f"{nginx.ROOT}/index.html": nginx.WELCOME,
+            f"{nginx.ROOT}/50x.html": nginx.ERROR_50X,
+            "/etc/nginx/nginx.conf": nginx.NGINX_CONF,
+            "/etc/nginx/conf.d/default.conf": nginx.DEFAULT_CONF,
+        },
         environment={**_PATH, "NGINX_VERSION": nginx.VERSION.partition("/")[2]},
     )
 

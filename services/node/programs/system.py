@@ -127,16 +127,34 @@ def own_addresses(process: Process) -> list[str]:
     ]
 
 
+def _named(number: int) -> str:
+    return f"{number}(root)" if number == 0 else str(number)
+
+
 async def identity(process: Process) -> int:
-    """id [-u|-g|-un]: everything runs as root."""
-    word = process.arguments[1] if len(process.arguments) > 1 else ""
-    answers = {"-u": "0", "-g": "0", "-G": "0", "-un": "root", "-gn": "root", "-nu": "root"}
-    await process.print(answers.get(word, "uid=0(root) gid=0(root) groups=0(root)") + "\n")
+    """id [-u|-g|-G|-n]: the user and group that the container runs with; only root has a name."""
+    try:
+        options = parse_options(process.arguments[1:], "ugGnr")
+    except UsageError as error:
+        return await refuse(process, error, "id [-ugGnr] [USER]")
+    user, group = process.user, process.group
+    number = user if "u" in options else group if "g" in options or "G" in options else None
+    if number is None:
+        shown = f"uid={_named(user)} gid={_named(group)} groups={_named(group)}"
+    elif "n" in options and number:
+        await process.complain(f"id: unknown ID {number}")
+        return 1
+    else:
+        shown = "root" if "n" in options else str(number)
+    await process.print(f"{shown}\n")
     return 0
 
 
 async def whoami(process: Process) -> int:
-    """whoami: root."""
+    """whoami: root, or that the user has no name."""
+    if process.user:
+        await process.complain(f"whoami: unknown uid {process.user}")
+        return 1
     await process.print("root\n")
     return 0
 

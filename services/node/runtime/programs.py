@@ -63,6 +63,8 @@ def container_process(
         folder=record.config.working_folder or "/",
         machine=machine if sandbox.config.host_network else None,
         is_terminal=record.config.tty,
+        user=record.config.user,
+        group=record.config.group,
         process_names=lambda: _seen_processes(machine, record),
     )
 

@@ -241,6 +241,7 @@ def test_a_taken_port_is_said_in_the_servers_words() -> None:
         machine.shell.kernel.namespace("server").sockets.listen_tcp(("0.0.0.0", 80), 1)
         err = bytearray()
         image = find_image("nginx", [])
+        machine.folder_of_image(dict(image.files))
         process = machine.process(["nginx"], BytesReader(b""), bytearray(), err, "server")
         assert await image.programs["nginx"](process) == 1
         return err.decode().splitlines()[-1]

@@ -1,10 +1,11 @@
 """Text tools: command line and standard input to standard output, complaints and exit code."""
 
 import pytest
-from surroundings import run_line
+from surroundings import Machine, run_line
 
 from podwire.services.node.programs.calendar import format_date
 from podwire.services.node.programs.expressions import BadExpression, to_python
+from podwire.services.node.programs.toolboxes import HOST
 
 LINES = b"one\ntwo\nthree\nfour\n"
 PASSES = [
@@ -173,3 +174,26 @@ def test_dates_follow_strftime() -> None:
     assert format_date("%a %d %b %Y %H:%M:%S.%N %j %s %% %Q", 1_700_000_000_123_456_789) == (
         "Tue 14 Nov 2023 22:13:20.123456789 318 1700000000 % %Q"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "user", "code", "output"),
+    [
+        (["id"], 0, 0, "uid=0(root) gid=0(root) groups=0(root)\n"),
+        (["id"], 1000, 0, "uid=1000 gid=3000 groups=3000\n"),
+        (["id", "-u"], 1000, 0, "1000\n"),
+        (["id", "-g"], 1000, 0, "3000\n"),
+        (["id", "-un"], 0, 0, "root\n"),
+        (["id", "-un"], 1000, 1, ""),
+        (["whoami"], 0, 0, "root\n"),
+        (["whoami"], 1000, 1, ""),
+    ],
+)
+def test_who_a_container_runs_as(words: list[str], user: int, code: int, output: str) -> None:
+    async def scene(machine: Machine) -> tuple[int, str]:
+        out = bytearray()
+        process = machine.process(words, machine.nobody, out, bytearray())
+        process.user, process.group = user, 3000 if user else 0
+        return await HOST[words[0]](process), out.decode()
+
+    assert Machine().play(scene) == (code, output)
