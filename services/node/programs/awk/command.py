@@ -178,7 +178,9 @@ class _Records:
             return line.removesuffix(b"\n").decode(errors="replace") if line else None
         if separator == "":
             return await self._paragraph()
-        return await self._piece(separator[0])
+        if len(separator) > 1:
+            raise AwkFailure(f"RS of more than one character is not built: {separator!r}")
+        return await self._piece(separator)
 
     async def _paragraph(self) -> str | None:
         found: list[str] = []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Builtin = Callable[["Shell", Process], Awaitable[int]]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OPTIONS: Final = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "pipefail": ""}
+_OPTIONS: Final = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "pipefail": "pipefail"}
 _LONGEST_LINE: Final = 65536
 
 

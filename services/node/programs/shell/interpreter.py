@@ -159,7 +159,10 @@ class Shell:
             stage = replace(process, stdin=before or process.stdin, stdout=after or process.stdout)
             tasks.append(loop.create_task(self.subshell()._stage(command, stage, before, after), name="pipeline"))
         try:
-            return (await asyncio.gather(*tasks))[-1]
+            codes = await asyncio.gather(*tasks)
+            if "pipefail" in self.state.options:
+                return next((code for code in reversed(codes) if code), 0)
+            return codes[-1]
         finally:
             for task in tasks:
                 task.cancel()

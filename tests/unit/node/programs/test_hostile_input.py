@@ -130,6 +130,7 @@ def test_expressions_that_could_are_refused(command: list[str], complaint: str) 
         ("/a", "Unexpected end of regex"),
         ("BEGIN{x[1]=1; print x}", "x is an array"),
         ("/(/", "bad regex"),
+        ('BEGIN{RS="ab"}{print}', "RS of more than one character is not built"),
     ],
 )
 def test_awk_refuses_in_one_line(program: str, complaint: str) -> None:
