@@ -5,6 +5,8 @@ Both fronts, the bus and HTTPS, call `decide`; it raises nothing but ApiError.
 
 from typing import Final
 
+import msgspec
+
 from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse, WatchOpened
 from podwire.proto.subjects import resource_events
@@ -70,7 +72,7 @@ def _health(path: str, message: ApiRequest) -> Answer:
     if message.method not in ("GET", "HEAD"):
         raise method_not_allowed()
     if path == "/version":
-        return json_answer(discovery.VERSION)
+        return Answer(ApiResponse(code=200, body=msgspec.json.format(to_json(discovery.VERSION), indent=2)))
     if path.count("/") > 1 and not path.endswith("/ping"):
         raise no_such_path()
     return Answer(ApiResponse(code=200, content_type="text/plain; charset=utf-8", body=b"ok"))

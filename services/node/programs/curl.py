@@ -12,7 +12,7 @@ from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
-from podwire.services.node.pipes import Writer
+from podwire.services.node.pipes import BrokenPipe, Writer
 from podwire.services.node.process import Process
 from podwire.services.node.programs.curl_options import VERSION, BadOption, Call, read_call, request_headers
 from podwire.services.node.programs.filesystem import open_to_write, read_file
@@ -214,6 +214,8 @@ class _Transfer:
             raise CurlError(43, f"A libcurl function was given a bad argument: {error}") from None
         except h11.RemoteProtocolError as error:
             raise self._broken(error) from None
+        except BrokenPipe:
+            raise CurlError(23, "Failure writing output to destination") from None
         except OSError as error:
             text = error.strerror or "Connection reset by peer"
             raise CurlError(56, f"Recv failure: {text}") from None

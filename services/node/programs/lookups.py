@@ -6,6 +6,7 @@ from typing import Final
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver, is_address
 from podwire.services.node.network.sockets import Pinger
+from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
@@ -69,6 +70,8 @@ async def traceroute(process: Process) -> int:
         for ttl in range(1, hops + 1):
             if await _hop(process, pinger, address, ttl, (probes, wait, "n" in options)):
                 break
+    except BrokenPipe:
+        raise
     except OSError as error:
         await process.complain(f"traceroute: sendto: {error.strerror}")
         return 1

@@ -20,6 +20,7 @@ from podwire.services.node.network.resolver import (
     read_configuration,
 )
 from podwire.services.node.network.sockets import UdpChannel
+from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
 
 _TYPES: Final = ("SOA", "NS", "A", "AAAA", "CNAME", "MX", "TXT", "SRV", "PTR", "ANY")
@@ -178,6 +179,8 @@ class _Session:
                 except TimeoutError:
                     continue
             return self._code if self._replies else None
+        except BrokenPipe:
+            raise
         except OSError as error:
             await self._process.complain(f"nslookup: write to '{name}': {error.strerror}")
             return None

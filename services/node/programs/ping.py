@@ -11,6 +11,7 @@ from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.kernel.sockets.ping import Echo
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import Pinger
+from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
@@ -179,6 +180,8 @@ async def _ping(process: Process, words: Words) -> int:
     shown = call.host if words.first == 0 else name
     try:
         return await _Session(process, call, words, process.network.open_ping()).run(shown, addresses[0])
+    except BrokenPipe:
+        raise
     except OSError as error:
         reason = words.unreachable if error.errno == errno.ENETUNREACH else error.strerror
         await process.complain(f"ping: {reason}")

@@ -11,7 +11,7 @@ from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
-from podwire.services.node.pipes import Writer
+from podwire.services.node.pipes import BrokenPipe, Writer
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
 from podwire.services.node.programs.filesystem import exists, open_to_write
@@ -112,7 +112,7 @@ class _Download:
         except h11.RemoteProtocolError as error:
             broken = "peer" in str(error)
             raise WgetError("error getting response" if broken else f"bad response: {error}") from None
-        except FileError:
+        except (FileError, BrokenPipe):
             raise
         except OSError as error:
             raise WgetError(f"error getting response: {error.strerror}") from None
