@@ -17,6 +17,8 @@ class ApiRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content_type: str = "application/json"
     accept: str = "application/json"
     body: bytes = b""
+    agent: str = ""
+    """HTTP's User-Agent; a component gives its name."""
 
 
 class ApiResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

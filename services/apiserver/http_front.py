@@ -111,4 +111,5 @@ async def _read(request: web.Request) -> ApiRequest:
         content_type=request.headers.get("Content-Type", ""),
         accept=request.headers.get("Accept", "*/*"),
         body=body,
+        agent=request.headers.get("User-Agent", ""),
     )

@@ -6,12 +6,13 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from podwire.services.apiserver.core.errors import bad_request, unsupported_media
+from podwire.services.apiserver.core.errors import ApiError, bad_request, unsupported_media
 from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.protobuf import envelope
 
 ACCEPTED: Final = ["application/json", "application/yaml", envelope.MEDIA]
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+APPLY: Final = "application/apply-patch+yaml"
 _DEPTH: Final = 100
 
 
@@ -50,6 +51,19 @@ def read_object(body: bytes, content_type: str) -> Json:
     value = read(body, content_type)
     if not isinstance(value, dict):
         raise bad_request("couldn't get version/kind; json parse error: the body is not an object")
+    return value
+
+
+def read_configuration(body: bytes) -> Json:
+    """The object of a server-side apply, in YAML or (as kubectl sends it) in JSON; raises ApiError 400."""
+    try:
+        value = read(body, "application/json" if body.lstrip().startswith(b"{") else YAML[0])
+    except ApiError as error:
+        if not body.lstrip().startswith(b"{"):
+            raise bad_request(f"error decoding YAML: {error.message}") from None
+        value = read(body, YAML[0])
+    if not isinstance(value, dict):
+        raise bad_request("error decoding YAML: the configuration is not an object")
     return value
 
 

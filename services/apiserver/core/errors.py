@@ -153,6 +153,12 @@ def invalid(group: str, kind: str, name: str, errors: list[FieldError]) -> ApiEr
     return ApiError(422, "Invalid", f'{title} "{name}" is invalid: {summary}', details)
 
 
+def invalid_options(method: str, errors: list[FieldError]) -> ApiError:
+    """422 of a query: what is invalid are the options of a write (`meta/v1/validation/validation.go`)."""
+    kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(method, "PatchOptions")
+    return invalid("meta.k8s.io", kind, "", errors)
+
+
 def bad_request(message: str) -> ApiError:
     """400."""
     return ApiError(400, "BadRequest", message)

@@ -11,6 +11,7 @@ from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse, WatchOpened
 from podwire.proto.subjects import resource_events
 from podwire.services.apiserver.core import (
+    applying,
     deletion,
     discovery,
     extensions,
@@ -174,7 +175,7 @@ def _verb(verb: str, request: Request, birth: str) -> Decision:
         "list": reading.list_objects,
         "create": writing.create,
         "update": writing.update,
-        "patch": writing.patch_object,
+        "patch": applying.patch,
         "delete": deletion.delete,
     }
     if verb == "delete" and request.target.subresource:

@@ -1,7 +1,7 @@
 """The three patches: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7386), strategic merge patch.
 
 Strategic merge takes its merge keys from the definitions' `x-kubernetes-patch-*` (apimachinery
-`util/strategicpatch/patch.go`). Server-side apply is not served here.
+`util/strategicpatch/patch.go`). Server-side apply is `applying`.
 """
 
 from typing import Any, Final

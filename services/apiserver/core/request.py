@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.messages.events import Change, ObjectEvent
@@ -9,7 +10,7 @@ from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bodies, duplicates
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import Append
-from podwire.services.apiserver.core.errors import bad_request
+from podwire.services.apiserver.core.errors import FieldErrors, bad_request, invalid_options
 from podwire.services.apiserver.core.json_types import Json, pack, section
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.paths import Target
@@ -17,6 +18,7 @@ from podwire.services.apiserver.core.store import Store, stored_form
 from podwire.services.chassis.chance import RandomBits, hexadecimal
 
 FIELD_VALIDATION = ("", "Strict", "Warn", "Ignore")
+_MANAGER_LIMIT: Final = 128
 
 
 @dataclass
@@ -70,6 +72,28 @@ class Request:
                 f'fieldValidation: Unsupported value: "{value}": supported values: "", "Ignore", "Strict", "Warn"'
             )
         return value or "Warn"
+
+    @cached_property
+    def field_manager(self) -> str:
+        """The query's fieldManager; raises ApiError 422 for one that is too long or cannot be printed."""
+        name = self.query.get("fieldManager", "")
+        errors = FieldErrors()
+        if len(name.encode()) > _MANAGER_LIMIT:
+            errors.too_long("fieldManager", _MANAGER_LIMIT)
+        if not name.isprintable():
+            errors.invalid("fieldManager", name, "should only contain printable characters")
+        if errors.found:
+            raise invalid_options(self.message.method, errors.found)
+        return name
+
+    @property
+    def writer(self) -> str:
+        """Whose a change is: the field manager's, else the user agent's up to its `/`, else the user's.
+
+        Source: apiserver `endpoints/handlers/create.go` (managerOrUserAgent, prefixFromUserAgent).
+        """
+        agent = "".join(letter for letter in self.message.agent.partition("/")[0] if letter.isprintable())
+        return self.field_manager or agent.encode()[:_MANAGER_LIMIT].decode(errors="ignore") or self.who.user
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter."""

@@ -6,7 +6,8 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/s
 
 from typing import Final
 
-from podwire.services.apiserver.core import bodies, eviction, objects, streams, tokens, writing
+from podwire.services.apiserver.core import applying, bodies, eviction, objects, streams, tokens, writing
+from podwire.services.apiserver.core.apply.managers import Managed
 from podwire.services.apiserver.core.decisions import Decision, Write, json_answer
 from podwire.services.apiserver.core.errors import (
     FieldErrors,
@@ -69,27 +70,35 @@ def _scale(request: Request, old: Json) -> Decision:
         return json_answer(current)
     if method == "PUT":
         given = request.body
+    elif method == "PATCH" and applying.is_apply(request):
+        value, managed = applying.scale(request, old)
+        return _scaled(request, old, _replicas(request, value), value["metadata"]["resourceVersion"], managed)
     elif method == "PATCH":
         body = bodies.read(request.message.body, "application/json")
         given = writing.apply_patch(request, current, body, _SCALE)
     else:
         raise method_not_allowed()
     wanted = objects.decode(request, given, [], _SCALE)
-    replicas = section(wanted, "spec").get("replicas", 0)
+    revision = section(wanted, "metadata").get("resourceVersion", "") if method == "PUT" else ""
+    return _scaled(request, old, _replicas(request, wanted), revision)
+
+
+def _replicas(request: Request, wanted: Json) -> int:
+    """How many are wanted; raises ApiError 422 for less than none."""
+    replicas: int = section(wanted, "spec").get("replicas", 0)
     if replicas < 0:
         errors = FieldErrors()
         errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise invalid("autoscaling", "Scale", request.target.name, errors.found)
-    revision = section(wanted, "metadata").get("resourceVersion", "") if method == "PUT" else ""
-    return _scaled(request, old, replicas, revision)
+    return replicas
 
 
-def _scaled(request: Request, old: Json, replicas: int, revision: str) -> Decision:
+def _scaled(request: Request, old: Json, replicas: int, revision: str, managed: Managed | None = None) -> Decision:
     value = copy_json(old)
     value["spec"]["replicas"] = replicas
     if revision:
         value["metadata"]["resourceVersion"] = revision
-    decision = writing.store_update(request, value, old, "", [])
+    decision = writing.store_update(request, value, old, "", [], managed)
     if isinstance(decision, Write):
         return Write(decision.main, scale_of(decision.result), 200, decision.claims, decision.releases)
     return json_answer(scale_of(value))
@@ -135,20 +144,24 @@ def _bind(request: Request, old: Json) -> Decision:
 def _ephemeral_containers(request: Request, old: Json) -> Decision:
     """Debug containers are only ever added (podEphemeralContainersStrategy)."""
     method = request.message.method
+    managed: Managed | None = None
+    warnings: list[str] = []
     if method == "GET":
         return json_answer(old)
     if method == "PUT":
         given = request.body
+    elif method == "PATCH" and applying.is_apply(request):
+        config, warnings = applying.configuration(request)
+        given, managed = applying.merged(request, config, old)
     elif method == "PATCH":
         body = bodies.read(request.message.body, "application/json")
         given = writing.apply_patch(request, old, body, request.kind.definition)
     else:
         raise method_not_allowed()
-    warnings: list[str] = []
     wanted = objects.decode(request, given, warnings)
     objects.check_place(request, wanted)
     value = copy_json(old)
     value["spec"]["ephemeralContainers"] = items(section(wanted, "spec"), "ephemeralContainers")
     if method == "PUT" and "resourceVersion" in wanted["metadata"]:
         value["metadata"]["resourceVersion"] = wanted["metadata"]["resourceVersion"]
-    return writing.store_update(request, value, old, "ephemeralcontainers", warnings)
+    return writing.store_update(request, value, old, "ephemeralcontainers", warnings, managed)

@@ -2,11 +2,12 @@
 
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bodies, claims, objects, patch
+from podwire.services.apiserver.core.apply import tracking
+from podwire.services.apiserver.core.apply.managers import Managed
 from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Answer, Append, Decision, Write, json_answer
 from podwire.services.apiserver.core.deletion import completes_deletion
 from podwire.services.apiserver.core.errors import (
-    ApiError,
     FieldErrors,
     already_exists,
     bad_request,
@@ -23,6 +24,7 @@ _PATCHES = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    bodies.APPLY,
 ]
 
 
@@ -33,8 +35,16 @@ def create(request: Request) -> Decision:
     warnings = [request.kind.caution] if request.kind.caution else []
     value = objects.decode(request, request.body, warnings)
     objects.check_place(request, value)
+    return store_new(request, value, warnings)
+
+
+def store_new(request: Request, value: Json, warnings: list[str], managed: Managed | None = None) -> Decision:
+    """The write of a new object, with its managers where it is applied."""
+    _ = request.field_manager
     objects.prepare_new(request, value)
-    check_namespace(request, request.target.namespace)
+    if managed:
+        tracking.keep(value, managed)
+    check_namespace(request, request.target.namespace, str(value["metadata"].get("name", "")))
     name = str(value["metadata"].get("name", ""))
     key = request.key(name)
     if name and request.store.get(key) is not None:
@@ -47,7 +57,7 @@ def create(request: Request) -> Decision:
     return _write(request, key, value, None, warnings, 201)
 
 
-def check_namespace(request: Request, namespace: str) -> None:
+def check_namespace(request: Request, namespace: str, name: str) -> None:
     """New objects need a namespace that exists and is not going away (NamespaceLifecycle admission)."""
     if not request.kind.namespaced:
         return
@@ -56,7 +66,6 @@ def check_namespace(request: Request, namespace: str) -> None:
         raise not_found("", "namespaces", namespace)
     if section(found, "metadata").get("deletionTimestamp") and request.kind.storage != ("", "events"):
         kind = request.kind
-        name = str(section(request.body, "metadata").get("name", ""))
         why = f"unable to create new content in namespace {namespace} because it is being terminated"
         error = forbidden(kind.group, kind.resource, name, why)
         error.details["causes"] = [
@@ -79,8 +88,7 @@ def update(request: Request) -> Decision:
 
 
 def patch_object(request: Request) -> Decision:
-    """PATCH of an object or its status; server-side apply is refused by name."""
-    _refuse_apply(request)
+    """PATCH of an object or its status, other than by server-side apply."""
     old = _existing(request)
     served = from_storage(request.kind, old)
     body = bodies.read(request.message.body, "application/json")
@@ -91,22 +99,12 @@ def patch_object(request: Request) -> Decision:
     return store_update(request, value, old, request.target.subresource, warnings)
 
 
-def _refuse_apply(request: Request) -> None:
-    if bodies.media_type(request.message.content_type) == "application/apply-patch+yaml":
-        raise ApiError(
-            415,
-            "UnsupportedMediaType",
-            "server-side apply (application/apply-patch+yaml) is not supported by this server; accepted patches: "
-            + ", ".join(_PATCHES),
-        )
-
-
 def apply_patch(request: Request, document: Json, body: object, definition: str) -> Json:
     """The patched document; raises ApiError 400, 415 or 422."""
     kind = bodies.media_type(request.message.content_type)
     if kind == "application/json-patch+json":
         return patch.json_patch(document, body)
-    if kind not in _PATCHES:
+    if kind not in _PATCHES or kind == bodies.APPLY:
         raise unsupported_media(kind, _PATCHES)
     if not isinstance(body, dict):
         raise bad_request("error decoding patch: the patch is not an object")
@@ -125,8 +123,17 @@ def _existing(request: Request) -> Json:
     return old
 
 
-def store_update(request: Request, value: Json, old: Json, subresource: str, warnings: list[str]) -> Decision:
-    """The write of a changed object; nothing is written when nothing changes."""
+def store_update(
+    request: Request,
+    value: Json,
+    old: Json,
+    subresource: str,
+    warnings: list[str],
+    managed: Managed | None = None,
+) -> Decision:
+    """The write of a changed object, with its managers where it is applied; nothing when nothing changes."""
+    _ = request.field_manager
+    given = value["metadata"].get("managedFields")
     is_service = request.kind.resource == "services" and not subresource
     if is_service:
         claims.normalize_cluster_ips(value, old)
@@ -137,8 +144,12 @@ def store_update(request: Request, value: Json, old: Json, subresource: str, war
         claims.allocate(request, new, old, errors)
     if request.kind.resource == "pods" and not subresource:
         pod_rules.keeps_ephemeral_containers(new, old, errors)
+    if managed is None:
+        tracking.follow(request, given, new, old)
+    else:
+        tracking.keep(new, managed)
     objects.check(request, new, old, errors)
-    if objects.same(new, old):
+    if objects.same(new, old) or tracking.only_times_differ(new, old):
         return json_answer(from_storage(request.kind, old), warnings=warnings)
     return _write(request, request.key(request.target.name), new, old, warnings, 200)
 

@@ -30,10 +30,14 @@ class ApiError(Exception):
 
 
 class ApiClient:
-    """The verbs of the API for one user; objects go in and out as JSON dictionaries."""
+    """The verbs of the API for one user; objects go in and out as JSON dictionaries.
 
-    def __init__(self, bus: base.Bus, user: str) -> None:
+    `agent` is the name by which managedFields know what the component writes; without one it is the user's.
+    """
+
+    def __init__(self, bus: base.Bus, user: str, agent: str = "") -> None:
         self.user = user
+        self._agent = agent
         self._bus = bus
         self._subject = subjects.api_request(user)
         self._waiting: dict[asyncio.Timeout, None] = {}
@@ -69,7 +73,9 @@ class ApiClient:
         """One request with a JSON body. Raises ApiError for a Status of failure, ApiUnavailable."""
         payload = b"" if body is None else json.dumps(body).encode()
         pairs = list(query.items())
-        request = ApiRequest(method=method, path=path, query=pairs, content_type=content_type, body=payload)
+        request = ApiRequest(
+            method=method, path=path, query=pairs, content_type=content_type, body=payload, agent=self._agent
+        )
         response = await self.request(request)
         answer = _json(response)
         if response.code >= 400:

@@ -217,12 +217,6 @@ def test_what_may_not_change(server: Any, path: str, body: Any, patch: Any, text
     assert text in status["message"]
 
 
-def test_server_side_apply_is_refused_by_name(server: Any) -> None:
-    code, status = server.request("PATCH", f"{PODS}/a", pod(), content_type="application/apply-patch+yaml")
-    assert code == 415
-    assert "server-side apply" in status["message"]
-
-
 def test_dry_run_stores_nothing(server: Any) -> None:
     revision = server.store.revision
     code, made = server.request("POST", PODS, pod(), dryRun="All")

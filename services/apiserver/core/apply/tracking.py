@@ -1,0 +1,104 @@
+"""The managers of an object through a request: who writes, what the others lose, and when nothing is kept.
+
+An object is tracked from its first server-side apply on: what it had until then is `before-first-apply`'s.
+Source: apimachinery `util/managedfields/internal/fieldmanager.go`, `skipnonapplied.go`, `buildmanagerinfo.go`.
+"""
+
+from functools import cache
+from typing import Any, Final
+
+from podwire.services.apiserver.core import kinds
+from podwire.services.apiserver.core.apply import managers
+from podwire.services.apiserver.core.apply.elements import field
+from podwire.services.apiserver.core.apply.field_set import of_paths
+from podwire.services.apiserver.core.apply.managers import MalformedManagers, Managed
+from podwire.services.apiserver.core.apply.shapes import NoElement, shape_of_definition
+from podwire.services.apiserver.core.apply.updater import Form, Updater
+from podwire.services.apiserver.core.conversion import from_storage, to_storage
+from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.kinds import Kind
+from podwire.services.apiserver.core.request import Request
+from podwire.services.apiserver.core.times import rfc3339
+
+BEFORE: Final = "before-first-apply"
+_RESET: Final[tuple[list[Json], ...]] = ([], [{}])
+
+
+def follow(request: Request, given: Any, new: Json, old: Json) -> None:
+    """Writes down who manages `new`, after an update in which the body had `given` as managedFields.
+
+    A body may replace the list (kubectl's upgrade does) or end the tracking by an empty one; through a subresource it
+    may not.
+    """
+    entries = old["metadata"].get("managedFields")
+    given = None if request.target.subresource else given
+    if given in _RESET or not (entries or given):
+        return
+    known = _decoded(entries)
+    managed = _decoded(given) or known
+    live, after = (bare(from_storage(request.kind, value)) for value in (old, new))
+    writer = managers.updater(request.writer, request.kind.api_version, request.target.subresource)
+    try:
+        managed = updater_of(request).update(live, after, managed, writer, rfc3339(request.now))
+    except NoElement:
+        # A value that breaks its own keys: its rules refuse it (UpdateNoErrors keeps the managers, too).
+        managed = known
+    keep(new, managed, entries, known)
+
+
+def _decoded(entries: Any) -> Managed:
+    try:
+        return managers.decode(entries)
+    except MalformedManagers:
+        return {}
+
+
+def keep(new: Json, managed: Managed, entries: list[Json] | None = None, known: Managed | None = None) -> None:
+    """Puts the managers into the object; the old entries as they were, if they say the same."""
+    if managed and entries and known == managed:
+        new["metadata"]["managedFields"] = entries
+    elif managed:
+        new["metadata"]["managedFields"] = managers.encode(managed)
+
+
+def only_times_differ(new: Json, old: Json) -> bool:
+    """Whether nothing but the times of managers is new: such a write is none (`fieldmanager/equality.go`)."""
+    entries = [value["metadata"].get("managedFields") for value in (new, old)]
+    if not all(entries) or bare(new) != bare(old):
+        return False
+    return managers.same_fields(*(_decoded(entry) for entry in entries))
+
+
+def bare(value: Json) -> Json:
+    """The object without its managers."""
+    meta = value.get("metadata", {})
+    if "managedFields" not in meta:
+        return value
+    return value | {"metadata": {name: entry for name, entry in meta.items() if name != "managedFields"}}
+
+
+def updater_of(request: Request) -> Updater:
+    """What applies and updates objects of the kind that is asked for."""
+    kind, subresource = request.kind, request.target.subresource
+    return _updater(kind.group, kind.version, kind.resource, subresource == "status")
+
+
+@cache
+def _updater(group: str, version: str, resource: str, is_status: bool) -> Updater:
+    kind = kinds.BY_RESOURCE[(group, version, resource)]
+    forms = {other.api_version: _form(kind, other) for other in kinds.KINDS if other.storage == kind.storage}
+    fields = forms[kind.api_version].shape.fields
+    ignored = ["status"] if kind.has("status") else []
+    if is_status:
+        ignored = [name for name in fields if name not in ("apiVersion", "kind", "metadata", "status")]
+    return Updater(kind.api_version, forms, of_paths(*((field(name),) for name in ignored)))
+
+
+def _form(kind: Kind, other: Kind) -> Form:
+    def convert(value: Json) -> Json:
+        return value if other is kind else from_storage(other, to_storage(kind, value))
+
+    def back(value: Json) -> Json:
+        return value if other is kind else from_storage(kind, to_storage(other, value))
+
+    return Form(shape_of_definition(other.definition), convert, back)
