@@ -54,7 +54,7 @@ class Controllers:
 
     def __init__(self, context: Context, settings: ControllersSettings) -> None:
         self._context, self._settings = context, settings
-        self._client = ApiClient(context.bus, USER)
+        self._client = ApiClient(context.bus, USER, "kube-controller-manager")
         self._cluster = Cluster()
         self._watches: dict[Resource, Watch[Json]] = {}
         self._loops: dict[str, Loop] = {}

@@ -28,7 +28,7 @@ class Kubelet:
     def __init__(self, context: Context, settings: KubeletSettings) -> None:
         self._context, self._settings = context, settings
         user = f"system:node:{settings.node}"
-        self._client = ApiClient(context.bus, user)
+        self._client = ApiClient(context.bus, user, "kubelet")
         self._watching = Watching(context.bus, context.clock, self._client, context.tasks)
         self._runtime = RuntimeClient(context, settings.node)
         self._lifecycle = PodLifecycle(context, self._runtime, settings.node, self._runtime_changed)

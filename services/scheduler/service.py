@@ -36,7 +36,7 @@ class Scheduler:
 
     def __init__(self, context: Context, settings: SchedulerSettings) -> None:
         self._context, self._settings = context, settings
-        self._client = ApiClient(context.bus, USER)
+        self._client = ApiClient(context.bus, USER, "kube-scheduler")
         self._due = asyncio.Event()
         self._pods: Watch[Json] | None = None
         self._nodes: Watch[Json] | None = None

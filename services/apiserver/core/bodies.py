@@ -1,6 +1,7 @@
 """Request bodies: JSON, YAML or protobuf, of a bounded depth; anything else is refused by name."""
 
 import math
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -56,12 +57,13 @@ def read_object(body: bytes, content_type: str) -> Json:
 
 def read_configuration(body: bytes) -> Json:
     """The object of a server-side apply, in YAML or (as kubectl sends it) in JSON; raises ApiError 400."""
+    if body.lstrip().startswith(b"{"):
+        with suppress(ApiError):
+            return read_object(body, "application/json")
     try:
-        value = read(body, "application/json" if body.lstrip().startswith(b"{") else YAML[0])
-    except ApiError as error:
-        if not body.lstrip().startswith(b"{"):
-            raise bad_request(f"error decoding YAML: {error.message}") from None
         value = read(body, YAML[0])
+    except ApiError as error:
+        raise bad_request(f"error decoding YAML: {error.message}") from None
     if not isinstance(value, dict):
         raise bad_request("error decoding YAML: the configuration is not an object")
     return value

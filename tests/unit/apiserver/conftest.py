@@ -35,11 +35,18 @@ class Server:
         content_type: str = "application/json",
         accept: str = "application/json",
         who: Requester | None = ADMIN,
+        agent: str = "",
         **query: str,
     ) -> Decision:
         payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         message = ApiRequest(
-            method=method, path=path, query=list(query.items()), body=payload, content_type=content_type, accept=accept
+            method=method,
+            path=path,
+            query=list(query.items()),
+            body=payload,
+            content_type=content_type,
+            accept=accept,
+            agent=agent,
         )
         return decide(message, who, self.store, self.now, self.random)
 
