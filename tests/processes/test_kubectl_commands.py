@@ -149,6 +149,21 @@ def test_apply_and_diff(kubectl: Kubectl) -> None:
     assert kubectl.run("diff", "-f", "-", stdin=changed).returncode == 0
 
 
+def test_apply_on_the_server(kubectl: Kubectl) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owned}\ndata: {a: '1', b: '2'}\n"
+    assert apply(kubectl, text, "--server-side") == "configmap/owned serverside-applied\n"
+    shorter = text.replace(", b: '2'", "")
+    assert kubectl.run("diff", "--server-side", "-f", "-", stdin=shorter).returncode == 1
+    apply(kubectl, shorter, "--server-side")
+    assert kubectl.object("configmap", "owned")["data"] == {"a": "1"}
+    other = shorter.replace("'1'", "'9'")
+    refused = kubectl.refused("apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
+    assert 'conflict with "kubectl": .data.a' in refused
+    apply(kubectl, other, "--server-side", "--field-manager=other", "--force-conflicts")
+    shown = kubectl("get", "configmap", "owned", "-o", "yaml", "--show-managed-fields")
+    assert [entry["manager"] for entry in yaml.safe_load(shown)["metadata"]["managedFields"]] == ["other"]
+
+
 def test_scale(kubectl: Kubectl) -> None:
     assert kubectl("scale", "deployment/web", "--replicas=3") == "deployment.apps/web scaled\n"
     kubectl("rollout", "status", "deployment/web", READY)
