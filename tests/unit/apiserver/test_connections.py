@@ -320,6 +320,23 @@ def test_streams_that_make_no_pair_are_reset(case: str) -> None:
     play(scene)
 
 
+def test_a_data_stream_that_is_reset_leaves_the_error_stream_empty() -> None:
+    """kubectl from 1.32 on resets each data stream once it is through; any text on the error stream ends it."""
+
+    async def scene(world: World) -> None:
+        done = world.forward()
+        world.channel.say(*pair(1, "80", "0"))
+        await asyncio.sleep(MOMENT)
+        world.channel.say(spdy.RstStream(3, spdy.CANCEL))
+        await asyncio.sleep(MOMENT)
+        told = [frame for frame in world.channel.heard() if isinstance(frame, spdy.Data) and frame.stream == 1]
+        assert told == [spdy.Data(1, b"", fin=True)]
+        world.channel.say_bytes(b"")
+        await done
+
+    play(scene)
+
+
 def test_half_a_pair_is_given_up_and_a_reset_ends_the_pods_connection() -> None:
     async def scene(world: World) -> None:
         done = world.forward()
