@@ -126,6 +126,11 @@ def _namespace_if_root_ca(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
 
 def controllers(root_ca: str) -> list[Controller]:
     """The table, with the certificate that pods get; made anew for each process: some decisions remember."""
+    return [*_workloads(), *_bounds_and_storage(), *_network(), *_life_and_death(root_ca)]
+
+
+def _workloads() -> list[Controller]:
+    """What makes pods."""
     return [
         Controller(
             "deployment",
@@ -176,6 +181,23 @@ def controllers(root_ca: str) -> list[Controller]:
             _all_of(resources.CRON_JOBS),
         ),
         Controller(
+            "daemonset",
+            daemonsets.decide,
+            {
+                resources.DAEMON_SETS: _itself,
+                resources.CONTROLLER_REVISIONS: _owner(resources.CONTROLLER_REVISIONS, resources.DAEMON_SETS),
+                resources.PODS: _owner(resources.PODS, resources.DAEMON_SETS),
+                resources.NODES: _all_daemon_sets,
+            },
+            _all_of(resources.DAEMON_SETS),
+        ),
+    ]
+
+
+def _bounds_and_storage() -> list[Controller]:
+    """What bounds and feeds them."""
+    return [
+        Controller(
             "disruption",
             disruption.decide,
             {
@@ -215,17 +237,12 @@ def controllers(root_ca: str) -> list[Controller]:
             {resources.VOLUMES: _itself, resources.VOLUME_CLAIMS: _volumes_of_claim},
             _all_of(resources.VOLUMES),
         ),
-        Controller(
-            "daemonset",
-            daemonsets.decide,
-            {
-                resources.DAEMON_SETS: _itself,
-                resources.CONTROLLER_REVISIONS: _owner(resources.CONTROLLER_REVISIONS, resources.DAEMON_SETS),
-                resources.PODS: _owner(resources.PODS, resources.DAEMON_SETS),
-                resources.NODES: _all_daemon_sets,
-            },
-            _all_of(resources.DAEMON_SETS),
-        ),
+    ]
+
+
+def _network() -> list[Controller]:
+    """Endpoints and pod CIDRs."""
+    return [
         Controller(
             "endpoint",
             endpoints.decide,
@@ -252,6 +269,12 @@ def controllers(root_ca: str) -> list[Controller]:
             {resources.NODES: _whole, resources.IP_ADDRESSES: _whole},
             _everything,
         ),
+    ]
+
+
+def _life_and_death(root_ca: str) -> list[Controller]:
+    """Nodes' and objects' ends, and what every namespace has."""
+    return [
         Controller(
             "node-lifecycle",
             node_lifecycle.NodeLifecycle().decide,
