@@ -17,7 +17,6 @@ from podwire.services.chassis.chance import name_suffix, uuid4
 
 _OWNED_BY_SERVER: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _STATUS_AT_BIRTH: Final = ("nodes",)
-_NAME_LIMIT: Final = 63
 _LATEST: Final = 58
 
 

@@ -13,7 +13,6 @@ from podwire.services.node.shell import KernelShell
 
 Configuration = Mapping[str, Any]
 INVALID_CONFIGURATION: Final = 7
-TRY_AGAIN: Final = 11
 GENERIC: Final = 999
 
 

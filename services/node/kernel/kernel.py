@@ -24,7 +24,6 @@ from podwire.services.node.kernel.timers import Timer, TimerWheel
 BACKLOG: Final = 1000
 """Packets that may wait inside the machine (net.core.netdev_max_backlog)."""
 HOP_LIMIT: Final = 65536
-TRANSMIT_LIMIT: Final = 65536
 LOG_LIMIT: Final = 1024
 
 

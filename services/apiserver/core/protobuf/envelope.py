@@ -13,7 +13,6 @@ from podwire.services.apiserver.core.protobuf.wire import WireProblem
 
 MEDIA: Final = "application/vnd.kubernetes.protobuf"
 _MAGIC: Final = b"k8s\0"
-_UNKNOWN: Final = "k8s.io.apimachinery.pkg.runtime.Unknown"
 _UNKNOWN_RAW: Final = 2
 _TYPE_META: Final = 1
 
