@@ -26,10 +26,10 @@ def checksum_delta(old: int, new: int) -> int:
 
 
 def pseudo_header_sum(source: int, destination: int, protocol: int, length: int) -> int:
-    """Sum of the IPv4 pseudo-header's words, to be given to internet_checksum as `initial`."""
+    """Sum of the pseudo-header's words, to be given to internet_checksum as `initial`; addresses of either family."""
     return source + destination + protocol + length
 
 
 def transport_checksum(source: int, destination: int, protocol: int, segment: bytes | bytearray | memoryview) -> int:
-    """Checksum of a TCP or UDP segment under its IPv4 pseudo-header; 0 if a filled-in one is right."""
+    """Checksum of a TCP, UDP or ICMPv6 message under its pseudo-header; 0 if a filled-in one is right."""
     return internet_checksum(segment, pseudo_header_sum(source, destination, protocol, len(segment)))

@@ -8,6 +8,7 @@ from podwire.proto.packet.errors import require
 HEADER_LENGTH: Final = 14
 TYPE_IPV4: Final = 0x0800
 TYPE_ARP: Final = 0x0806
+TYPE_IPV6: Final = 0x86DD
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from podwire.proto.packet import arp, icmp, tcp
-from podwire.proto.packet.addresses import format_ipv4, format_mac
+from podwire.proto.packet import arp, icmp, icmpv6, tcp
+from podwire.proto.packet.addresses import format_address, format_ipv4, format_mac
 from podwire.proto.packet.arp import Arp
 from podwire.proto.packet.errors import PacketError
-from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, Ethernet
+from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6, Ethernet
 from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.ipv4 import ICMP, OFFSET_MASK, TCP, UDP, IPv4
+from podwire.proto.packet.ipv6 import ICMPV6, NO_NEXT_HEADER, IPv6, find_upper
+from podwire.proto.packet.summary6 import describe_icmpv6
 from podwire.proto.packet.tcp import Tcp
 from podwire.proto.packet.udp import Udp
 from podwire.proto.packet.vxlan import LINUX_PORT, Vxlan
@@ -37,7 +39,7 @@ def summarize_frame(frame: bytes | memoryview) -> str:
         header, at = Ethernet.parse(frame)
     except PacketError as error:
         return f"[{error.reason}]"
-    if header.ethertype == TYPE_IPV4:
+    if header.ethertype in (TYPE_IPV4, TYPE_IPV6):
         return summarize_packet(frame[at:])
     if header.ethertype == TYPE_ARP:
         return summarize_arp(frame[at:])
@@ -60,26 +62,48 @@ def summarize_arp(octets: bytes | memoryview) -> str:
 
 
 def summarize_packet(packet: bytes | bytearray | memoryview) -> str:
-    """One line for an IPv4 packet."""
+    """One line for an IP packet of either family."""
     octets = bytes(packet)
+    is_ipv6 = octets[:1] and octets[0] >> 4 == 6
     try:
-        header, at = IPv4.parse(octets)
-        return "IP " + _transport(header, octets[at : header.total_length])
+        return "IP6 " + _packet6(octets) if is_ipv6 else "IP " + _packet4(octets)
     except PacketError as error:
-        return f"IP [{error.reason}]"
+        return f"IP{'6' if is_ipv6 else ''} [{error.reason}]"
 
 
-def _transport(header: IPv4, payload: bytes) -> str:
+def _packet4(octets: bytes) -> str:
+    header, at = IPv4.parse(octets)
+    payload = octets[at : header.total_length]
     source, destination = format_ipv4(header.source), format_ipv4(header.destination)
     if header.fragment & OFFSET_MASK:
         return f"{source} > {destination}: ip-proto-{header.protocol}, fragment, length {len(payload)}"
-    if header.protocol == TCP:
-        return _tcp(source, destination, payload)
-    if header.protocol == UDP:
-        return _udp(source, destination, payload)
     if header.protocol == ICMP:
         return f"{source} > {destination}: ICMP {_icmp(payload)}, length {len(payload)}"
-    return f"{source} > {destination}: ip-proto-{header.protocol} {len(payload)}"
+    return _transport(source, destination, header.protocol, payload) or (
+        f"{source} > {destination}: ip-proto-{header.protocol} {len(payload)}"
+    )
+
+
+def _packet6(octets: bytes) -> str:
+    header, _ = IPv6.parse(octets)
+    upper = find_upper(octets)
+    payload = octets[upper.at : 40 + header.payload_length]
+    source, destination = format_address(header.source), format_address(header.destination)
+    ends = f"{source} > {destination}: "
+    if upper.fragment_at and upper.fragment:
+        return f"{ends}frag ({(upper.fragment & OFFSET_MASK) * 8}|{len(payload)})"
+    if upper.protocol == ICMPV6:
+        message, at = icmpv6.parse_message(header.source, header.destination, payload)
+        return f"{ends}ICMP6, {describe_icmpv6(message, payload[at:])}, length {len(payload)}"
+    if upper.protocol == NO_NEXT_HEADER:
+        return f"{ends}no next header"
+    return _transport(source, destination, upper.protocol, payload) or f"{ends}ip-proto-{upper.protocol} {len(payload)}"
+
+
+def _transport(source: str, destination: str, protocol: int, payload: bytes) -> str:
+    if protocol == TCP:
+        return _tcp(source, destination, payload)
+    return _udp(source, destination, payload) if protocol == UDP else ""
 
 
 def _tcp(source: str, destination: str, payload: bytes) -> str:
