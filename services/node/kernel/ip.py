@@ -7,7 +7,7 @@ what this machine sends, routing, OUTPUT and POSTROUTING.
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet import icmp as icmp_header
-from podwire.proto.packet.addresses import format_ipv4, is_multicast, prefix_mask
+from podwire.proto.packet.addresses import format_address, is_multicast, prefix_mask
 from podwire.services.node.kernel import fragments, icmp
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.fib import Route
@@ -28,7 +28,7 @@ def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
         return device.discard(packet, reason, "bad IPv4 header")
     reason = _martian(namespace, device, packet)
     if reason is not None:
-        return device.discard(packet, reason, f"martian source {format_ipv4(packet.source)}")
+        return device.discard(packet, reason, f"martian source {format_address(packet.source)}")
     whole = defragment(namespace, packet)
     if whole is None or (not whole.bridged and not hooks.run(namespace, "PREROUTING", whole)):
         return None
@@ -88,10 +88,10 @@ def trace_route(namespace: "Namespace", packet: Packet, route: Route | None) -> 
 def describe(route: Route) -> str:
     """A route in the words of ip-route."""
     words = [] if route.kind == "unicast" else [route.kind]
-    prefix = "default" if route.length == 0 else f"{format_ipv4(route.destination)}/{route.length}"
+    prefix = "default" if route.length == 0 else f"{format_address(route.destination)}/{route.length}"
     words.append(prefix.removesuffix("/32"))
     if route.gateway is not None:
-        words += ["via", format_ipv4(route.gateway)]
+        words += ["via", format_address(route.gateway)]
     if route.device is not None:
         words += ["dev", route.device.name]
     return " ".join(words)

@@ -7,7 +7,7 @@ is being resolved: three requests, one second apart.
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_ipv4, is_multicast
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address, is_multicast
 from podwire.services.node.kernel import arp, icmp
 from podwire.services.node.kernel.drops import DropReason
 
@@ -92,7 +92,7 @@ class NeighbourTable:
             packet.recording.limit_time(entry.confirmed + REACHABLE_TIME)
         packet.link_destination = entry.mac
         if packet.trace:
-            detail = f"{format_ipv4(entry.address)} lladdr {entry.mac.hex(':')} {entry.state}"
+            detail = f"{format_address(entry.address)} lladdr {entry.mac.hex(':')} {entry.state}"
             self._namespace.kernel.hop(packet, "neighbour", self._namespace, device=entry.device.name, detail=detail)
         entry.device.send(packet)
 
@@ -112,7 +112,7 @@ class NeighbourTable:
     def _wait(self, entry: Neighbour, packet: "Packet") -> None:
         packet.recording = None
         if len(entry.queue) >= QUEUE_LIMIT:
-            self._drop(entry.queue.popleft(), DropReason.NEIGH_QUEUEFULL, format_ipv4(entry.address))
+            self._drop(entry.queue.popleft(), DropReason.NEIGH_QUEUEFULL, format_address(entry.address))
         entry.queue.append(packet)
         if packet.trace:
             self._namespace.kernel.hop(
@@ -120,7 +120,7 @@ class NeighbourTable:
                 "neighbour",
                 self._namespace,
                 device=entry.device.name,
-                detail=f"{format_ipv4(entry.address)} INCOMPLETE: waiting for ARP",
+                detail=f"{format_address(entry.address)} INCOMPLETE: waiting for ARP",
             )
         if entry.state != "INCOMPLETE":
             entry.state, entry.attempts = "INCOMPLETE", 0
@@ -146,7 +146,7 @@ class NeighbourTable:
         self._namespace.kernel.changed()
         waiting, entry.queue = entry.queue, deque()
         for packet in waiting:
-            self._drop(packet, DropReason.NEIGH_FAILED, f"{format_ipv4(entry.address)} did not answer ARP")
+            self._drop(packet, DropReason.NEIGH_FAILED, f"{format_address(entry.address)} did not answer ARP")
             icmp.send_error(self._namespace, packet, icmp.HOST_UNREACHABLE)
 
     def _drop(self, packet: "Packet", reason: DropReason, detail: str) -> None:
@@ -200,4 +200,4 @@ class NeighbourTable:
         entry.timer.cancel()
         entry.state = "NONE"
         for packet in entry.queue:
-            self._drop(packet, DropReason.NEIGH_DEAD, format_ipv4(entry.address))
+            self._drop(packet, DropReason.NEIGH_DEAD, format_address(entry.address))

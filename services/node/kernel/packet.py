@@ -7,10 +7,12 @@ ports are changed only through `set_source` and `set_destination`, which keep by
 import struct
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.addresses import format_address, ipv6_number, ipv6_octets
 from podwire.proto.packet.checksum import internet_checksum, updated_checksum
-from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6
+from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6, find_upper
 from podwire.proto.packet.summary import summarize_arp, summarize_packet
 from podwire.services.node.kernel.drops import DropReason
 
@@ -24,6 +26,7 @@ _FIXED: Final = struct.Struct("!BBHHHBBHII")
 _PORTS: Final = struct.Struct("!HH")
 FRAGMENT_BITS: Final = 0x3FFF
 _CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
+_CHECKSUM6_AT: Final = {**_CHECKSUM_AT, ICMPV6: 2}
 
 
 class Packet:
@@ -80,11 +83,13 @@ class Packet:
         self.recording: Recording | None = None
 
     def parse(self) -> DropReason | None:
-        """Check and read the IPv4 header and ports; why the packet is to be dropped, or None.
+        """Check and read the IP header and ports; why the packet is to be dropped, or None.
 
         Bytes after the total length (Ethernet padding) are cut off, as ip_rcv does.
         """
         data = self.data
+        if self.ethertype == TYPE_IPV6:
+            return self._parse6()
         if len(data) < 20:
             return DropReason.PKT_TOO_SMALL
         first, _, total, _, self.fragment, _, self.protocol, _, self.source, self.destination = _FIXED.unpack_from(data)
@@ -97,6 +102,27 @@ class Packet:
             return DropReason.PKT_TOO_SMALL
         if total < len(data):
             del data[total:]
+        self.parse_ports()
+        self.parsed = True
+        return None
+
+    def _parse6(self) -> DropReason | None:
+        """The same for IPv6; `header_length` then counts the extension headers too."""
+        data = self.data
+        if len(data) < 40:
+            return DropReason.PKT_TOO_SMALL
+        total = 40 + int.from_bytes(data[4:6])
+        if data[0] >> 4 != 6:
+            return DropReason.IP_INHDR
+        if total > len(data):
+            return DropReason.PKT_TOO_SMALL
+        del data[total:]
+        try:
+            upper = find_upper(data)
+        except PacketError:
+            return DropReason.IP_INHDR
+        self.protocol, self.header_length, self.fragment = upper.protocol, upper.at, upper.fragment
+        self.source, self.destination = ipv6_number(data[8:24]), ipv6_number(data[24:40])
         self.parse_ports()
         self.parsed = True
         return None
@@ -119,8 +145,14 @@ class Packet:
 
     @property
     def ttl(self) -> int:
-        """Time to live."""
-        return self.data[8]
+        """Time to live, or hop limit."""
+        return self.data[7] if self.ethertype == TYPE_IPV6 else self.data[8]
+
+    @property
+    def tos(self) -> int:
+        """Type of service, or traffic class."""
+        data = self.data
+        return (data[0] << 4 | data[1] >> 4) & 0xFF if self.ethertype == TYPE_IPV6 else data[1]
 
     @property
     def length(self) -> int:
@@ -141,6 +173,9 @@ class Packet:
     def decrease_ttl(self) -> None:
         """One hop less, with the header checksum."""
         data = self.data
+        if self.ethertype == TYPE_IPV6:
+            data[7] -= 1
+            return
         data[8] -= 1
         checksum = (data[10] << 8) + data[11]
         data[10:12] = updated_checksum(checksum, 0x100, 0).to_bytes(2)
@@ -157,9 +192,14 @@ class Packet:
 
     def _translate(self, at: int, port_at: int, old: int, new: int, old_port: int, new_port: int) -> None:
         data = self.data
-        data[at : at + 4] = new.to_bytes(4)
-        self._update(10, old, new)
-        checksum_at = _CHECKSUM_AT.get(self.protocol)
+        if self.ethertype == TYPE_IPV6:
+            at = 8 if at == 12 else 24
+            data[at : at + 16] = ipv6_octets(new)
+            checksum_at = _CHECKSUM6_AT.get(self.protocol)
+        else:
+            data[at : at + 4] = new.to_bytes(4)
+            self._update(10, old, new)
+            checksum_at = _CHECKSUM_AT.get(self.protocol)
         if checksum_at is None or self.fragment & 0x1FFF or len(data) < self.header_length + checksum_at + 2:
             return
         checksum_at += self.header_length
@@ -213,7 +253,7 @@ class Packet:
 
     def summary(self) -> str:
         """One line in the manner of tcpdump."""
-        if self.ethertype == TYPE_IPV4:
+        if self.ethertype in (TYPE_IPV4, TYPE_IPV6):
             return summarize_packet(self.data)
         if self.ethertype == TYPE_ARP:
             return summarize_arp(bytes(self.data))
@@ -221,9 +261,11 @@ class Packet:
 
     def endpoints(self) -> tuple[str, str]:
         """Source and destination as `address` or `address:port`."""
-        source, destination = format_ipv4(self.source), format_ipv4(self.destination)
-        if self.protocol == ICMP or not self.source_port:
+        source, destination = format_address(self.source), format_address(self.destination)
+        if not self.source_port:
             return source, destination
+        if self.ethertype == TYPE_IPV6:
+            return f"[{source}]:{self.source_port}", f"[{destination}]:{self.destination_port}"
         return f"{source}:{self.source_port}", f"{destination}:{self.destination_port}"
 
 

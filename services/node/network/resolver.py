@@ -14,7 +14,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from podwire.proto.packet.addresses import parse_ipv4
+from podwire.proto.packet.addresses import parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.node.files import ContainerFiles, Files
@@ -96,7 +96,7 @@ def read_hosts(text: str) -> dict[str, list[str]]:
 def is_address(text: str) -> bool:
     """Whether it is a dotted quad."""
     try:
-        parse_ipv4(text)
+        parse_address(text)
     except PacketError:
         return False
     return True

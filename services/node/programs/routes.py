@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from podwire.proto.packet.addresses import ZERO_MAC, format_ipv4, format_mac, prefix_mask
+from podwire.proto.packet.addresses import ZERO_MAC, format_address, format_mac, prefix_mask
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.process import Process
@@ -22,13 +22,13 @@ def routing_table(namespace: Namespace, form: str, *, numeric: bool) -> str:
     lines = ["Kernel IP routing table", _HEADS[form]]
     routes = sorted(namespace.fib.routes(), key=lambda each: (each.length != 0, each.destination, -each.length))
     for route in routes:
-        gateway = "0.0.0.0" if route.gateway is None else format_ipv4(route.gateway)
-        destination = format_ipv4(route.destination)
+        gateway = "0.0.0.0" if route.gateway is None else format_address(route.gateway)
+        destination = format_address(route.destination)
         if not numeric:
             destination = "default" if route.length == 0 else destination
             gateway = "0.0.0.0" if route.gateway is None else gateway
         flags = "U" + ("G" if route.gateway is not None else "") + ("H" if route.length == 32 else "")
-        head = f"{destination:<15} {gateway:<15} {format_ipv4(prefix_mask(route.length)):<15} {flags:<5}"
+        head = f"{destination:<15} {gateway:<15} {format_address(prefix_mask(route.length)):<15} {flags:<5}"
         device = "-" if route.device is None else route.device.name
         tail = f"{route.metric:<6} {0:<2} {0:>7} " if form == "route" else f"{0:>5} {0:<5} {0:>6} "
         lines.append(f"{head} {tail}{device}")
@@ -57,7 +57,7 @@ async def arp(process: Process) -> int:
     shown = [each for each in entries if each.state not in ("NONE", "NOARP")]
     lines = []
     for entry in shown:
-        address, known = format_ipv4(entry.address), entry.mac != ZERO_MAC and entry.state != "FAILED"
+        address, known = format_address(entry.address), entry.mac != ZERO_MAC and entry.state != "FAILED"
         mac = format_mac(entry.mac) if known else "(incomplete)" if "-a" not in words else "<incomplete>"
         if any("a" in word for word in words):
             ether = " [ether]" if known else ""
@@ -95,9 +95,9 @@ def _interface(device: Device) -> str:
     kind = "Local Loopback  " if is_loopback else f"Ethernet  HWaddr {format_mac(device.mac).upper()}  "
     lines = [f"{device.name:<9} Link encap:{kind}"]
     for address in device.addresses[:1]:
-        broadcast = "" if address.broadcast is None else f"  Bcast:{format_ipv4(address.broadcast)}"
-        mask = format_ipv4(prefix_mask(address.length))
-        lines.append(f"          inet addr:{format_ipv4(address.address)}{broadcast}  Mask:{mask}")
+        broadcast = "" if address.broadcast is None else f"  Bcast:{format_address(address.broadcast)}"
+        mask = format_address(prefix_mask(address.length))
+        lines.append(f"          inet addr:{format_address(address.address)}{broadcast}  Mask:{mask}")
     flags = ["UP"] if device.up else []
     flags += ["LOOPBACK"] if is_loopback else ["BROADCAST"]
     flags += ["RUNNING"] if device.up and device.carrier else []

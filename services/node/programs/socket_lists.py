@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.addresses import format_address
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -87,7 +87,7 @@ def rows(namespace: Namespace) -> list[Row]:
     ]
     for key in sorted(table.connections):
         socket = table.connections[key]
-        local, remote = (format_ipv4(key[0]), key[1]), (format_ipv4(key[2]), key[3])
+        local, remote = (format_address(key[0]), key[1]), (format_address(key[2]), key[3])
         found.append(Row("tcp", socket.state, socket.waiting, socket.unsent, local, remote))
     return found
 

@@ -69,8 +69,16 @@ def test_prefixes_keep_the_family() -> None:
 
 @pytest.mark.parametrize(
     ("text", "multicast", "link_local"),
-    [("ff02::1", True, False), ("fe80::1", False, True), ("febf::1", False, True), ("fec0::1", False, False)]
-    + [("224.0.0.1", True, False), ("239.255.255.255", True, False), ("240.0.0.1", False, False), ("::", False, False)],
+    [
+        ("ff02::1", True, False),
+        ("fe80::1", False, True),
+        ("febf::1", False, True),
+        ("fec0::1", False, False),
+        ("::", False, False),
+        ("224.0.0.1", True, False),
+        ("239.255.255.255", True, False),
+        ("240.0.0.1", False, False),
+    ],
 )
 def test_kinds_of_addresses(text: str, multicast: bool, link_local: bool) -> None:
     number = parse_address(text)
@@ -149,7 +157,8 @@ def test_foreign_bytes_raise_nothing_but_packet_errors(octets: bytes) -> None:
         (
             NeighbourMessage(icmpv6.NEIGHBOUR_SOLICITATION, B, MAC).build(A, B),
             58,
-            "IP6 fd00:10:244:1::5 > fd00:10:244:2::3: ICMP6, neighbor solicitation, who has fd00:10:244:2::3, length 32",
+            "IP6 fd00:10:244:1::5 > fd00:10:244:2::3: "
+            "ICMP6, neighbor solicitation, who has fd00:10:244:2::3, length 32",
         ),
         (
             build_datagram(A, 1024, B, 53, b"abc"),

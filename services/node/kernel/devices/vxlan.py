@@ -6,7 +6,7 @@ One unicast remote an entry; no multicast groups. Outer datagrams carry no UDP c
 import struct
 from typing import Final
 
-from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_ipv4
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address
 from podwire.proto.packet.checksum import internet_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import TYPE_ARP
@@ -61,7 +61,7 @@ class VxlanDevice(Device):
             return self.refuse(packet, DropReason.VXLAN_NO_REMOTE, detail)
         source = self.local or ip.source_for(self.underlay, entry.remote)
         if source is None:
-            return self.refuse(packet, DropReason.IP_OUTNOROUTES, f"no route to {format_ipv4(entry.remote)}")
+            return self.refuse(packet, DropReason.IP_OUTNOROUTES, f"no route to {format_address(entry.remote)}")
         if packet.trace:
             self._trace("encapsulate", packet, source, entry.remote)
         outer = self._wrap(packet, source, entry.remote)
@@ -73,8 +73,8 @@ class VxlanDevice(Device):
             "encapsulate" if kind == "encapsulate" else "decapsulate",
             self.namespace,
             device=self.name,
-            outer_source=format_ipv4(source),
-            outer_destination=format_ipv4(remote),
+            outer_source=format_address(source),
+            outer_destination=format_address(remote),
             vni=self.vni,
             bytes_added=OVERHEAD if kind == "encapsulate" else -OVERHEAD,
         )

@@ -1,6 +1,6 @@
 """IP sets, the three kinds that Kubernetes' programs use: hash:ip, hash:ip,port, hash:net (ipset(8))."""
 
-from podwire.proto.packet.addresses import format_ipv4, parse_prefix, prefix_mask
+from podwire.proto.packet.addresses import format_address, parse_prefix, prefix_mask
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.tables import Netfilter
@@ -83,7 +83,7 @@ class IpSet:
     def format(self, member: Member) -> str:
         """A member's text, as `ipset list` prints it."""
         address, length, protocol, port = member
-        text = format_ipv4(address) + (f"/{length}" if length < 32 else "")
+        text = format_address(address) + (f"/{length}" if length < 32 else "")
         return text + (f",{'tcp' if protocol == 6 else 'udp'}:{port}" if self.kind == "hash:ip,port" else "")
 
 

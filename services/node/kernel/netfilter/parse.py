@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from podwire.proto.packet.addresses import parse_ipv4, parse_prefix, prefix_mask
+from podwire.proto.packet.addresses import parse_address, parse_prefix, prefix_mask
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches import MATCHES
@@ -189,7 +189,7 @@ def parse_mask(text: str) -> tuple[int, int]:
     address, slash, mask = text.partition("/")
     try:
         if slash and "." in mask:
-            return parse_ipv4(address), parse_ipv4(mask)
+            return parse_address(address), parse_address(mask)
         number, length = parse_prefix(text)
     except PacketError:
         raise NetfilterError(f"host/network `{text}' not found") from None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from podwire.proto.packet.addresses import format_ipv4, prefix_mask
+from podwire.proto.packet.addresses import format_address, prefix_mask
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang
@@ -30,7 +30,7 @@ class Prefix:
         """`10.0.0.0/8`; a mask that is no prefix is written out."""
         length = self.mask.bit_count()
         plain = prefix_mask(length) == self.mask
-        return f"{format_ipv4(self.address)}/{length if plain else format_ipv4(self.mask)}"
+        return f"{format_address(self.address)}/{length if plain else format_address(self.mask)}"
 
 
 @dataclass(slots=True)

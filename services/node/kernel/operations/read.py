@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import format_ipv4, format_mac
+from podwire.proto.packet.addresses import format_address, format_mac
 from podwire.services.node.kernel.conntrack.entry import Tuple
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device
@@ -45,7 +45,7 @@ def _link(device: Device) -> messages.Link:
         hairpin=device.port.hairpin if device.port is not None else False,
         vni=tunnel.vni if tunnel is not None else 0,
         port=tunnel.port_number if tunnel is not None else 0,
-        local=format_ipv4(tunnel.local) if tunnel is not None and tunnel.local is not None else "",
+        local=format_address(tunnel.local) if tunnel is not None and tunnel.local is not None else "",
         rx_packets=device.received.packets,
         rx_bytes=device.received.bytes,
         rx_dropped=device.receive_drops,
@@ -57,7 +57,7 @@ def _link(device: Device) -> messages.Link:
 
 def _addresses(namespace: Namespace, table: str) -> list[messages.LinkAddress]:
     return [
-        messages.LinkAddress(device=device.name, address=f"{format_ipv4(each.address)}/{each.length}", scope=each.scope)
+        messages.LinkAddress(device=device.name, address=f"{format_address(each.address)}/{each.length}", scope=each.scope)
         for device in namespace.devices.values()
         for each in device.addresses
     ]
@@ -69,10 +69,10 @@ def _routes(namespace: Namespace, table: str) -> list[messages.Route]:
 
 def _route(route: Route) -> messages.Route:
     return messages.Route(
-        destination=f"{format_ipv4(route.destination)}/{route.length}",
+        destination=f"{format_address(route.destination)}/{route.length}",
         device=route.device.name if route.device is not None else "",
-        via=format_ipv4(route.gateway) if route.gateway is not None else "",
-        source=format_ipv4(route.source) if route.source is not None else "",
+        via=format_address(route.gateway) if route.gateway is not None else "",
+        source=format_address(route.source) if route.source is not None else "",
         metric=route.metric,
         table=route.table,
         protocol=route.protocol,
@@ -85,7 +85,7 @@ def _route(route: Route) -> messages.Route:
 def _neighbours(namespace: Namespace, table: str) -> list[messages.Neighbour]:
     return [
         messages.Neighbour(
-            device=device.name, address=format_ipv4(address), mac=format_mac(entry.mac), state=entry.state
+            device=device.name, address=format_address(address), mac=format_mac(entry.mac), state=entry.state
         )
         for (device, address), entry in namespace.neighbours.entries.items()
     ]
@@ -99,7 +99,7 @@ def _fdb(namespace: Namespace, table: str) -> list[messages.Fdb]:
                 messages.Fdb(
                     device=device.name,
                     mac=format_mac(mac),
-                    remote=format_ipv4(entry.remote),
+                    remote=format_address(entry.remote),
                     permanent=entry.permanent,
                 )
                 for mac, entry in device.fdb.items()
@@ -132,7 +132,7 @@ def _flows(namespace: Namespace, table: str) -> list[messages.Flow]:
 
 
 def _tuple(tuple_: Tuple) -> tuple[str, int, str, int]:
-    return format_ipv4(tuple_[1]), tuple_[2], format_ipv4(tuple_[3]), tuple_[4]
+    return format_address(tuple_[1]), tuple_[2], format_address(tuple_[3]), tuple_[4]
 
 
 def _drops(namespace: Namespace, table: str) -> list[messages.DropCount]:

@@ -10,7 +10,7 @@ from podwire.services.node.kernel.errors import KernelError
 def ipv4(text: str) -> int:
     """An address; KernelError EINVAL."""
     try:
-        return addresses.parse_ipv4(text)
+        return addresses.parse_address(text)
     except PacketError as error:
         raise KernelError(errno.EINVAL, error.reason) from None
 

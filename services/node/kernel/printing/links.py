@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from podwire.proto.packet.addresses import format_ipv4, format_mac
+from podwire.proto.packet.addresses import format_address, format_mac
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.devices.veth import Veth
@@ -126,7 +126,7 @@ def _address_line(device: Device, selection: Selection) -> str:
 def _details(device: Device) -> list[str]:
     tail = "addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535"
     if isinstance(device, VxlanDevice):
-        local = f" local {format_ipv4(device.local)}" if device.local is not None else ""
+        local = f" local {format_address(device.local)}" if device.local is not None else ""
         link = f" dev {device.link.name}" if device.link is not None else ""
         learning = "" if device.learning else " nolearning"
         return [
@@ -169,10 +169,10 @@ def _statistics(device: Device) -> list[str]:
 def _address_lines(device: Device) -> list[str]:
     lines = []
     for address in device.addresses:
-        broadcast = f" brd {format_ipv4(address.broadcast)}" if address.broadcast is not None else ""
+        broadcast = f" brd {format_address(address.broadcast)}" if address.broadcast is not None else ""
         noprefix = " noprefixroute" if address.noprefixroute else ""
         lines.append(
-            f"    inet {format_ipv4(address.address)}/{address.length}{broadcast} "
+            f"    inet {format_address(address.address)}/{address.length}{broadcast} "
             f"scope {address.scope}{noprefix} {address.label}"
         )
         lines.append("       valid_lft forever preferred_lft forever")
@@ -180,7 +180,7 @@ def _address_lines(device: Device) -> list[str]:
 
 
 def _brief_address(device: Device) -> str:
-    addresses = "".join(f"{format_ipv4(each.address)}/{each.length} " for each in device.addresses)
+    addresses = "".join(f"{format_address(each.address)}/{each.length} " for each in device.addresses)
     return f"{full_name(device):<16} {state(device):<14} {addresses}"
 
 
@@ -210,7 +210,7 @@ def bridge_fdb(namespace: Namespace, device: str = "") -> str:
     for each in selected(namespace, Selection(device=device)):
         if isinstance(each, VxlanDevice):
             lines += [
-                f"{format_mac(mac)} dev {each.name} dst {format_ipv4(entry.remote)} self"
+                f"{format_mac(mac)} dev {each.name} dst {format_address(entry.remote)} self"
                 + (" permanent" if entry.permanent else " ")
                 for mac, entry in each.fdb.items()
             ]

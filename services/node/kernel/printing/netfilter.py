@@ -1,6 +1,6 @@
 """The texts of conntrack -L and ipset save."""
 
-from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.addresses import format_address
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
 from podwire.services.node.kernel.conntrack.entry import Connection, Tuple
 from podwire.services.node.kernel.namespace import Namespace
@@ -32,7 +32,7 @@ def _line(connection: Connection, now: int) -> str:
 
 def _tuple(tuple_: Tuple, icmp_type: int) -> str:
     protocol, source, source_port, destination, destination_port = tuple_
-    text = f"src={format_ipv4(source)} dst={format_ipv4(destination)}"
+    text = f"src={format_address(source)} dst={format_address(destination)}"
     if protocol == ICMP:
         return f"{text} type={icmp_type} code=0 id={source_port}"
     if protocol in (TCP, UDP):

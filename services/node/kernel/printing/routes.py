@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from podwire.proto.packet.addresses import ZERO_MAC, format_ipv4, format_mac
+from podwire.proto.packet.addresses import ZERO_MAC, format_address, format_mac
 from podwire.services.node.kernel import ip
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Route
@@ -21,16 +21,16 @@ def ip_route(namespace: Namespace, table: Literal["main", "local"] = "main", dev
 
 def _line(route: Route, table: str, *, show_device: bool) -> str:
     words = [] if route.kind == "unicast" else [route.kind]
-    prefix = f"{format_ipv4(route.destination)}/{route.length}".removesuffix("/32")
+    prefix = f"{format_address(route.destination)}/{route.length}".removesuffix("/32")
     words.append("default" if route.length == 0 else prefix)
     if route.gateway is not None:
-        words += ["via", format_ipv4(route.gateway)]
+        words += ["via", format_address(route.gateway)]
     if route.device is not None and show_device:
         words += ["dev", route.device.name]
     words += ["proto", route.protocol] if route.protocol != "boot" else []
     words += ["scope", route.scope] if route.scope != "global" else []
     if route.source is not None:
-        words += ["src", format_ipv4(route.source)]
+        words += ["src", format_address(route.source)]
     words += ["metric", str(route.metric)] if route.metric else []
     words += ["onlink"] if route.onlink else []
     return " ".join(words) + " "
@@ -42,11 +42,11 @@ def ip_route_get(namespace: Namespace, destination: int) -> str:
     if route is None or route.device is None:
         raise KernelError(101, "RTNETLINK answers: Network is unreachable")
     words = ["local"] if route.kind == "local" else []
-    words.append(format_ipv4(destination))
-    words += ["via", format_ipv4(route.gateway)] if route.gateway is not None else []
+    words.append(format_address(destination))
+    words += ["via", format_address(route.gateway)] if route.gateway is not None else []
     words += ["dev", route.device.name]
     source = ip.source_for(namespace, destination)
-    words += ["src", format_ipv4(source)] if source is not None else []
+    words += ["src", format_address(source)] if source is not None else []
     return " ".join(words) + " uid 0 \n    cache \n"
 
 
@@ -58,7 +58,7 @@ def ip_neigh(namespace: Namespace, device: str = "") -> str:
     for entry in sorted(entries, key=lambda each: (each.device.index, each.address)):
         if (wanted is not None and entry.device is not wanted) or entry.state in ("NONE", "NOARP"):
             continue
-        words = [format_ipv4(entry.address)]
+        words = [format_address(entry.address)]
         words += ["dev", entry.device.name] if wanted is None else []
         words += ["lladdr", format_mac(entry.mac)] if entry.mac != ZERO_MAC and entry.state != "FAILED" else []
         lines.append(" ".join([*words, entry.state]) + " ")

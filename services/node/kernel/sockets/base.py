@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Concatenate, Final
 
-from podwire.proto.packet.addresses import format_ipv4, parse_ipv4
+from podwire.proto.packet.addresses import format_address, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ipv4 import DONT_FRAGMENT, build_packet
 from podwire.services.node.kernel.errors import KernelError
@@ -48,12 +48,12 @@ class Socket:
     @property
     def local_endpoint(self) -> Endpoint:
         """Where it is bound."""
-        return format_ipv4(self.local[0]), self.local[1]
+        return format_address(self.local[0]), self.local[1]
 
     @property
     def remote_endpoint(self) -> Endpoint | None:
         """What it is connected to."""
-        return None if self.remote is None else (format_ipv4(self.remote[0]), self.remote[1])
+        return None if self.remote is None else (format_address(self.remote[0]), self.remote[1])
 
     def ready(self) -> None:
         """Tell the owner."""
@@ -95,7 +95,7 @@ class Socket:
 def parse_endpoint(endpoint: Endpoint) -> tuple[int, int]:
     """Numbers of an endpoint; KernelError EINVAL if it is none."""
     try:
-        address = parse_ipv4(endpoint[0] or "0.0.0.0")
+        address = parse_address(endpoint[0] or "0.0.0.0")
     except PacketError as error:
         raise KernelError(errno.EINVAL, error.reason) from None
     if not 0 <= endpoint[1] <= 65535:

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.addresses import format_ipv4, parse_ipv4
+from podwire.proto.packet.addresses import format_address, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import ECHO_REQUEST, Icmp
 from podwire.proto.packet.ipv4 import ICMP
@@ -54,7 +54,7 @@ class PingSocket(Socket):
         """Send one echo request; KernelError EINVAL, ENETUNREACH, EMSGSIZE."""
         self.check_open()
         try:
-            destination = parse_ipv4(address)
+            destination = parse_address(address)
         except PacketError as error:
             raise KernelError(errno.EINVAL, error.reason) from None
         if len(payload) > 65507:
@@ -77,7 +77,7 @@ class PingSocket(Socket):
 
     def _arrived(self, packet: Packet, header: Icmp, sequence: int, payload: bytes) -> None:
         now = self.namespace.kernel.now
-        source = format_ipv4(packet.source)
+        source = format_address(packet.source)
         self._queue.append(Echo(sequence, source, packet.ttl, header.type, header.code, payload, now))
         self.ready()
 

@@ -4,7 +4,7 @@ import errno
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from podwire.proto.packet.addresses import format_ipv4
+from podwire.proto.packet.addresses import format_address
 from podwire.proto.packet.ipv4 import UDP
 from podwire.proto.packet.udp import build_datagram
 from podwire.services.node.kernel.drops import DropReason
@@ -77,7 +77,7 @@ class UdpSocket(Socket):
         remote = parse_endpoint(endpoint)
         source = self.namespace.sockets.source_for(remote[0])
         if not self.local[1]:
-            self.bind((format_ipv4(source), 0))
+            self.bind((format_address(source), 0))
         elif self.local[0] == ANY:
             self.local = (source, self.local[1])
         self.remote = remote
@@ -86,7 +86,7 @@ class UdpSocket(Socket):
         """Send to the peer; KernelError EDESTADDRREQ, or what an ICMP error reported."""
         if self.remote is None:
             raise KernelError(errno.EDESTADDRREQ)
-        self.send_to(payload, (format_ipv4(self.remote[0]), self.remote[1]))
+        self.send_to(payload, (format_address(self.remote[0]), self.remote[1]))
 
     @atomic
     def send_to(self, payload: bytes, endpoint: Endpoint, source: str = "") -> None:
@@ -126,8 +126,8 @@ class UdpSocket(Socket):
                 self._traces.pop(next(iter(self._traces)))
             self._traces[packet.source, packet.source_port] = packet.trace
         self._charged += len(payload) + OVERHEAD
-        source = (format_ipv4(packet.source), packet.source_port)
-        self._queue.append(Datagram(payload, source, format_ipv4(packet.destination), packet.trace))
+        source = (format_address(packet.source), packet.source_port)
+        self._queue.append(Datagram(payload, source, format_address(packet.destination), packet.trace))
         self.ready()
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.addresses import format_ipv4, parse_ipv4
+from podwire.proto.packet.addresses import format_address, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang, not_inverted
@@ -188,7 +188,7 @@ class Recent(Match):
 
     def _parse_mask(self, text: str) -> int:
         try:
-            return parse_ipv4(text)
+            return parse_address(text)
         except PacketError as error:
             raise NetfilterError(error.reason) from None
 
@@ -230,7 +230,7 @@ class Recent(Match):
         parts += [f"--seconds {self.seconds}"] if self.seconds else []
         parts += ["--reap"] if self.reap else []
         parts += [f"--hitcount {self.hitcount}"] if self.hitcount else []
-        return " ".join([*parts, f"--name {self.list}", f"--mask {format_ipv4(self.mask)}", f"--{self.side}"])
+        return " ".join([*parts, f"--name {self.list}", f"--mask {format_address(self.mask)}", f"--{self.side}"])
 
     def describe(self) -> str:
         action = {"set": "SET", "rcheck": "CHECK", "update": "UPDATE", "remove": "REMOVE"}[self.action]
@@ -239,4 +239,4 @@ class Recent(Match):
         parts += ["reap"] if self.reap else []
         parts += [f"hit_count: {self.hitcount}"] if self.hitcount else []
         side = "source" if self.side == "rsource" else "dest"
-        return " ".join([*parts, f"name: {self.list}", f"side: {side}", f"mask: {format_ipv4(self.mask)}"])
+        return " ".join([*parts, f"name: {self.list}", f"side: {side}", f"mask: {format_address(self.mask)}"])

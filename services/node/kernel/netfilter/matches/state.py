@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.addresses import format_ipv4, parse_prefix, prefix_mask
+from podwire.proto.packet.addresses import format_address, parse_prefix, prefix_mask
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang, not_inverted
@@ -139,7 +139,7 @@ class Conntrack(Match):
         except PacketError as error:
             raise NetfilterError(error.reason) from None
         self._prefixes[option] = (address & prefix_mask(length), length)
-        text = format_ipv4(address & prefix_mask(length))
+        text = format_address(address & prefix_mask(length))
         return text if length == 32 else f"{text}/{length}"
 
     def finish(self) -> None:

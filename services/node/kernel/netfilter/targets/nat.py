@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from podwire.proto.packet.addresses import format_ipv4, parse_ipv4
+from podwire.proto.packet.addresses import format_address, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.conntrack import nat
 from podwire.services.node.kernel.conntrack.nat import NatRange
@@ -71,7 +71,7 @@ class _Nat(Target):
         text = ""
         if self.addresses is not None:
             low, high = self.addresses
-            text = format_ipv4(low) + (f"-{format_ipv4(high)}" if high != low else "")
+            text = format_address(low) + (f"-{format_address(high)}" if high != low else "")
         return text + (f":{_format_ports(self.ports)}" if self.ports else "")
 
     def _flag_words(self, prefix: str) -> list[str]:
@@ -89,7 +89,7 @@ class _Nat(Target):
 
 def _parse_address(text: str) -> int:
     try:
-        return parse_ipv4(text)
+        return parse_address(text)
     except PacketError:
         raise NetfilterError(f'Bad IP address "{text}"') from None
 
