@@ -85,10 +85,10 @@ class _Route(_Operation, frozen=True):
     via: str = ""
     source: str = ""
     metric: int = 0
-    table: Literal["main", "local"] = "main"
+    table: str = "main"
     protocol: str = "boot"
     scope: str = ""
-    kind: Literal["unicast", "blackhole", "unreachable", "prohibit", "local", "broadcast"] = "unicast"
+    kind: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw", "local", "broadcast"] = "unicast"
     onlink: bool = False
 
 
@@ -107,17 +107,44 @@ class RouteDelete(_Operation, frozen=True):
     device: str = ""
     via: str = ""
     metric: int | None = None
-    table: Literal["main", "local"] = "main"
+    table: str = "main"
     protocol: str = ""
 
 
+class _Rule(_Operation, frozen=True):
+    priority: int | None = None
+    family: Literal["ipv4", "ipv6"] = "ipv4"
+    table: str = ""
+    action: Literal["lookup", "blackhole", "unreachable", "prohibit"] = "lookup"
+    inverted: bool = False
+    source: str = ""
+    destination: str = ""
+    in_device: str = ""
+    mark: int = 0
+    mark_mask: int | None = None
+    tos: int = 0
+    protocol: int = 0
+    source_ports: tuple[int, int] | None = None
+    destination_ports: tuple[int, int] | None = None
+    suppress_prefix_length: int | None = None
+
+
+class RuleAdd(_Rule, frozen=True):
+    """`ip rule add`; without a priority it goes before the second rule. EEXIST if it is there."""
+
+
+class RuleDelete(_Rule, frozen=True):
+    """`ip rule delete`: the first that has everything given; ENOENT if none has."""
+
+
 class NeighbourReplace(_Operation, frozen=True):
-    """`ip neigh replace`."""
+    """`ip neigh replace`, or with `proxy` the address that the machine answers for."""
 
     device: str
     address: str
-    mac: str
+    mac: str = ""
     state: Literal["permanent", "reachable", "stale", "noarp"] = "permanent"
+    proxy: bool = False
 
 
 class NeighbourDelete(_Operation, frozen=True):
@@ -125,6 +152,7 @@ class NeighbourDelete(_Operation, frozen=True):
 
     device: str
     address: str
+    proxy: bool = False
 
 
 class FdbReplace(_Operation, frozen=True):
@@ -154,6 +182,7 @@ class IptablesRestore(_Operation, frozen=True):
     """`iptables-restore [--noflush] [--counters]`: all or nothing. `owner` is put on every rule of the text."""
 
     text: str
+    family: Literal["ipv4", "ipv6"] = "ipv4"
     noflush: bool = False
     counters: bool = False
     owner: str = ""
@@ -163,6 +192,7 @@ class IptablesCommand(_Operation, frozen=True):
     """One `iptables` call that changes something, as its arguments."""
 
     arguments: tuple[str, ...]
+    family: Literal["ipv4", "ipv6"] = "ipv4"
     owner: str = ""
 
 
@@ -199,8 +229,11 @@ class Read(_Operation, frozen=True):
         "conntrack",
         "ipset-save",
         "drops",
+        "rules",
     ]
     table: str = ""
+    family: Literal["ipv4", "ipv6"] = "ipv4"
+    """Which addresses, routes, rules, iptables or connections; neighbours, links and FDB entries come all."""
 
 
 type Operation = (
@@ -214,6 +247,8 @@ type Operation = (
     | RouteAdd
     | RouteReplace
     | RouteDelete
+    | RuleAdd
+    | RuleDelete
     | NeighbourReplace
     | NeighbourDelete
     | FdbReplace
@@ -303,6 +338,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str = "global"
     kind: str = "unicast"
     onlink: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A policy rule, read back, in the words of `ip rule show`."""
+
+    priority: int
+    text: str
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from podwire.services.node.kernel.packet import Packet
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.fib import Route
     from podwire.services.node.kernel.namespace import Namespace
 
 
@@ -39,11 +40,21 @@ def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
         return device.discard(packet, DropReason.NOT_SPECIFIED, f"ARP operation {message.operation}")
     route = namespace.fib.lookup(message.target_address)
     for_us = route is not None and route.kind == "local" and bool(device.addresses)
+    for_us = for_us or _answers_for_another(namespace, device, message.target_address, route)
     _learn(namespace, device, packet, message, for_us)
     if message.operation == REQUEST and for_us:
         reply = Arp(REPLY, device.mac, message.target_address, message.sender_mac, message.sender_address)
         _send(device, reply, message.sender_mac, packet.trace)
     return None
+
+
+def _answers_for_another(namespace: "Namespace", device: "Device", target: int, route: "Route | None") -> bool:
+    """Proxy ARP: an address named by hand, or with proxy_arp one that is reached through another device."""
+    if namespace.neighbours.is_proxy(device, target):
+        return True
+    if not namespace.forwards or not namespace.device_sysctl(device.name, "proxy_arp"):
+        return False
+    return route is not None and route.kind == "unicast" and route.device is not device
 
 
 def _learn(namespace: "Namespace", device: "Device", packet: Packet, message: Arp, for_us: bool) -> None:

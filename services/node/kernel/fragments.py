@@ -1,13 +1,16 @@
-"""Cutting IPv4 packets and putting them together again (RFC 791, RFC 815), within bounds.
+"""Cutting IP packets and putting them together again (RFC 791, RFC 815, RFC 8200 section 4.5), within bounds.
 
-Overlapping fragments discard the whole packet, as Linux does since CVE-2018-5391.
+Overlapping fragments discard the whole packet, as Linux does since CVE-2018-5391 (IPv6: RFC 5722).
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.checksum import internet_checksum
+from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.proto.packet.ipv4 import MORE_FRAGMENTS, OFFSET_MASK
+from podwire.proto.packet.ipv6 import FRAGMENT, FRAGMENT_HEADER, build_fragment_header, find_upper
+from podwire.services.node.kernel import unreachable
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.packet import Packet
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.timers import Timer
 
 TIMEOUT: Final = 30_000_000_000
+TIMEOUT6: Final = 60_000_000_000
 QUEUE_LIMIT: Final = 256
 PIECE_LIMIT: Final = 128
 
@@ -60,10 +64,28 @@ def _rewrite(packet: Packet, word: int) -> None:
     packet.parse_ports()
 
 
+def split6(packet: Packet, mtu: int, identification: int) -> Iterator[Packet]:
+    """Fragments of an IPv6 packet of this host, or of one that was put together here."""
+    head = bytearray(packet.data[: packet.header_length])
+    upper = find_upper(head)
+    head[upper.next_header_at] = FRAGMENT
+    payload = bytes(packet.payload)
+    step = max((mtu - len(head) - FRAGMENT_HEADER) // 8 * 8, 8)
+    for at in range(0, len(payload), step):
+        piece = payload[at : at + step]
+        word = at // 8 | (MORE_FRAGMENTS if at + step < len(payload) else 0)
+        twin = packet.copy()
+        twin.data = head + build_fragment_header(packet.protocol, word, identification) + piece
+        twin.data[4:6] = (len(twin.data) - 40).to_bytes(2)
+        twin.fragment, twin.header_length = word, len(head) + FRAGMENT_HEADER
+        twin.parse_ports()
+        yield twin
+
+
 def reassemble(namespace: "Namespace", packet: Packet) -> Packet | None:
     """Take in a fragment; the whole packet once nothing is missing, else None."""
     packet.recording = None
-    key = (packet.source, packet.destination, packet.protocol, int.from_bytes(packet.data[4:6]))
+    key = (packet.source, packet.destination, packet.protocol, _identification(packet))
     queue = namespace.fragments.get(key) or _open(namespace, packet, key)
     if queue is None:
         return None
@@ -75,12 +97,18 @@ def reassemble(namespace: "Namespace", packet: Packet) -> Packet | None:
     return _join(namespace, key, queue, queue.first)
 
 
+def _identification(packet: Packet) -> int:
+    if packet.ethertype == TYPE_IPV6:
+        return find_upper(packet.data).identification
+    return int.from_bytes(packet.data[4:6])
+
+
 def _open(namespace: "Namespace", packet: Packet, key: Key) -> FragmentQueue | None:
     if len(namespace.fragments) >= QUEUE_LIMIT:
         namespace.kernel.drop(packet, namespace, DropReason.NOMEM, "too many packets in pieces")
         return None
     timer = namespace.kernel.timer(lambda: _expire(namespace, key))
-    timer.set(namespace.kernel.now + TIMEOUT)
+    timer.set(namespace.kernel.now + (TIMEOUT6 if packet.ethertype == TYPE_IPV6 else TIMEOUT))
     queue = namespace.fragments[key] = FragmentQueue(timer)
     return queue
 
@@ -93,6 +121,7 @@ def _expire(namespace: "Namespace", key: Key) -> None:
     queue = namespace.fragments.pop(key, None)
     if queue is not None and queue.first is not None:
         namespace.kernel.drop(queue.first, namespace, DropReason.FRAG_REASM_TIMEOUT, "fragments missing")
+        unreachable.reassembly_timed_out(namespace, queue.first)
 
 
 def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> bool:
@@ -118,7 +147,23 @@ def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> boo
 
 def _join(namespace: "Namespace", key: Key, queue: FragmentQueue, first: Packet) -> Packet:
     _close(namespace, key)
-    header = bytes(first.data[: first.header_length])
-    first.data = bytearray(header + b"".join(piece for _, piece in sorted(queue.pieces.items())))
+    payload = b"".join(piece for _, piece in sorted(queue.pieces.items()))
+    first.reassembled = True
+    if first.ethertype == TYPE_IPV6:
+        return _join6(first, payload)
+    first.data = first.data[: first.header_length] + payload
     _rewrite(first, 0)
+    return first
+
+
+def _join6(first: Packet, payload: bytes) -> Packet:
+    """The packet without its fragment header."""
+    upper = find_upper(first.data)
+    head = first.data[: upper.fragment_at]
+    head[upper.next_header_at] = first.data[upper.fragment_at]
+    first.data = head + first.data[upper.fragment_at + FRAGMENT_HEADER : first.header_length] + payload
+    first.data[4:6] = (len(first.data) - 40).to_bytes(2)
+    first.header_length -= FRAGMENT_HEADER
+    first.fragment = 0
+    first.parse_ports()
     return first

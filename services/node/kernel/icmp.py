@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import is_group_mac, is_multicast
 from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
 from podwire.proto.packet.icmp import (
     DESTINATION_UNREACHABLE,
     ECHO_REPLY,
@@ -38,7 +39,7 @@ def receive(namespace: "Namespace", packet: Packet) -> None:
     if header.type == ECHO_REPLY:
         return namespace.sockets.echo_reply(packet, header, octets[at:])
     if header.type in ERRORS:
-        return namespace.sockets.icmp_error(packet, header, octets[at:])
+        return namespace.sockets.icmp_error(packet, header)
     return namespace.kernel.drop(packet, namespace, DropReason.UNHANDLED_PROTO, f"ICMP type {header.type}")
 
 
@@ -59,8 +60,8 @@ def _reply(namespace: "Namespace", packet: Packet, header: Icmp, payload: bytes)
 
 
 def made(data: bytes, trace: str) -> Packet:
-    """A packet of our own making, parsed."""
-    packet = Packet(data, trace=trace)
+    """A packet of our own making, of either family, parsed."""
+    packet = Packet(data, TYPE_IPV6 if data[0] >> 4 == 6 else TYPE_IPV4, trace)
     packet.parse()
     return packet
 

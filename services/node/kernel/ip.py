@@ -10,9 +10,10 @@ from podwire.proto.packet import icmp as icmp_header
 from podwire.proto.packet.addresses import format_address, is_multicast, prefix_mask
 from podwire.services.node.kernel import fragments, icmp
 from podwire.services.node.kernel.drops import DropReason
-from podwire.services.node.kernel.fib import Route
+from podwire.services.node.kernel.fib import NO_WAY, Route
 from podwire.services.node.kernel.netfilter import hooks
 from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
+from podwire.services.node.kernel.tracing import trace_route
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.device import Device
@@ -65,7 +66,7 @@ def route_input(namespace: "Namespace", device: "Device", packet: Packet) -> Non
     packet.in_device = device
     if packet.destination == 0xFFFFFFFF or (is_multicast(packet.destination)):
         return deliver(namespace, packet)
-    route = namespace.fib.lookup(packet.destination)
+    route = namespace.fib.route(packet)
     if packet.trace:
         trace_route(namespace, packet, route)
     if route is not None and route.kind in ("local", "broadcast"):
@@ -76,25 +77,6 @@ def route_input(namespace: "Namespace", device: "Device", packet: Packet) -> Non
     if route is None or route.kind != "unicast" or route.device is None:
         return _no_way(namespace, packet, route)
     return _forward(namespace, packet, route, route.device)
-
-
-def trace_route(namespace: "Namespace", packet: Packet, route: Route | None) -> None:
-    """Record which route was chosen."""
-    detail = "no route" if route is None else describe(route)
-    device = route.device.name if route is not None and route.device is not None else ""
-    namespace.kernel.hop(packet, "route", namespace, device=device, detail=detail)
-
-
-def describe(route: Route) -> str:
-    """A route in the words of ip-route."""
-    words = [] if route.kind == "unicast" else [route.kind]
-    prefix = "default" if route.length == 0 else f"{format_address(route.destination)}/{route.length}"
-    words.append(prefix.removesuffix("/32"))
-    if route.gateway is not None:
-        words += ["via", format_address(route.gateway)]
-    if route.device is not None:
-        words += ["dev", route.device.name]
-    return " ".join(words)
 
 
 def _no_way(namespace: "Namespace", packet: Packet, route: Route | None) -> None:
@@ -157,27 +139,27 @@ def deliver(namespace: "Namespace", packet: Packet) -> None:
 
 def output(namespace: "Namespace", packet: Packet) -> None:
     """Send a packet that this namespace made; its IP header is complete (ip_local_out)."""
-    route = route_output(namespace, packet.destination)
+    route = route_output(namespace, packet)
     if packet.trace:
         trace_route(namespace, packet, route)
     if route is None or route.device is None:
         return namespace.kernel.drop(packet, namespace, DropReason.IP_OUTNOROUTES, "no route")
     packet.out_device = route.device
-    before = packet.destination
+    before = packet.destination, packet.source, packet.mark
     if not hooks.run(namespace, "OUTPUT", packet):
         return None
-    if packet.destination != before:
+    if (packet.destination, packet.source, packet.mark) != before:
         return _rerouted(namespace, packet)
     return _leave(namespace, packet, route)
 
 
 def _rerouted(namespace: "Namespace", packet: Packet) -> None:
-    """Route again after DNAT in OUTPUT (ip_route_me_harder)."""
-    route = route_output(namespace, packet.destination)
+    """Route again after OUTPUT changed an address or the mark (ip_route_me_harder)."""
+    route = route_output(namespace, packet)
     if packet.trace:
         trace_route(namespace, packet, route)
     if route is None or route.device is None:
-        return namespace.kernel.drop(packet, namespace, DropReason.IP_OUTNOROUTES, "no route after DNAT")
+        return namespace.kernel.drop(packet, namespace, DropReason.IP_OUTNOROUTES, "no route after OUTPUT")
     return _leave(namespace, packet, route)
 
 
@@ -187,14 +169,12 @@ def _leave(namespace: "Namespace", packet: Packet, route: Route) -> None:
     finish_output(namespace, packet, route.device, next_hop)
 
 
-def route_output(namespace: "Namespace", destination: int) -> Route | None:
+def route_output(namespace: "Namespace", packet: Packet) -> Route | None:
     """The route for something to send; local destinations go through lo. None if there is no way."""
-    route = namespace.fib.lookup(destination)
-    if route is None or route.kind in ("blackhole", "unreachable", "prohibit"):
+    route = namespace.fib.route(packet)
+    if route is None or route.kind in NO_WAY:
         return None
-    if route.kind == "local":
-        return namespace.loopback_route(route)
-    return route
+    return namespace.loopback_route(route) if route.kind == "local" else route
 
 
 def source_for(namespace: "Namespace", destination: int) -> int | None:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from podwire.proto.messages.telemetry import Drop, Hop, HopKind
+from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
+from podwire.proto.packet.icmpv6 import DESTINATION_UNREACHABLE as UNREACHABLE6
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
-from podwire.services.node.kernel import icmp, ip
+from podwire.proto.packet.ipv6 import ICMPV6
+from podwire.services.node.kernel import icmp, icmpv6, internet, unreachable
 from podwire.services.node.kernel.devices import vxlan
 from podwire.services.node.kernel.devices.device import Device, Loopback
 from podwire.services.node.kernel.drops import DropLog, DropReason
@@ -197,7 +200,7 @@ class Kernel:
         packet = icmp.made(data, trace)
         if isinstance(recording, Recording):
             packet.recording = recording
-        ip.output(namespace, packet)
+        internet.output(namespace, packet)
 
     def deliver_later(self, namespace: Namespace, packet: Packet) -> None:
         """Hand a packet to the protocols after everything else that waits."""
@@ -207,13 +210,17 @@ class Kernel:
         """Answer a packet with destination unreachable."""
         icmp.send_error(namespace, packet, code)
 
+    def send_icmpv6_error(self, namespace: Namespace, packet: Packet, code: int) -> None:
+        """The same for an IPv6 packet."""
+        icmpv6.send_error(namespace, packet, UNREACHABLE6, code)
+
     def enqueue(self, device: Device, packet: Packet) -> None:
         """Have a device receive a packet after everything else that waits (netif_rx)."""
         self._push(device.namespace, device.receive, packet)
 
     def enqueue_output(self, namespace: Namespace, packet: Packet) -> None:
         """Send a packet from a namespace after everything else that waits."""
-        self._push(namespace, lambda each: ip.output(namespace, each), packet)
+        self._push(namespace, lambda each: internet.output(namespace, each), packet)
 
     def _push(self, namespace: Namespace, then: Callable[[Packet], None], packet: Packet) -> None:
         if len(self._queue) >= BACKLOG:
@@ -242,10 +249,12 @@ class Kernel:
             return namespace.sockets.tcp_input(packet)
         if packet.protocol == UDP:
             return namespace.sockets.udp_input(packet)
-        if packet.protocol == ICMP:
+        if packet.protocol == ICMP and packet.ethertype == TYPE_IPV4:
             return icmp.receive(namespace, packet)
+        if packet.protocol == ICMPV6 and packet.ethertype == TYPE_IPV6:
+            return icmpv6.receive(namespace, packet)
         self.drop(packet, namespace, DropReason.IP_NOPROTO, f"protocol {packet.protocol}")
-        return icmp.send_error(namespace, packet, 2)
+        return unreachable.protocol_unreachable(namespace, packet)
 
     # What is told about packets
 

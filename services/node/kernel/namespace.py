@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from podwire.services.node.kernel import ip
+from podwire.proto.packet.addresses import is_ipv6
+from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Fib, Route
 from podwire.services.node.kernel.neighbours import NeighbourTable
@@ -25,6 +26,10 @@ DEFAULTS: Final = {
     "net.ipv4.conf.default.rp_filter": "0",
     "net.ipv4.conf.all.route_localnet": "0",
     "net.ipv4.conf.all.forwarding": "0",
+    "net.ipv4.conf.all.proxy_arp": "0",
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.all.forwarding": "0",
+    "net.ipv6.bindv6only": "0",
     "net.bridge.bridge-nf-call-iptables": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
     "net.netfilter.nf_conntrack_max": "131072",
@@ -45,14 +50,16 @@ class Namespace:
         self.serial = serial
         self.devices: dict[str, Device] = {}
         self.fib = Fib()
+        self.fib6 = Fib(is_ipv6=True)
         self.neighbours = NeighbourTable(self)
         self.sysctls = dict(DEFAULTS)
         self.netfilter = Netfilter(self)
+        self.netfilter6 = Netfilter(self, self.netfilter)
         self.sockets = SocketTable(self)
         self.tunnels: dict[tuple[int, int], VxlanDevice] = {}
         self.fragments: dict[Key, FragmentQueue] = {}
-        self.forwards = False
-        self.bridge_calls_iptables = False
+        self.forwards = self.forwards6 = False
+        self.bridge_calls_iptables = self.bridge_calls_ip6tables = False
         self._identification = kernel.random.getrandbits(16)
         self._last_index = 0
         self._loopback_routes: dict[int, Route] = {}
@@ -77,7 +84,10 @@ class Namespace:
 
     def write_sysctl(self, key: str, value: str) -> None:
         """Set a sysctl; KernelError ENOENT for one this kernel does not have, EINVAL for a bad value."""
-        known = key in self.sysctls or (key.startswith("net.ipv4.conf.") and key.rpartition(".")[2] in _PER_DEVICE)
+        known = key in self.sysctls or any(
+            key.startswith(f"net.{family}.conf.") and key.rpartition(".")[2] in names
+            for family, names in _PER_DEVICE.items()
+        )
         if not known:
             raise KernelError(2, f"sysctl: cannot stat /proc/sys/{key.replace('.', '/')}: No such file or directory")
         if not all(word.isascii() and word.isdigit() for word in value.split()) or not value.split():
@@ -95,21 +105,28 @@ class Namespace:
         self.forwards = self.sysctls["net.ipv4.ip_forward"] != "0"
         call = self.sysctls["net.bridge.bridge-nf-call-iptables"] != "0"
         self.bridge_calls_iptables = call and self.netfilter.active
+        self.forwards6 = self.sysctls["net.ipv6.conf.all.forwarding"] != "0"
+        call6 = self.sysctls["net.bridge.bridge-nf-call-ip6tables"] != "0"
+        self.bridge_calls_ip6tables = call6 and self.netfilter6.active
 
-    def device_sysctl(self, device: str, name: str) -> int:
+    def fib_for(self, address: int) -> Fib:
+        """The forwarding tables of an address's family."""
+        return self.fib6 if is_ipv6(address) else self.fib
+
+    def device_sysctl(self, device: str, name: str, family: str = "ipv4") -> int:
         """The effective per-device setting: the larger of `all` and the device's own."""
         sysctls = self.sysctls
-        everywhere = int(sysctls.get(f"net.ipv4.conf.all.{name}", "0"))
-        return max(everywhere, int(sysctls.get(f"net.ipv4.conf.{device}.{name}", "0")))
+        everywhere = int(sysctls.get(f"net.{family}.conf.all.{name}", "0"))
+        return max(everywhere, int(sysctls.get(f"net.{family}.conf.{device}.{name}", "0")))
 
     def masquerade_address(self, packet: "Packet") -> int | None:
         """What MASQUERADE translates to: the address that the outgoing device would use towards the next hop."""
         device = packet.out_device
         if device is None:
             return None
-        route = self.fib.lookup(packet.destination)
+        route = self.fib_for(packet.destination).route(packet)
         next_hop = packet.destination if route is None or route.gateway is None else route.gateway
-        return ip.source_on(device, next_hop)
+        return internet.source_on(device, next_hop)
 
     def loopback_route(self, route: Route) -> Route:
         """The same local route, but out of lo, as sending to oneself goes."""
@@ -119,4 +136,15 @@ class Namespace:
         return Route(route.destination, route.length, loopback, source=route.source, table="local", kind="local")
 
 
-_PER_DEVICE: Final = ("rp_filter", "route_localnet", "forwarding", "arp_ignore", "arp_announce", "accept_local")
+_PER_DEVICE: Final = {
+    "ipv4": (
+        "rp_filter",
+        "route_localnet",
+        "forwarding",
+        "arp_ignore",
+        "arp_announce",
+        "accept_local",
+        "proxy_arp",
+    ),
+    "ipv6": ("disable_ipv6", "forwarding", "accept_ra", "accept_dad", "proxy_ndp"),
+}

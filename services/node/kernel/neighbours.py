@@ -1,4 +1,4 @@
-"""The neighbour table of a namespace (RFC 826, RFC 4861 section 7.3; Linux net/core/neighbour.c).
+"""The neighbour table of a namespace, both families' (RFC 826, RFC 4861 section 7.3; Linux net/core/neighbour.c).
 
 A state goes INCOMPLETE → REACHABLE → STALE → DELAY → PROBE → FAILED. Packets wait, bounded, while an address
 is being resolved: three requests, one second apart.
@@ -7,8 +7,15 @@ is being resolved: three requests, one second apart.
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address, is_multicast
-from podwire.services.node.kernel import arp, icmp
+from podwire.proto.packet.addresses import (
+    BROADCAST_MAC,
+    ZERO_MAC,
+    format_address,
+    is_ipv6,
+    is_multicast,
+    multicast_mac,
+)
+from podwire.services.node.kernel import arp, ndisc, unreachable
 from podwire.services.node.kernel.drops import DropReason
 
 if TYPE_CHECKING:
@@ -46,11 +53,13 @@ class Neighbour:
 class NeighbourTable:
     """All neighbours of one namespace, keyed by (device, address)."""
 
-    __slots__ = ("_namespace", "entries")
+    __slots__ = ("_namespace", "entries", "proxies")
 
     def __init__(self, namespace: "Namespace") -> None:
         self._namespace = namespace
         self.entries: dict[tuple[Device, int], Neighbour] = {}
+        self.proxies: dict[tuple[Device, int], None] = {}
+        """What `ip neigh add proxy` names: addresses to answer for on a device."""
 
     def known_mac(self, device: "Device", address: int) -> bytes | None:
         """A usable MAC, without asking for one."""
@@ -76,7 +85,7 @@ class NeighbourTable:
 
     def _group_mac(self, device: "Device", address: int) -> bytes | None:
         if is_multicast(address):
-            return b"\x01\x00\x5e" + (address & 0x7FFFFF).to_bytes(3)
+            return multicast_mac(address)
         if address == 0xFFFFFFFF or any(address == each.broadcast for each in device.addresses):
             return BROADCAST_MAC
         return None
@@ -120,7 +129,7 @@ class NeighbourTable:
                 "neighbour",
                 self._namespace,
                 device=entry.device.name,
-                detail=f"{format_address(entry.address)} INCOMPLETE: waiting for ARP",
+                detail=f"{format_address(entry.address)} INCOMPLETE: waiting for {_protocol(entry)}",
             )
         if entry.state != "INCOMPLETE":
             entry.state, entry.attempts = "INCOMPLETE", 0
@@ -129,7 +138,8 @@ class NeighbourTable:
     def _solicit(self, entry: Neighbour) -> None:
         entry.attempts += 1
         entry.timer.set(self._namespace.kernel.now + RETRANSMIT)
-        arp.request(self._namespace, entry.device, entry.address, entry.mac if entry.state == "PROBE" else None)
+        ask = ndisc.solicit if is_ipv6(entry.address) else arp.request
+        ask(self._namespace, entry.device, entry.address, entry.mac if entry.state == "PROBE" else None)
 
     def _expired(self, entry: Neighbour) -> None:
         if entry.state == "DELAY":
@@ -146,8 +156,9 @@ class NeighbourTable:
         self._namespace.kernel.changed()
         waiting, entry.queue = entry.queue, deque()
         for packet in waiting:
-            self._drop(packet, DropReason.NEIGH_FAILED, f"{format_address(entry.address)} did not answer ARP")
-            icmp.send_error(self._namespace, packet, icmp.HOST_UNREACHABLE)
+            detail = f"{format_address(entry.address)} did not answer {_protocol(entry)}"
+            self._drop(packet, DropReason.NEIGH_FAILED, detail)
+            unreachable.host_unreachable(self._namespace, packet)
 
     def _drop(self, packet: "Packet", reason: DropReason, detail: str) -> None:
         self._namespace.kernel.drop(packet, self._namespace, reason, detail)
@@ -195,9 +206,18 @@ class NeighbourTable:
         """Drop everything about a device that goes down or away."""
         for key in [key for key in self.entries if key[0] is device]:
             self._bury(self.entries.pop(key))
+        self.proxies = {key: None for key in self.proxies if key[0] is not device}
+
+    def is_proxy(self, device: "Device", address: int) -> bool:
+        """Whether the machine answers for an address on a device although it is not its own."""
+        return (device, address) in self.proxies
 
     def _bury(self, entry: Neighbour) -> None:
         entry.timer.cancel()
         entry.state = "NONE"
         for packet in entry.queue:
             self._drop(packet, DropReason.NEIGH_DEAD, format_address(entry.address))
+
+
+def _protocol(entry: Neighbour) -> str:
+    return "neighbour discovery" if is_ipv6(entry.address) else "ARP"

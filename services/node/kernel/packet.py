@@ -52,6 +52,7 @@ class Packet:
         "physical_in",
         "physical_out",
         "protocol",
+        "reassembled",
         "recording",
         "related",
         "source",
@@ -78,7 +79,7 @@ class Packet:
         self.direction = 0
         self.connection_state = ""
         self.related = False
-        self.bridged = False
+        self.bridged = self.reassembled = False
         self.transits = 0
         self.recording: Recording | None = None
 

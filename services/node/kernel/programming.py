@@ -13,7 +13,7 @@ import msgspec
 from podwire.proto.messages import kernel as messages
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.kernel import Kernel
-from podwire.services.node.kernel.operations import addresses, entries, links, read, routes
+from podwire.services.node.kernel.operations import addresses, entries, links, read, routes, rules
 
 REQUESTER_LIMIT: Final = 1024
 _NAMES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
@@ -30,6 +30,8 @@ HANDLERS: Final[dict[type[Any], Callable[[Kernel, Any], Any]]] = {
     messages.RouteAdd: routes.add,
     messages.RouteReplace: routes.add,
     messages.RouteDelete: routes.delete,
+    messages.RuleAdd: rules.add,
+    messages.RuleDelete: rules.delete,
     messages.NeighbourReplace: entries.replace_neighbour,
     messages.NeighbourDelete: entries.delete_neighbour,
     messages.FdbReplace: entries.replace_fdb,

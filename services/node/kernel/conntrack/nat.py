@@ -6,10 +6,11 @@ Rules decide once, for a connection's first packet; afterwards both directions a
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.checksum import internet_checksum, updated_checksum
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.checksum import internet_checksum, transport_checksum, updated_checksum
+from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.conntrack.entry import ORIGINAL, Connection, Tuple, inverse
-from podwire.services.node.kernel.conntrack.table import quoted_packet
+from podwire.services.node.kernel.conntrack.table import ECHOES, quoted_packet
 from podwire.services.node.kernel.packet import Packet
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _choose(namespace: "Namespace", current: Tuple, wanted: NatRange, *, source:
     kept = not wanted.random and (wanted.low_port is None or ports[0] <= port <= ports[1])
     if kept and (not source or _free(namespace, moved)):
         return moved
-    if moved[0] not in (TCP, UDP, ICMP):
+    if moved[0] not in (TCP, UDP, *ECHOES):
         return moved
     return _search_port(namespace, moved, ports, source=source)
 
@@ -83,7 +84,7 @@ def _with_address(current: Tuple, address: int, *, source: bool) -> Tuple:
 
 def _with_port(current: Tuple, port: int, *, source: bool) -> Tuple:
     protocol, from_, from_port, to, to_port = current
-    if protocol == ICMP:
+    if protocol in ECHOES:
         return (protocol, from_, port, to, port)
     return (protocol, from_, port, to, to_port) if source else (protocol, from_, from_port, to, port)
 
@@ -93,7 +94,7 @@ def _port_range(current: Tuple, wanted: NatRange, *, source: bool) -> tuple[int,
     if wanted.low_port is not None:
         return wanted.low_port, wanted.high_port or wanted.low_port
     port = current[2] if source else current[4]
-    if current[0] == ICMP:
+    if current[0] in ECHOES:
         return 0, 65535
     if port < 512:
         return 1, 511
@@ -141,7 +142,7 @@ def _applies(connection: Connection, direction: int, *, source: bool) -> bool:
 
 
 def _set_identifier(packet: Packet, target: Tuple) -> None:
-    if packet.protocol != ICMP or len(packet.data) < packet.header_length + 8:
+    if packet.protocol not in ECHOES or len(packet.data) < packet.header_length + 8:
         return
     at = packet.header_length
     old, data = int.from_bytes(packet.data[at + 4 : at + 6]), packet.data
@@ -166,4 +167,8 @@ def _translate_error(packet: Packet, target: Tuple, *, source: bool) -> None:
     at = packet.header_length
     packet.data[at + 8 :] = inner.data
     packet.data[at + 2 : at + 4] = b"\0\0"
-    packet.data[at + 2 : at + 4] = internet_checksum(packet.data[at:]).to_bytes(2)
+    if packet.protocol == ICMPV6:
+        checksum = transport_checksum(packet.source, packet.destination, ICMPV6, packet.payload)
+    else:
+        checksum = internet_checksum(packet.data[at:])
+    packet.data[at + 2 : at + 4] = checksum.to_bytes(2)

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from podwire.proto.packet import icmpv6
+from podwire.proto.packet.addresses import ipv6_number
+from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.proto.packet.icmp import ECHO_REPLY, ECHO_REQUEST, ERRORS
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv6 import HEADER_LENGTH, ICMPV6, find_upper
 from podwire.services.node.kernel.conntrack import tcp
 from podwire.services.node.kernel.conntrack.entry import ORIGINAL, REPLY, Connection, Tuple, inverse
 from podwire.services.node.kernel.drops import DropReason
@@ -18,6 +23,10 @@ GENERIC_TIMEOUT: Final = 600 * SECOND
 ICMP_TIMEOUT: Final = 30 * SECOND
 SWEEP: Final = 60 * SECOND
 UNTRACKED: Final = "UNTRACKED"
+ECHOES: Final = {ICMP: (ECHO_REQUEST, ECHO_REPLY), ICMPV6: (icmpv6.ECHO_REQUEST, icmpv6.ECHO_REPLY)}
+"""Protocol → the types of a question and its answer."""
+_DISCOVERY: Final = (130, 131, 132, 133, 134, 135, 136, 137, 143)
+"""ICMPv6 types that are never tracked (nf_conntrack_proto_icmpv6.c, noct_valid_new)."""
 
 
 class ConnectionTable:
@@ -44,6 +53,9 @@ class ConnectionTable:
         """Attach a packet to its connection, new or known; false if the packet must die (table full)."""
         if packet.connection_state:
             return True  # seen already (loopback) or untracked
+        if packet.protocol == ICMPV6 and is_discovery(packet):
+            packet.connection_state = UNTRACKED
+            return True
         packet.connection_state = "INVALID"
         key = self._tuple(packet)
         if key is None:
@@ -63,10 +75,10 @@ class ConnectionTable:
                 packet.destination,
                 packet.destination_port,
             )
-        if protocol != ICMP:
+        if protocol not in (ICMP, ICMPV6):
             return (protocol, packet.source, 0, packet.destination, 0)
         payload = packet.payload
-        if len(payload) < 8 or payload[0] in ERRORS:
+        if len(payload) < 8 or is_error(protocol, payload[0]):
             return None
         identifier = int.from_bytes(payload[4:6])
         return (protocol, packet.source, identifier, packet.destination, identifier)
@@ -101,8 +113,8 @@ class ConnectionTable:
         return True
 
     def _first_state(self, packet: Packet) -> str | None:
-        if packet.protocol == ICMP:
-            return "NONE" if packet.payload[0] == ECHO_REQUEST else None
+        if packet.protocol in ECHOES:
+            return "NONE" if packet.payload[0] == ECHOES[packet.protocol][0] else None
         if packet.protocol != TCP:
             return "NONE"
         if len(packet.payload) < 20:
@@ -111,7 +123,7 @@ class ConnectionTable:
         return None if state == tcp.INVALID else state
 
     def _continue(self, packet: Packet, key: Tuple, connection: Connection, direction: int) -> bool:
-        if packet.protocol == ICMP:
+        if packet.protocol in ECHOES:
             direction = self._echo_direction(packet, connection, direction)
             if direction < 0:
                 return True
@@ -133,9 +145,10 @@ class ConnectionTable:
 
     def _echo_direction(self, packet: Packet, connection: Connection, direction: int) -> int:
         kind = packet.payload[0]
+        request, reply = ECHOES[packet.protocol]
         if connection.tuples[ORIGINAL] == connection.tuples[REPLY]:
-            return ORIGINAL if kind == ECHO_REQUEST else REPLY
-        return direction if (kind == ECHO_REPLY) == (direction == REPLY) else -1
+            return ORIGINAL if kind == request else REPLY
+        return direction if (kind == reply) == (direction == REPLY) else -1
 
     def _next_tcp_state(self, packet: Packet, connection: Connection, direction: int) -> str:
         if len(packet.payload) < 20:
@@ -188,7 +201,7 @@ class ConnectionTable:
                 connection.assured = True
                 return int(sysctls["net.netfilter.nf_conntrack_udp_timeout_stream"]) * SECOND
             return int(sysctls["net.netfilter.nf_conntrack_udp_timeout"]) * SECOND
-        return ICMP_TIMEOUT if packet.protocol == ICMP else GENERIC_TIMEOUT
+        return ICMP_TIMEOUT if packet.protocol in ECHOES else GENERIC_TIMEOUT
 
     def _track_icmp_error(self, packet: Packet) -> bool:
         """An error answers the packet that it quotes, as that looked after NAT (nf_conntrack_inet_error)."""
@@ -245,18 +258,48 @@ class ConnectionTable:
             self._sweeper.set(now + SWEEP)
 
 
+def is_error(protocol: int, kind: int) -> bool:
+    """Whether an ICMP type of a protocol is an error, which answers the packet that it quotes."""
+    return kind < icmpv6.FIRST_INFORMATIONAL if protocol == ICMPV6 else kind in ERRORS
+
+
+def is_discovery(packet: Packet) -> bool:
+    """Whether it is neighbour or router discovery or multicast listening."""
+    return bool(packet.payload) and packet.payload[0] in _DISCOVERY
+
+
 def quoted_packet(packet: Packet) -> Packet | None:
     """The packet that an ICMP error quotes, as far as it is quoted; None if there is none to speak of."""
     octets = bytes(packet.payload)
-    if packet.protocol != ICMP or len(octets) < 8 + 28 or octets[0] not in ERRORS:
+    if len(octets) < 8 + 28 or packet.protocol not in ECHOES or not is_error(packet.protocol, octets[0]):
         return None
-    inner = Packet(octets[8:])
+    return _quoted6(octets[8:]) if packet.ethertype == TYPE_IPV6 else _quoted4(octets[8:])
+
+
+def _quoted4(octets: bytes) -> Packet | None:
+    inner = Packet(octets)
     inner.header_length = (inner.data[0] & 15) * 4
     if inner.data[0] >> 4 != 4 or inner.header_length < 20 or len(inner.data) < inner.header_length + 8:
         return None
     inner.fragment = int.from_bytes(inner.data[6:8])
     inner.protocol = inner.data[9]
     inner.source, inner.destination = int.from_bytes(inner.data[12:16]), int.from_bytes(inner.data[16:20])
+    inner.parse_ports()
+    return inner
+
+
+def _quoted6(octets: bytes) -> Packet | None:
+    if len(octets) < HEADER_LENGTH + 8 or octets[0] >> 4 != 6:
+        return None
+    inner = Packet(octets, TYPE_IPV6)
+    try:
+        upper = find_upper(octets)
+    except PacketError:
+        return None
+    inner.header_length, inner.protocol, inner.fragment = upper.at, upper.protocol, upper.fragment
+    if len(octets) < upper.at + 8:
+        return None
+    inner.source, inner.destination = ipv6_number(octets[8:24]), ipv6_number(octets[24:40])
     inner.parse_ports()
     return inner
 

@@ -6,8 +6,8 @@ No spanning tree, no VLANs.
 from typing import Final
 
 from podwire.proto.packet.addresses import ZERO_MAC, is_group_mac
-from podwire.proto.packet.ethernet import TYPE_IPV4
-from podwire.services.node.kernel import ip
+from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
+from podwire.services.node.kernel import ip, ipv6
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.namespace import Namespace
@@ -127,17 +127,19 @@ class Bridge(Device):
         self.deliver(packet)
 
     def _calls_iptables(self, packet: Packet) -> bool:
-        return packet.ethertype == TYPE_IPV4 and self.namespace.bridge_calls_iptables
+        if packet.ethertype == TYPE_IPV4:
+            return self.namespace.bridge_calls_iptables
+        return packet.ethertype == TYPE_IPV6 and self.namespace.bridge_calls_ip6tables
 
     def _pre_routing(self, port: Port, packet: Packet) -> bool:
         """PREROUTING for a bridged packet; false if it went elsewhere (br_nf_pre_routing_finish)."""
         reason = None if packet.parsed else packet.parse()
         if reason is not None:
-            port.device.discard(packet, reason, "bad IPv4 header")
+            port.device.discard(packet, reason, "bad IP header")
             return False
         packet.in_device = self
         before = packet.destination
-        whole = ip.defragment(self.namespace, packet)
+        whole = self._whole(packet)
         if whole is None or not hooks.run(self.namespace, "PREROUTING", whole):
             return False
         packet.bridged = True
@@ -145,9 +147,14 @@ class Bridge(Device):
             return self._redirect(packet)
         return True
 
+    def _whole(self, packet: Packet) -> Packet | None:
+        if packet.ethertype == TYPE_IPV6:
+            return ipv6.defragment(self.namespace, packet)
+        return ip.defragment(self.namespace, packet)
+
     def _redirect(self, packet: Packet) -> bool:
         """After DNAT on a bridge: stay on it if the route does, else go up to be routed."""
-        route = self.namespace.fib.lookup(packet.destination)
+        route = self.namespace.fib_for(packet.destination).route(packet)
         neighbour = None
         if route is not None and route.kind == "unicast" and route.device is self and route.gateway is None:
             neighbour = self.namespace.neighbours.known_mac(self, packet.destination)

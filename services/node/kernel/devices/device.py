@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import BROADCAST_MAC, is_group_mac
-from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4
-from podwire.services.node.kernel import arp, ip
+from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6
+from podwire.services.node.kernel import arp, ip, ipv6
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.drops import DropReason
 
@@ -18,7 +18,7 @@ TRANSIT_LIMIT: Final = 64
 
 
 class Address:
-    """An IPv4 address on a device; `length` is its prefix length, `label` usually the device's name."""
+    """An address on a device; `length` is its prefix length. Broadcast and label (the device's name) are IPv4's."""
 
     __slots__ = ("address", "broadcast", "label", "length", "noprefixroute", "scope")
 
@@ -50,6 +50,7 @@ class Device:
         self.ingress_serial = self.egress_serial = 0
         self.up = False
         self.addresses: list[Address] = []
+        self.addresses6: list[Address] = []
         self.port: Port | None = None
         self.received = Counter()
         self.sent = Counter()
@@ -112,12 +113,20 @@ class Device:
             return ip.receive(self.namespace, self, packet)
         if packet.ethertype == TYPE_ARP:
             return arp.receive(self.namespace, self, packet)
+        if packet.ethertype == TYPE_IPV6:
+            return ipv6.receive(self.namespace, self, packet)
         return self.discard(packet, DropReason.UNHANDLED_PROTO, f"ethertype {packet.ethertype:#06x}")
 
     def discard(self, packet: "Packet", reason: DropReason, detail: str) -> None:
         """Drop on the receiving side."""
         self.receive_drops += 1
         self.namespace.kernel.drop(packet, self.namespace, reason, detail, device=self.name)
+
+    def ignore(self, packet: "Packet", detail: str) -> None:
+        """A packet for others that had to be looked at: gone without being counted as lost."""
+        if packet.trace:
+            reason = DropReason.OTHERHOST.value
+            self.namespace.kernel.hop(packet, "drop", self.namespace, reason=reason, detail=detail, device=self.name)
 
     def detach(self) -> None:
         """Let go of other devices before deletion."""

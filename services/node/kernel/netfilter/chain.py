@@ -87,7 +87,7 @@ def _find_runs(rules: list[Rule]) -> list[Run]:
 
 def _index_key(rule: Rule) -> tuple[str, int]:
     destination = rule.destination
-    if destination is not None and destination.mask == 0xFFFFFFFF and not destination.inverted:
+    if destination is not None and destination.is_host and not destination.inverted:
         return "destination", destination.address
     for match in rule.matches:
         if isinstance(match, Tcp | Udp) and match.destinations is not None:
@@ -100,16 +100,17 @@ def _index_key(rule: Rule) -> tuple[str, int]:
 class Table:
     """A table: builtin chains first, then the others in order of creation."""
 
-    __slots__ = ("chains", "name")
+    __slots__ = ("chains", "is_ipv6", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_ipv6: bool = False) -> None:
         self.name = name
+        self.is_ipv6 = is_ipv6
         self.chains = {chain: Chain(chain, "ACCEPT") for chain in BUILTIN_CHAINS[name]}
 
     def copy(self) -> "Table":
         """A copy to try changes on: chains are shared until `edit` copies them."""
         twin = Table.__new__(Table)
-        twin.name = self.name
+        twin.name, twin.is_ipv6 = self.name, self.is_ipv6
         twin.chains = dict(self.chains)
         return twin
 

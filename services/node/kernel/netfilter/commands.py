@@ -91,7 +91,7 @@ def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> No
         _at(chain, number)
         del chain.edited()[number - 1]
         return None
-    rule = parse_rule(arguments, table.name)
+    rule = parse_rule(arguments, table.name, is_ipv6=table.is_ipv6)
     rule.owner = owner
     return _place(chain, command, number, rule)
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.services.node.kernel.conntrack import nat
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.netfilter.targets.base import DROP
@@ -10,6 +11,8 @@ from podwire.services.node.kernel.packet import Packet
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
+    from podwire.services.node.kernel.netfilter.chain import Table
+    from podwire.services.node.kernel.netfilter.tables import Netfilter
 
 TRACK, CONFIRM = "conntrack", "confirm"
 ORDER: Final = {
@@ -24,7 +27,7 @@ _TRANSLATES_SOURCE: Final = {"PREROUTING": False, "OUTPUT": False, "INPUT": True
 
 def run(namespace: "Namespace", hook: str, packet: Packet) -> bool:
     """Take a packet through a hook; false if it died there."""
-    netfilter = namespace.netfilter
+    netfilter = namespace.netfilter6 if packet.ethertype == TYPE_IPV6 else namespace.netfilter
     if not netfilter.active:
         return True
     at = Evaluation(
@@ -36,23 +39,23 @@ def run(namespace: "Namespace", hook: str, packet: Packet) -> bool:
     )
     for step in netfilter.steps[hook]:
         at.rules_passed = 0
-        if not _step(namespace, step, packet, at):
+        if not _step(netfilter, step, packet, at):
             return False
     return True
 
 
-def _step(namespace: "Namespace", step: str, packet: Packet, at: Evaluation) -> bool:
+def _step(netfilter: "Netfilter", step: str, packet: Packet, at: Evaluation) -> bool:
     if step == TRACK:
-        return namespace.netfilter.connections.track(packet)
+        return netfilter.connections.track(packet)
     if step == CONFIRM:
-        return namespace.netfilter.connections.confirm(packet)
+        return netfilter.connections.confirm(packet)
     at.table = step
     if step == "nat":
-        return _translate(namespace, packet, at)
-    return traverse(namespace.netfilter.tables[step], packet, at) != DROP
+        return _translate(at.namespace, netfilter.tables["nat"], packet, at)
+    return traverse(netfilter.tables[step], packet, at) != DROP
 
 
-def _translate(namespace: "Namespace", packet: Packet, at: Evaluation) -> bool:
+def _translate(namespace: "Namespace", table: "Table", packet: Packet, at: Evaluation) -> bool:
     """Ask the nat table about a connection's first packet; rewrite whatever belongs to a translated one."""
     connection = packet.connection
     if connection is None:
@@ -60,7 +63,7 @@ def _translate(namespace: "Namespace", packet: Packet, at: Evaluation) -> bool:
     source = _TRANSLATES_SOURCE[at.hook]
     done = connection.nat_source_done if source else connection.nat_destination_done
     if not done and not connection.confirmed and not packet.related:
-        if traverse(namespace.netfilter.tables["nat"], packet, at) == DROP:
+        if traverse(table, packet, at) == DROP:
             return False
         nat.set_up(namespace, packet, nat.NO_CHANGE, source=source)
     changed = nat.translate(packet, source=source)

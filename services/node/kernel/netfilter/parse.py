@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from podwire.proto.packet.addresses import parse_address, parse_prefix, prefix_mask
+from podwire.proto.packet.addresses import IPV6, is_ipv6, mask_for, parse_address, parse_prefix
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
-from podwire.services.node.kernel.netfilter.matches import MATCHES
+from podwire.services.node.kernel.netfilter.matches import MATCHES, MATCHES6
 from podwire.services.node.kernel.netfilter.matches.base import Match
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS, Prefix, Rule
-from podwire.services.node.kernel.netfilter.targets import TARGETS
+from podwire.services.node.kernel.netfilter.targets import TARGETS, TARGETS6
 from podwire.services.node.kernel.netfilter.words import parse_number
 
 BUILTIN_CHAINS: Final = {
@@ -23,9 +23,12 @@ BUILTIN_CHAINS: Final = {
 class _Parser:
     """One pass over the words of one rule."""
 
-    def __init__(self, words: Sequence[str], table: str) -> None:
+    def __init__(self, words: Sequence[str], table: str, *, is_ipv6: bool) -> None:
         self.words = words
         self.table = table
+        self.is_ipv6 = is_ipv6
+        self.known_matches = MATCHES6 if is_ipv6 else MATCHES
+        self.known_targets = TARGETS6 if is_ipv6 else TARGETS
         self.at = 0
         self.rule = Rule()
         self.inverted = False
@@ -83,8 +86,8 @@ class _Parser:
 
     def _implicit(self, option: str) -> Match:
         """`-p tcp --dport` loads the tcp match by itself."""
-        name = {6: "tcp", 17: "udp", 1: "icmp"}.get(self.rule.protocol[0] if self.rule.protocol else 0)
-        kind = MATCHES.get(name or "")
+        name = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp6"}.get(self.rule.protocol[0] if self.rule.protocol else 0)
+        kind = self.known_matches.get(name or "")
         loaded = any(match.name == name for match in self.rule.matches)
         if kind is None or option not in kind.options or loaded:
             raise NetfilterError(f'unknown option "--{option}"')
@@ -94,15 +97,15 @@ class _Parser:
 
     def match(self, word: str) -> None:
         name = self._take(word)
-        if name not in MATCHES:
+        if name not in self.known_matches:
             raise NetfilterError(f"Couldn't load match `{name}':No such file or directory")
-        self.rule.matches.append(MATCHES[name]())
+        self.rule.matches.append(self.known_matches[name]())
 
     def jump(self, word: str) -> None:
         name = self._take(word)
         if self.rule.verdict:
             raise NetfilterError("Can't use -j twice" if word in ("-j", "--jump") else "Can't use -g with -j")
-        kind = TARGETS.get(name)
+        kind = self.known_targets.get(name)
         if kind is None or word in ("-g", "--goto"):
             self.rule.jump, self.rule.goto = name, word in ("-g", "--goto")
             return
@@ -121,7 +124,9 @@ class _Parser:
 
     def _prefix(self, text: str) -> Prefix | None:
         address, mask = parse_mask(text)
-        if mask == 0 and not self.inverted:
+        if is_ipv6(address) != self.is_ipv6:
+            raise NetfilterError(f"host/network `{text}' not found")
+        if mask in (0, IPV6) and not self.inverted:
             return None
         return Prefix(address & mask, mask, self.inverted)
 
@@ -145,6 +150,8 @@ class _Parser:
         self.rule.protocol = (number, self.inverted) if number else None
 
     def fragment(self, word: str) -> None:
+        if self.is_ipv6:
+            raise NetfilterError("`-f' is not supported in IPv6, use -m frag instead")
         self.rule.fragment = not self.inverted
 
     def counters(self, word: str) -> None:
@@ -179,9 +186,9 @@ _OPTIONS: Final[dict[str, Callable[[_Parser, str], None]]] = {
 }
 
 
-def parse_rule(words: Sequence[str], table: str) -> Rule:
+def parse_rule(words: Sequence[str], table: str, *, is_ipv6: bool = False) -> Rule:
     """A rule from its words; NetfilterError in the tool's own words if it is none."""
-    return _Parser(words, table).run()
+    return _Parser(words, table, is_ipv6=is_ipv6).run()
 
 
 def parse_mask(text: str) -> tuple[int, int]:
@@ -193,4 +200,4 @@ def parse_mask(text: str) -> tuple[int, int]:
         number, length = parse_prefix(text)
     except PacketError:
         raise NetfilterError(f"host/network `{text}' not found") from None
-    return number, prefix_mask(length)
+    return number, mask_for(number, length)

@@ -57,7 +57,7 @@ class _Reader:
         if self._noflush or name in self.done:
             self.table = (self.done.get(name) or self._netfilter.table(name)).copy()
         else:
-            self.table = Table(name)
+            self.table = Table(name, is_ipv6=self._netfilter.is_ipv6)
 
     def _commit(self, table: Table) -> None:
         table.check()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from podwire.proto.packet.addresses import format_address, prefix_mask
+from podwire.proto.packet.addresses import IPV6, address_bits, format_address, is_ipv6, mask_for, prefix_mask
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang
@@ -10,7 +10,20 @@ from podwire.services.node.kernel.netfilter.matches.state import Comment
 from podwire.services.node.kernel.netfilter.targets.base import Target
 from podwire.services.node.kernel.packet import Packet
 
-PROTOCOLS = {"all": 0, "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "sctp": 132}
+PROTOCOLS = {
+    "all": 0,
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "tcp": 6,
+    "udp": 17,
+    "ipv6": 41,
+    "gre": 47,
+    "esp": 50,
+    "icmpv6": 58,
+    "ipv6-icmp": 58,
+    "sctp": 132,
+}
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
@@ -28,9 +41,16 @@ class Prefix:
 
     def text(self) -> str:
         """`10.0.0.0/8`; a mask that is no prefix is written out."""
+        if is_ipv6(self.address):
+            return f"{format_address(self.address)}/{(self.mask ^ IPV6).bit_count()}"
         length = self.mask.bit_count()
         plain = prefix_mask(length) == self.mask
         return f"{format_address(self.address)}/{length if plain else format_address(self.mask)}"
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is one address."""
+        return self.mask == mask_for(self.address, address_bits(self.address))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The netfilter state of one namespace: tables, connections, sets, and which steps are worth taking."""
+"""The netfilter state of one family in a namespace: tables, connections, sets, and which steps are worth taking."""
 
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 class Netfilter:
     """Tables appear when first used, as modules load; until then packets don't even look."""
 
-    def __init__(self, namespace: "Namespace") -> None:
+    def __init__(self, namespace: "Namespace", ipv4: "Netfilter | None" = None) -> None:
+        """IPv4's, or with `ipv4` IPv6's beside it: connections are tracked in one table for both."""
         self._namespace = namespace
+        self.is_ipv6 = ipv4 is not None
         self.tables: dict[str, Table] = {}
-        self.connections = ConnectionTable(namespace)
+        self.connections: ConnectionTable = ConnectionTable(namespace) if ipv4 is None else ipv4.connections
         self.sets: dict[str, IpSet] = {}
         self.recent: dict[str, dict[int, list[int]]] = {}
         self.active = False
@@ -27,7 +29,7 @@ class Netfilter:
 
     def table(self, name: str) -> Table:
         """A table, fresh if it was never used."""
-        return self.tables.get(name) or Table(name)
+        return self.tables.get(name) or Table(name, is_ipv6=self.is_ipv6)
 
     def install(self, tables: dict[str, Table]) -> None:
         """Put new versions of some tables in force, all in one step."""

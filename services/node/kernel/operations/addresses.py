@@ -1,29 +1,63 @@
-"""Addresses, and the routes that come with them (Linux net/ipv4/devinet.c, fib_add_ifaddr)."""
+"""Addresses, and the routes that come with them (Linux net/ipv4/devinet.c, net/ipv6/addrconf.c)."""
 
 import errno
+from typing import Final
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import prefix_mask
+from podwire.proto.packet.addresses import IPV6, is_ipv6, is_link_local, is_multicast, mask_for, prefix_mask
 from podwire.services.node.kernel.devices.device import Address, Device
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import LOCAL, MAIN, Fib, Route
+from podwire.services.node.kernel.ipv6 import LOOPBACK, link_local_of
 from podwire.services.node.kernel.kernel import Kernel
+from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.operations import text
+
+PREFIX_METRIC6: Final = 256
+"""IP6_RT_PRIO_ADDRCONF."""
+_GROUPS6: Final = IPV6 | 0xFF << 120
 
 
 def add(kernel: Kernel, operation: messages.AddressAdd) -> None:
     """EEXIST if the device has it already, ENODEV if there is no device, EINVAL for what is no address."""
     device = kernel.namespace(operation.netns).device(operation.device)
     value, length = text.prefix(operation.address)
-    if value == 0 or any((each.address, each.length) == (value, length) for each in device.addresses):
-        raise KernelError(errno.EEXIST if value else errno.EINVAL, "Address already assigned." if value else "")
-    broadcast = _broadcast(operation.broadcast, value, length)
-    scope = "host" if device.kind == "loopback" and operation.scope == "global" else operation.scope
-    address = Address(value, length, scope, broadcast, device.name, operation.noprefixroute)
-    device.addresses.append(address)
+    if value in (0, IPV6) or (is_ipv6(value) and is_multicast(value)):
+        raise KernelError(errno.EINVAL)
+    if any((each.address, each.length) == (value, length) for each in _list(device, value)):
+        raise KernelError(errno.EEXIST, "" if is_ipv6(value) else "Address already assigned.")
+    if is_ipv6(value):
+        _check_enabled(device)
+        scope = "host" if value == LOOPBACK else "link" if is_link_local(value) else operation.scope
+        put6(device, Address(value, length, scope, None, "", operation.noprefixroute))
+    else:
+        broadcast = _broadcast(operation.broadcast, value, length)
+        scope = "host" if device.kind == "loopback" and operation.scope == "global" else operation.scope
+        address = Address(value, length, scope, broadcast, device.name, operation.noprefixroute)
+        device.addresses.append(address)
+        if device.up:
+            _add_routes(device, address)
+    kernel.changed()
+
+
+def _list(device: Device, value: int) -> list[Address]:
+    return device.addresses6 if is_ipv6(value) else device.addresses
+
+
+def _check_enabled(device: Device) -> None:
+    if device.namespace.device_sysctl(device.name, "disable_ipv6", "ipv6"):
+        raise KernelError(errno.EACCES, "IPv6 is disabled on this device.")
+
+
+def put6(device: Device, address: Address) -> None:
+    """Enter an IPv6 address: wider scopes first, and the newest first among equals (ipv6_link_dev_addr)."""
+    narrower = [at for at, each in enumerate(device.addresses6) if _SCOPES[each.scope] <= _SCOPES[address.scope]]
+    device.addresses6.insert(narrower[0] if narrower else len(device.addresses6), address)
     if device.up:
         _add_routes(device, address)
-    kernel.changed()
+
+
+_SCOPES: Final = {"global": 14, "site": 5, "link": 2, "host": 1}
 
 
 def _broadcast(given: str, value: int, length: int) -> int | None:
@@ -36,9 +70,9 @@ def delete(kernel: Kernel, operation: messages.AddressDelete) -> None:
     """EADDRNOTAVAIL if the device does not have it."""
     device = kernel.namespace(operation.netns).device(operation.device)
     value, length = text.prefix(operation.address)
-    for address in device.addresses:
+    for address in _list(device, value):
         if (address.address, address.length) == (value, length):
-            device.addresses.remove(address)
+            _list(device, value).remove(address)
             _remove_routes(device, address)
             kernel.changed()
             return
@@ -47,12 +81,16 @@ def delete(kernel: Kernel, operation: messages.AddressDelete) -> None:
 
 def routes_of(device: Device, address: Address) -> list[Route]:
     """What the kernel enters by itself for an address on a device that is up."""
+    return _routes6(device, address) if is_ipv6(address.address) else _routes4(device, address)
+
+
+def _routes4(device: Device, address: Address) -> list[Route]:
     value, length, mask = address.address, address.length, prefix_mask(address.length)
     local = Route(value, 32, device, None, value, 0, LOCAL, "kernel", "host", "local")
     routes = [local]
     if device.kind == "loopback":
-        return [*routes, Route(value & mask, length, device, None, value, 0, LOCAL, "kernel", "host", "local")]
-    if length < 32 and not address.noprefixroute:
+        routes.append(Route(value & mask, length, device, None, value, 0, LOCAL, "kernel", "host", "local"))
+    elif length < 32 and not address.noprefixroute:
         routes.append(Route(value & mask, length, device, None, value, 0, MAIN, "kernel", "link"))
     if length < 31:
         broadcast = value | ~mask & 0xFFFFFFFF
@@ -60,16 +98,29 @@ def routes_of(device: Device, address: Address) -> list[Route]:
     return routes
 
 
+def _routes6(device: Device, address: Address) -> list[Route]:
+    value, length = address.address, address.length
+    prefix = value & mask_for(value, length)
+    routes = [Route(value, 128, device, metric=0, table=LOCAL, protocol="kernel", kind="local")]
+    if device.kind != "loopback":
+        routes.append(
+            Route(_GROUPS6, 8, device, metric=PREFIX_METRIC6, table=LOCAL, protocol="kernel", kind="multicast")
+        )
+    if device.kind != "loopback" and not address.noprefixroute:
+        routes.append(Route(prefix, length, device, metric=PREFIX_METRIC6, protocol="kernel"))
+    return routes
+
+
 def _add_routes(device: Device, address: Address) -> None:
-    fib = device.namespace.fib
+    fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
         if route not in fib.routes(route.table):
             fib.add(route)
 
 
 def _remove_routes(device: Device, address: Address) -> None:
-    kept = [route for other in device.addresses for route in routes_of(device, other)]
-    fib = device.namespace.fib
+    kept = [route for other in _list(device, address.address) for route in routes_of(device, other)]
+    fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
         if route not in kept and route in fib.routes(route.table):
             fib.remove(route)
@@ -79,23 +130,54 @@ def _remove_routes(device: Device, address: Address) -> None:
 
 
 def device_up(device: Device) -> None:
-    """Enter the routes of every address; lo gets 127.0.0.1/8 by itself."""
+    """Enter the routes of every address; lo gets 127.0.0.1/8 and ::1/128 by itself."""
     if device.kind == "loopback" and not device.addresses:
         device.addresses.append(Address(0x7F000001, 8, "host", None, device.name, False))
     for address in device.addresses:
         _add_routes(device, address)
+    if device.kind == "loopback" and not device.addresses6 and _has_ipv6(device):
+        device.addresses6.append(Address(LOOPBACK, 128, "host", None, "", False))
+    for address in device.addresses6:
+        _add_routes(device, address)
+
+
+def _has_ipv6(device: Device) -> bool:
+    return not device.namespace.device_sysctl(device.name, "disable_ipv6", "ipv6")
+
+
+def settle_link_local(namespace: Namespace) -> None:
+    """Give every device whose link is ready its link-local address (addrconf_dev_config)."""
+    for device in namespace.devices.values():
+        ready = device.up and device.carrier and device.kind not in ("loopback", "ipip")
+        if ready and not any(is_link_local(each.address) for each in device.addresses6) and _has_ipv6(device):
+            put6(device, Address(link_local_of(device.mac), 64, "link", None, "", False))
 
 
 def device_down(device: Device) -> None:
-    """Every route over the device goes, and its neighbours; addresses stay."""
-    fib: Fib = device.namespace.fib
-    for table in (LOCAL, MAIN):
+    """Every route over the device goes, its neighbours, and its IPv6 addresses; IPv4's stay."""
+    for fib in (device.namespace.fib, device.namespace.fib6):
+        _forget_device(fib, device)
+    device.addresses6.clear()
+    device.namespace.neighbours.forget_device(device)
+
+
+def _forget_device(fib: Fib, device: Device) -> None:
+    for table in fib.tables():
         for route in fib.routes(table):
             if route.device is device:
                 fib.remove(route)
-    device.namespace.neighbours.forget_device(device)
+
+
+def disable_ipv6(namespace: Namespace, name: str) -> None:
+    """`disable_ipv6` was set for a device, or for `all`: their addresses go."""
+    for device in namespace.devices.values():
+        if name in ("all", device.name):
+            for address in list(device.addresses6):
+                device.addresses6.remove(address)
+                _remove_routes(device, address)
 
 
 def flush(device: Device) -> None:
     """Take every address off."""
     device.addresses.clear()
+    device.addresses6.clear()

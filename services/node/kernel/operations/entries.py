@@ -11,22 +11,32 @@ from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.netfilter import ipset, restore
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS
-from podwire.services.node.kernel.operations import text
+from podwire.services.node.kernel.netfilter.tables import Netfilter
+from podwire.services.node.kernel.operations import addresses, text
 
 
 def replace_neighbour(kernel: Kernel, operation: messages.NeighbourReplace) -> None:
     """ENODEV if there is no device, EINVAL for a bad address."""
     namespace = kernel.namespace(operation.netns)
     device = namespace.device(operation.device)
+    address = text.address(operation.address)
     kernel.changed()
-    namespace.neighbours.replace(device, text.ipv4(operation.address), text.mac(operation.mac), operation.state)
+    if operation.proxy:
+        namespace.neighbours.proxies[device, address] = None
+        return
+    namespace.neighbours.replace(device, address, text.mac(operation.mac), operation.state)
 
 
 def delete_neighbour(kernel: Kernel, operation: messages.NeighbourDelete) -> None:
     """ENOENT if there is none."""
     namespace = kernel.namespace(operation.netns)
     device = namespace.device(operation.device)
-    if not namespace.neighbours.delete(device, text.ipv4(operation.address)):
+    address = text.address(operation.address)
+    if operation.proxy:
+        gone = namespace.neighbours.proxies.pop((device, address), 0) is None
+    else:
+        gone = namespace.neighbours.delete(device, address)
+    if not gone:
         raise KernelError(errno.ENOENT)
     kernel.changed()
 
@@ -38,7 +48,7 @@ def replace_fdb(kernel: Kernel, operation: messages.FdbReplace) -> None:
     if isinstance(device, VxlanDevice):
         if not operation.remote:
             raise KernelError(errno.EINVAL, "Required attribute dst is missing")
-        remote = text.ipv4(operation.remote)
+        remote = text.address(operation.remote)
         device.fdb[mac] = VxlanEntry(remote, operation.permanent, False, kernel.now)
     elif device.port is not None:
         device.port.bridge.fdb[mac] = FdbEntry(device.port, kernel.now, operation.permanent)
@@ -64,7 +74,23 @@ def delete_fdb(kernel: Kernel, operation: messages.FdbDelete) -> None:
 
 def write_sysctl(kernel: Kernel, operation: messages.SysctlWrite) -> None:
     """ENOENT for an unknown key, EINVAL for a bad value."""
-    kernel.namespace(operation.netns).write_sysctl(operation.key, operation.value)
+    namespace = kernel.namespace(operation.netns)
+    namespace.write_sysctl(operation.key, operation.value)
+    *_, name, setting = operation.key.split(".")
+    if setting == "disable_ipv6":
+        if operation.value == "0":
+            addresses.settle_link_local(namespace)
+        else:
+            addresses.disable_ipv6(namespace, name)
+
+
+def _netfilter(kernel: Kernel, operation: messages.IptablesRestore | messages.IptablesCommand) -> Netfilter:
+    namespace = kernel.namespace(operation.netns)
+    return namespace.netfilter6 if operation.family == "ipv6" else namespace.netfilter
+
+
+def _tool(operation: messages.IptablesRestore | messages.IptablesCommand) -> str:
+    return "ip6tables" if operation.family == "ipv6" else "iptables"
 
 
 def restore_iptables(kernel: Kernel, operation: messages.IptablesRestore) -> None:
@@ -72,7 +98,7 @@ def restore_iptables(kernel: Kernel, operation: messages.IptablesRestore) -> Non
     kernel.settle()
     try:
         restore.restore(
-            kernel.namespace(operation.netns).netfilter,
+            _netfilter(kernel, operation),
             operation.text,
             noflush=operation.noflush,
             counters=operation.counters,
@@ -80,7 +106,7 @@ def restore_iptables(kernel: Kernel, operation: messages.IptablesRestore) -> Non
         )
     except NetfilterError as error:
         raise KernelError(
-            errno.EINVAL, f"iptables-restore: {error.message}\nError occurred at line: {error.line}"
+            errno.EINVAL, f"{_tool(operation)}-restore: {error.message}\nError occurred at line: {error.line}"
         ) from None
 
 
@@ -88,9 +114,9 @@ def run_iptables(kernel: Kernel, operation: messages.IptablesCommand) -> None:
     """EINVAL with the tool's message."""
     kernel.settle()
     try:
-        restore.run_command(kernel.namespace(operation.netns).netfilter, list(operation.arguments), operation.owner)
+        restore.run_command(_netfilter(kernel, operation), list(operation.arguments), operation.owner)
     except NetfilterError as error:
-        raise KernelError(errno.EINVAL, f"iptables: {error.message}") from None
+        raise KernelError(errno.EINVAL, f"{_tool(operation)}: {error.message}") from None
 
 
 def restore_ipset(kernel: Kernel, operation: messages.IpsetRestore) -> None:
@@ -105,12 +131,12 @@ def delete_connections(kernel: Kernel, operation: messages.ConntrackDelete) -> i
     """How many connections were deleted."""
     wanted = [
         (0, 0, PROTOCOLS[operation.protocol] if operation.protocol else None),
-        (0, 1, text.optional_ipv4(operation.original_source)),
-        (0, 3, text.optional_ipv4(operation.original_destination)),
+        (0, 1, text.optional(operation.original_source)),
+        (0, 3, text.optional(operation.original_destination)),
         (0, 4, operation.original_destination_port or None),
-        (1, 1, text.optional_ipv4(operation.reply_source)),
+        (1, 1, text.optional(operation.reply_source)),
         (1, 2, operation.reply_source_port or None),
-        (1, 3, text.optional_ipv4(operation.reply_destination)),
+        (1, 3, text.optional(operation.reply_destination)),
     ]
 
     def fits(connection: Connection) -> bool:

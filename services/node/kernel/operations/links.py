@@ -52,7 +52,15 @@ def add(kernel: Kernel, operation: messages.LinkAdd) -> None:
         master.enslave(device)
     if operation.up:
         set_up(device, True)
+    _settle(device)
     kernel.changed()
+
+
+def _settle(device: Device) -> None:
+    """A link may have become ready, this device's or that of its other end or bridge."""
+    addresses.settle_link_local(device.namespace)
+    if isinstance(device, Veth) and device.peer is not None and device.peer.namespace is not device.namespace:
+        addresses.settle_link_local(device.peer.namespace)
 
 
 def _check_name(namespace: Namespace, name: str) -> None:
@@ -154,6 +162,7 @@ def change(kernel: Kernel, operation: messages.LinkSet) -> None:
     _set_port(device, operation)
     if operation.up is not None:
         set_up(device, operation.up)
+    _settle(device)
     kernel.changed()
 
 

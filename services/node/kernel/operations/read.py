@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import format_address, format_mac
+from podwire.proto.packet.addresses import format_address, format_mac, is_ipv6
 from podwire.services.node.kernel.conntrack.entry import Tuple
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device
@@ -13,18 +13,20 @@ from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
+from podwire.services.node.kernel.operations.routes import table_name
 from podwire.services.node.kernel.printing.iptables import iptables_save
 from podwire.services.node.kernel.printing.netfilter import ipset_save
+from podwire.services.node.kernel.printing.rules import rule_text
 
 
 def read(kernel: Kernel, operation: messages.Read) -> Any:
     """What `operation.kind` asks for, in a namespace."""
     kernel.settle()
     namespace = kernel.namespace(operation.netns)
-    return _READERS[operation.kind](namespace, operation.table)
+    return _READERS[operation.kind](namespace, operation)
 
 
-def _links(namespace: Namespace, table: str) -> list[messages.Link]:
+def _links(namespace: Namespace, wanted: messages.Read) -> list[messages.Link]:
     return [_link(device) for device in namespace.devices.values()]
 
 
@@ -55,16 +57,19 @@ def _link(device: Device) -> messages.Link:
     )
 
 
-def _addresses(namespace: Namespace, table: str) -> list[messages.LinkAddress]:
+def _addresses(namespace: Namespace, wanted: messages.Read) -> list[messages.LinkAddress]:
     return [
-        messages.LinkAddress(device=device.name, address=f"{format_address(each.address)}/{each.length}", scope=each.scope)
+        messages.LinkAddress(
+            device=device.name, address=f"{format_address(each.address)}/{each.length}", scope=each.scope
+        )
         for device in namespace.devices.values()
-        for each in device.addresses
+        for each in (device.addresses6 if wanted.family == "ipv6" else device.addresses)
     ]
 
 
-def _routes(namespace: Namespace, table: str) -> list[messages.Route]:
-    return [_route(route) for route in namespace.fib.routes("local" if table == "local" else "main")]
+def _routes(namespace: Namespace, wanted: messages.Read) -> list[messages.Route]:
+    fib = namespace.fib6 if wanted.family == "ipv6" else namespace.fib
+    return [_route(route) for route in fib.routes(table_name(wanted.table or "main"))]
 
 
 def _route(route: Route) -> messages.Route:
@@ -82,7 +87,7 @@ def _route(route: Route) -> messages.Route:
     )
 
 
-def _neighbours(namespace: Namespace, table: str) -> list[messages.Neighbour]:
+def _neighbours(namespace: Namespace, wanted: messages.Read) -> list[messages.Neighbour]:
     return [
         messages.Neighbour(
             device=device.name, address=format_address(address), mac=format_mac(entry.mac), state=entry.state
@@ -91,7 +96,7 @@ def _neighbours(namespace: Namespace, table: str) -> list[messages.Neighbour]:
     ]
 
 
-def _fdb(namespace: Namespace, table: str) -> list[messages.Fdb]:
+def _fdb(namespace: Namespace, wanted: messages.Read) -> list[messages.Fdb]:
     found = []
     for device in namespace.devices.values():
         if isinstance(device, VxlanDevice):
@@ -116,7 +121,7 @@ def _fdb(namespace: Namespace, table: str) -> list[messages.Fdb]:
     return found
 
 
-def _flows(namespace: Namespace, table: str) -> list[messages.Flow]:
+def _flows(namespace: Namespace, wanted: messages.Read) -> list[messages.Flow]:
     return [
         messages.Flow(
             protocol=connection.tuples[0][0],
@@ -128,6 +133,7 @@ def _flows(namespace: Namespace, table: str) -> list[messages.Flow]:
             seen_reply=connection.seen_reply,
         )
         for connection in namespace.netfilter.connections.connections()
+        if is_ipv6(connection.tuples[0][1]) == (wanted.family == "ipv6")
     ]
 
 
@@ -135,7 +141,17 @@ def _tuple(tuple_: Tuple) -> tuple[str, int, str, int]:
     return format_address(tuple_[1]), tuple_[2], format_address(tuple_[3]), tuple_[4]
 
 
-def _drops(namespace: Namespace, table: str) -> list[messages.DropCount]:
+def _iptables(namespace: Namespace, wanted: messages.Read) -> str:
+    netfilter = namespace.netfilter6 if wanted.family == "ipv6" else namespace.netfilter
+    return iptables_save(netfilter, table=wanted.table, counters=True)
+
+
+def _rules(namespace: Namespace, wanted: messages.Read) -> list[messages.Rule]:
+    fib = namespace.fib6 if wanted.family == "ipv6" else namespace.fib
+    return [messages.Rule(priority=rule.priority, text=rule_text(rule)) for rule in fib.rules]
+
+
+def _drops(namespace: Namespace, wanted: messages.Read) -> list[messages.DropCount]:
     counts = namespace.kernel.drops.counts
     return [
         messages.DropCount(netns=netns, reason=reason.value, packets=packets)
@@ -144,7 +160,7 @@ def _drops(namespace: Namespace, table: str) -> list[messages.DropCount]:
     ]
 
 
-_READERS: Final[dict[str, Callable[[Namespace, str], Any]]] = {
+_READERS: Final[dict[str, Callable[[Namespace, messages.Read], Any]]] = {
     "links": _links,
     "addresses": _addresses,
     "routes": _routes,
@@ -152,7 +168,8 @@ _READERS: Final[dict[str, Callable[[Namespace, str], Any]]] = {
     "fdb": _fdb,
     "sysctls": lambda namespace, _: dict(namespace.sysctls),
     "netns": lambda namespace, _: [name for name in namespace.kernel.namespaces if name],
-    "iptables-save": lambda namespace, table: iptables_save(namespace.netfilter, table=table, counters=True),
+    "iptables-save": _iptables,
+    "rules": _rules,
     "conntrack": _flows,
     "ipset-save": lambda namespace, _: ipset_save(namespace.netfilter),
     "drops": _drops,

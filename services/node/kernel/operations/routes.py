@@ -1,50 +1,72 @@
 """Routes (rtnetlink RTM_NEWROUTE, RTM_DELROUTE; Linux fib_check_nh for what a next hop must satisfy)."""
 
 import errno
+from typing import Final
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import prefix_mask
+from podwire.proto.packet.addresses import IPV6, is_ipv6, is_link_local, mask_for
+from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.fib import Route
+from podwire.services.node.kernel.fib import NO_WAY, Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.operations import text
+
+DEFAULT_METRIC6: Final = 1024
+"""IP6_RT_PRIO_USER."""
+_TABLES: Final = {"255": "local", "254": "main", "253": "default"}
+
+
+def table_name(given: str) -> str:
+    """A table as the FIB calls it; KernelError EINVAL for what is neither a known name nor a number of 32 bits."""
+    name = _TABLES.get(given, given)
+    if name in _TABLES.values() or (name.isascii() and name.isdigit() and 0 < int(name) < 1 << 32):
+        return name
+    raise KernelError(errno.EINVAL, f'argument "{given}" is wrong: "table" value is invalid')
 
 
 def add(kernel: Kernel, operation: messages.RouteAdd | messages.RouteReplace) -> None:
     """EEXIST if there (add), ENETUNREACH for a gateway that is not on-link, ENETDOWN for a device that is down."""
     namespace = kernel.namespace(operation.netns)
     route = _build(namespace, operation)
-    existing = namespace.fib.find(route.key)
+    fib = namespace.fib_for(route.destination)
+    existing = fib.find(route.key)
     if existing is not None:
         if isinstance(operation, messages.RouteAdd):
             raise KernelError(errno.EEXIST)
-        namespace.fib.remove(existing)
-    namespace.fib.add(route)
+        fib.remove(existing)
+    fib.add(route)
     kernel.changed()
 
 
 def _build(namespace: Namespace, operation: messages.RouteAdd | messages.RouteReplace) -> Route:
+    gateway = text.optional(operation.via)
     destination, length = text.prefix(operation.destination)
-    if destination & ~prefix_mask(length) & 0xFFFFFFFF:
+    if gateway is not None and is_ipv6(gateway) and operation.destination == "default":
+        destination = IPV6
+    if destination & ~mask_for(destination, length):
         raise KernelError(errno.EINVAL, "Invalid prefix for given prefix length.")
-    gateway = text.optional_ipv4(operation.via)
+    if gateway is not None and is_ipv6(gateway) != is_ipv6(destination):
+        raise KernelError(errno.EINVAL, "Nexthop has invalid gateway.")
     source = _checked_source(namespace, operation.source)
     device = namespace.device(operation.device) if operation.device else None
-    if operation.kind in ("blackhole", "unreachable", "prohibit"):
+    if operation.kind in (*NO_WAY, "throw"):
         device, gateway = None, None
     else:
         device = _checked_device(namespace, device, gateway, operation.onlink)
     scope = operation.scope or ("link" if gateway is None and device is not None else "global")
+    metric = operation.metric
+    if is_ipv6(destination):
+        scope, metric = "global", metric or DEFAULT_METRIC6
     return Route(
         destination,
         length,
         device,
         gateway,
         source,
-        operation.metric,
-        operation.table,
+        metric,
+        table_name(operation.table),
         operation.protocol,
         scope,
         operation.kind,
@@ -53,11 +75,10 @@ def _build(namespace: Namespace, operation: messages.RouteAdd | messages.RouteRe
 
 
 def _checked_source(namespace: Namespace, given: str) -> int | None:
-    source = text.optional_ipv4(given)
+    source = text.optional(given)
     if source is None:
         return None
-    route = namespace.fib.lookup(source)
-    if route is None or route.kind != "local":
+    if not internet.is_local(namespace, source):
         raise KernelError(errno.EINVAL, "Invalid prefsrc address.")
     return source
 
@@ -71,7 +92,11 @@ def _checked_device(namespace: Namespace, device: Device | None, gateway: int | 
         if device is None:
             raise KernelError(errno.EINVAL, "Nexthop device required for onlink.")
         return _running(device)
-    way = namespace.fib.lookup(gateway)
+    if is_link_local(gateway):
+        if device is None:
+            raise KernelError(errno.EINVAL, "Nexthop device required for link-local gateway.")
+        return _running(device)
+    way = namespace.fib_for(gateway).lookup(gateway)
     if way is not None and way.kind == "local":
         raise KernelError(errno.EINVAL, "Nexthop has invalid gateway.")
     if way is None or way.kind != "unicast" or way.device is None or way.gateway is not None:
@@ -91,9 +116,12 @@ def delete(kernel: Kernel, operation: messages.RouteDelete) -> None:
     """ESRCH if nothing fits."""
     namespace = kernel.namespace(operation.netns)
     destination, length = text.prefix(operation.destination)
-    gateway = text.optional_ipv4(operation.via)
+    gateway = text.optional(operation.via)
+    if operation.destination == "default" and gateway is not None and is_ipv6(gateway):
+        destination = IPV6
     device = namespace.device(operation.device) if operation.device else None
-    for route in namespace.fib.routes(operation.table):
+    fib = namespace.fib_for(destination)
+    for route in fib.routes(table_name(operation.table)):
         fits = (
             (route.destination, route.length) == (destination, length)
             and gateway in (None, route.gateway)
@@ -102,7 +130,7 @@ def delete(kernel: Kernel, operation: messages.RouteDelete) -> None:
             and operation.protocol in ("", route.protocol)
         )
         if fits:
-            namespace.fib.remove(route)
+            fib.remove(route)
             kernel.changed()
             return
     raise KernelError(errno.ESRCH)

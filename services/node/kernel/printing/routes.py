@@ -3,7 +3,7 @@
 from typing import Literal
 
 from podwire.proto.packet.addresses import ZERO_MAC, format_address, format_mac
-from podwire.services.node.kernel import ip
+from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.namespace import Namespace
@@ -38,14 +38,14 @@ def _line(route: Route, table: str, *, show_device: bool) -> str:
 
 def ip_route_get(namespace: Namespace, destination: int) -> str:
     """`ip route get ADDRESS`; KernelError ENETUNREACH."""
-    route = ip.route_output(namespace, destination)
+    route = internet.route_to(namespace, destination)
     if route is None or route.device is None:
         raise KernelError(101, "RTNETLINK answers: Network is unreachable")
     words = ["local"] if route.kind == "local" else []
     words.append(format_address(destination))
     words += ["via", format_address(route.gateway)] if route.gateway is not None else []
     words += ["dev", route.device.name]
-    source = ip.source_for(namespace, destination)
+    source = internet.source_for(namespace, destination)
     words += ["src", format_address(source)] if source is not None else []
     return " ".join(words) + " uid 0 \n    cache \n"
 

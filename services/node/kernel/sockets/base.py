@@ -4,18 +4,21 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Concatenate, Final
 
-from podwire.proto.packet.addresses import format_address, parse_address
+from podwire.proto.packet.addresses import IPV6, format_address, parse_address
 from podwire.proto.packet.errors import PacketError
-from podwire.proto.packet.ipv4 import DONT_FRAGMENT, build_packet
+from podwire.proto.packet.internet import build_packet
+from podwire.proto.packet.ipv4 import DONT_FRAGMENT
 from podwire.services.node.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
 
 type Endpoint = tuple[str, int]
-"""A dotted-quad address and a port."""
+"""An address of either family, as text, and a port."""
 
 ANY: Final = 0
+ANY6: Final = IPV6
+"""`::`, which takes IPv4 as well (net.ipv6.bindv6only=0)."""
 RECEIVE_BUFFER: Final = 212992
 """Bytes that wait to be read at most (net.core.rmem_default)."""
 
@@ -90,6 +93,21 @@ class Socket:
             fragment=DONT_FRAGMENT if len(payload) + 20 <= mtu else 0,
         )
         namespace.kernel.send_made(namespace, data, self.trace)
+
+
+def accepts(local: int, address: int) -> bool:
+    """Whether a socket bound to `local` gets what is sent to `address`."""
+    return local in (address, ANY6) or (local == ANY and address <= 0xFFFFFFFF)
+
+
+def overlap(one: int, other: int) -> bool:
+    """Whether two sockets of one port would get the same packets."""
+    return accepts(one, other) or accepts(other, one)
+
+
+def headers_length(address: int) -> int:
+    """Bytes of IP and TCP headers towards an address: what the MSS is smaller than the MTU by."""
+    return 60 if address > 0xFFFFFFFF else 40
 
 
 def parse_endpoint(endpoint: Endpoint) -> tuple[int, int]:

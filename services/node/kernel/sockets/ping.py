@@ -5,10 +5,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.addresses import format_address, parse_address
+from podwire.proto.packet.addresses import format_address, is_ipv6, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import ECHO_REQUEST, Icmp
+from podwire.proto.packet.icmpv6 import ECHO_REQUEST as ECHO_REQUEST6
+from podwire.proto.packet.icmpv6 import build_message
 from podwire.proto.packet.ipv4 import ICMP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
 from podwire.services.node.kernel.sockets.base import Socket, atomic
@@ -60,8 +63,12 @@ class PingSocket(Socket):
         if len(payload) > 65507:
             raise KernelError(errno.EMSGSIZE)
         source = self.namespace.sockets.source_for(destination)
-        message = Icmp(ECHO_REQUEST, 0, self.identifier << 16 | (sequence & 0xFFFF)).build(payload)
-        self.transmit(source, destination, ICMP, message, ttl=ttl)
+        rest = self.identifier << 16 | (sequence & 0xFFFF)
+        if is_ipv6(destination):
+            message = build_message(source, destination, Icmp(ECHO_REQUEST6, 0, rest), payload)
+            return self.transmit(source, destination, ICMPV6, message, ttl=ttl)
+        message = Icmp(ECHO_REQUEST, 0, rest).build(payload)
+        return self.transmit(source, destination, ICMP, message, ttl=ttl)
 
     def receive(self) -> Echo | None:
         """The oldest answer, None if there is none."""

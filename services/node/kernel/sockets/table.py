@@ -3,19 +3,20 @@
 import errno
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet import icmp as icmp_header
 from podwire.proto.packet.checksum import transport_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import Icmp
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP, build_packet
+from podwire.proto.packet.internet import build_packet
+from podwire.proto.packet.ipv4 import TCP, UDP
 from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
 from podwire.proto.packet.udp import Udp
-from podwire.services.node.kernel import ip
-from podwire.services.node.kernel.conntrack.table import quoted_packet
+from podwire.services.node.kernel import internet, unreachable
+from podwire.services.node.kernel.conntrack.table import ECHOES, quoted_packet
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
-from podwire.services.node.kernel.sockets.base import ANY
+from podwire.services.node.kernel.sockets.base import ANY, ANY6, accepts
+from podwire.services.node.kernel.sockets.path import MINIMUM_PATH_MTU, PathError, read_error
 from podwire.services.node.kernel.sockets.ping import PingSocket
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
 from podwire.services.node.kernel.sockets.udp import UdpSocket
@@ -23,17 +24,7 @@ from podwire.services.node.kernel.sockets.udp import UdpSocket
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
 
-ERRNO_OF_UNREACHABLE: Final = {
-    0: errno.ENETUNREACH,
-    1: errno.EHOSTUNREACH,
-    2: errno.ENOPROTOOPT,
-    3: errno.ECONNREFUSED,
-    9: errno.ENETUNREACH,
-    10: errno.EHOSTUNREACH,
-    13: errno.EHOSTUNREACH,
-}
 PATH_LIMIT: Final = 256
-MINIMUM_PATH_MTU: Final = 552
 
 type FourTuple = tuple[int, int, int, int]
 """(local address, local port, remote address, remote port)."""
@@ -68,14 +59,13 @@ class SocketTable:
 
     def check_local(self, address: int) -> None:
         """Refuse to bind to an address that is not of this namespace."""
-        route = self._namespace.fib.lookup(address)
-        if address != ANY and (route is None or route.kind != "local"):
+        if address not in (ANY, ANY6) and not internet.is_local(self._namespace, address):
             raise KernelError(errno.EADDRNOTAVAIL)
 
     def source_for(self, destination: int) -> int:
         """The address to send from; KernelError ENETUNREACH."""
-        source = ip.source_for(self._namespace, destination)
-        if source is None or ip.route_output(self._namespace, destination) is None:
+        source = internet.source_for(self._namespace, destination)
+        if source is None or internet.route_to(self._namespace, destination) is None:
             raise KernelError(errno.ENETUNREACH)
         return source
 
@@ -87,7 +77,7 @@ class SocketTable:
 
     def mtu_to(self, destination: int) -> int:
         """The path's MTU as far as it is known: the device's, or what a router said."""
-        route = ip.route_output(self._namespace, destination)
+        route = internet.route_to(self._namespace, destination)
         device_mtu = 65535 if route is None or route.device is None else route.device.mtu
         return min(device_mtu, self._path_mtus.get(destination, 65535))
 
@@ -118,7 +108,7 @@ class SocketTable:
 
     def _listener(self, address: int, port: int) -> TcpListener | None:
         for listener in self.listeners.get(port, ()):
-            if listener.local[0] in (ANY, address):
+            if accepts(listener.local[0], address):
                 return listener
         return None
 
@@ -150,8 +140,7 @@ class SocketTable:
         socket = self._udp_socket(packet.destination, header.destination_port, packet.source, header.source_port)
         if socket is None:
             self._drop(packet, DropReason.NO_SOCKET, f"no UDP socket on port {header.destination_port}")
-            kernel = self._namespace.kernel
-            return kernel.send_icmp_error(self._namespace, packet, icmp_header.PORT_UNREACHABLE)
+            return unreachable.port_unreachable(self._namespace, packet)
         if packet.trace:
             self._trace(packet, f"udp port {header.destination_port}")
         return socket.datagram_arrived(packet, bytes(payload[at:]))
@@ -159,9 +148,9 @@ class SocketTable:
     def _udp_socket(self, address: int, port: int, source: int, source_port: int) -> UdpSocket | None:
         best, best_score = None, -1
         for socket in self.udp.get(port, ()):
-            if socket.remote not in (None, (source, source_port)) or socket.local[0] not in (ANY, address):
+            if socket.remote not in (None, (source, source_port)) or not accepts(socket.local[0], address):
                 continue
-            score = (socket.remote is not None) * 2 + (socket.local[0] != ANY)
+            score = (socket.remote is not None) * 4 + (socket.local[0] == address) * 2 + (socket.local[0] == ANY)
             if score > best_score:
                 best, best_score = socket, score
         return best
@@ -174,36 +163,33 @@ class SocketTable:
         self._trace(packet, f"ping id {header.identifier} seq {header.sequence}")
         return socket.reply_arrived(packet, header, payload)
 
-    def icmp_error(self, packet: Packet, header: Icmp, quoted: bytes) -> None:
+    def icmp_error(self, packet: Packet, header: Icmp) -> None:
         """An ICMP error: learn the path MTU, and tell the socket whose packet it quotes."""
         inner = quoted_packet(packet)
         if inner is None:
             return self._drop(packet, DropReason.NOT_SPECIFIED, "ICMP error that quotes too little")
-        if header.type == icmp_header.DESTINATION_UNREACHABLE and header.code == icmp_header.FRAGMENTATION_NEEDED:
-            self._learn_path(inner.destination, header.sequence)
-        number = errno.EHOSTUNREACH
-        if header.type == icmp_header.DESTINATION_UNREACHABLE:
-            number = ERRNO_OF_UNREACHABLE.get(header.code, 0)
+        error = read_error(header, is_ipv6=inner.destination > 0xFFFFFFFF)
+        if error.mtu:
+            self._learn_path(inner.destination, error.mtu)
         self._trace(packet, "icmp error")
-        return self._tell(packet, inner, header, number)
+        return self._tell(packet, inner, header, error)
 
     def _learn_path(self, destination: int, mtu: int) -> None:
         if len(self._path_mtus) >= PATH_LIMIT:
             self._path_mtus.clear()
         self._path_mtus[destination] = max(mtu, MINIMUM_PATH_MTU)
 
-    def _tell(self, packet: Packet, inner: Packet, header: Icmp, number: int) -> None:
+    def _tell(self, packet: Packet, inner: Packet, header: Icmp, error: PathError) -> None:
         if inner.protocol == TCP:
             key = (inner.source, inner.source_port, inner.destination, inner.destination_port)
             connection = self.connections.get(key)
             if connection is not None:
-                sequence = int.from_bytes(inner.payload[4:8])
-                connection.icmp_arrived(header, number, sequence)
+                connection.icmp_arrived(error, int.from_bytes(inner.payload[4:8]))
         elif inner.protocol == UDP:
             socket = self._udp_socket(inner.source, inner.source_port, inner.destination, inner.destination_port)
-            if socket is not None and socket.remote is not None and number:
-                socket.fail(number)
-        elif inner.protocol == ICMP:
+            if socket is not None and socket.remote is not None and error.number:
+                socket.fail(error.number)
+        elif inner.protocol in ECHOES:
             ping = self.pings.get(int.from_bytes(inner.payload[4:6]))
             if ping is not None:
                 ping.error_arrived(packet, header, int.from_bytes(inner.payload[6:8]))

@@ -6,15 +6,22 @@ No timestamps and no selective acknowledgements; delayed acknowledgements and Na
 import errno
 from typing import TYPE_CHECKING
 
-from podwire.proto.packet import icmp as icmp_header
-from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.ipv4 import TCP
 from podwire.proto.packet.tcp import ACK, FIN, PSH, RST, SYN, Tcp, build_segment
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
-from podwire.services.node.kernel.sockets.base import Endpoint, Socket, atomic, parse_endpoint
+from podwire.services.node.kernel.sockets.base import (
+    ANY,
+    ANY6,
+    Endpoint,
+    Socket,
+    atomic,
+    headers_length,
+    parse_endpoint,
+)
 from podwire.services.node.kernel.sockets.congestion import Congestion
+from podwire.services.node.kernel.sockets.path import PathError
 from podwire.services.node.kernel.sockets.reassembly import ReceiveBuffer
 from podwire.services.node.kernel.sockets.rtt import RttEstimator
 from podwire.services.node.kernel.sockets.sequence import advanced, distance
@@ -77,7 +84,7 @@ class TcpSocket(Socket):
         if self.state != "CLOSED":
             raise KernelError(errno.EISCONN if self.state in SYNCHRONIZED else errno.EALREADY)
         remote = parse_endpoint(endpoint)
-        source = self.local[0] or self.namespace.sockets.source_for(remote[0])
+        source = self.local[0] if self.local[0] not in (ANY, ANY6) else self.namespace.sockets.source_for(remote[0])
         self.namespace.sockets.source_for(remote[0])
         self.local = (source, self.local[1] or self._choose_port(source, remote))
         self.remote = remote
@@ -106,7 +113,7 @@ class TcpSocket(Socket):
         self._initial = self.namespace.kernel.random.getrandbits(32)
         self._unacknowledged = self._initial
         self._next = self._highest = advanced(self._initial, 1)
-        self._set_mss(self.namespace.sockets.mtu_to(self.remote[0]) - 40)
+        self._set_mss(self._path_mss(self.remote[0]))
 
     def _set_mss(self, mss: int) -> None:
         self._mss = max(mss, 64)
@@ -121,7 +128,10 @@ class TcpSocket(Socket):
 
     def _own_mss(self) -> int:
         assert self.remote is not None
-        return min(self.namespace.sockets.mtu_to(self.remote[0]) - 40, 65495)
+        return min(self._path_mss(self.remote[0]), 65495)
+
+    def _path_mss(self, remote: int) -> int:
+        return self.namespace.sockets.mtu_to(remote) - headers_length(remote)
 
     def accept_syn(self, listener: "TcpListener", packet: Packet, segment: Tcp) -> None:
         """Begin the passive side of a handshake."""
@@ -575,21 +585,21 @@ class TcpSocket(Socket):
         if self.state == "TIME_WAIT":
             self._linger.set(self.namespace.kernel.now + TIME_WAIT)
 
-    def icmp_arrived(self, header: Icmp, number: int, sequence: int) -> None:
+    def icmp_arrived(self, error: PathError, sequence: int) -> None:
         """An ICMP error quotes a segment of ours (RFC 5927: only if its sequence number is outstanding)."""
         offset = distance(self._unacknowledged, sequence)
         if not 0 <= offset <= distance(self._unacknowledged, self._highest):
             return None
-        if header.type == icmp_header.DESTINATION_UNREACHABLE and header.code == icmp_header.FRAGMENTATION_NEEDED:
+        if error.mtu:
             return self._path_shrank()
-        if self.state in ("SYN_SENT", "SYN_RECEIVED") and number:
-            return self._die(number)
-        self._soft_error = number
+        if self.state in ("SYN_SENT", "SYN_RECEIVED") and error.number:
+            return self._die(error.number)
+        self._soft_error = error.number
         return None
 
     def _path_shrank(self) -> None:
         assert self.remote is not None
-        mss = self.namespace.sockets.mtu_to(self.remote[0]) - 40
+        mss = self._path_mss(self.remote[0])
         if mss >= self._mss:
             return
         self._set_mss(mss)

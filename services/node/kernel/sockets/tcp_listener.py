@@ -8,7 +8,7 @@ from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
-from podwire.services.node.kernel.sockets.base import ANY, Endpoint, Socket, atomic, parse_endpoint
+from podwire.services.node.kernel.sockets.base import Endpoint, Socket, atomic, overlap, parse_endpoint
 from podwire.services.node.kernel.sockets.tcp_connection import TcpSocket
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TcpListener(Socket):
         if port == 0:
             port = next((each for each in table.ephemeral_ports() if each not in table.listeners), 0)
         for other in table.listeners.get(port, ()):
-            if other.local[0] == address or ANY in (address, other.local[0]):
+            if overlap(other.local[0], address):
                 raise KernelError(errno.EADDRINUSE)
         self.local = (address, port)
         table.listeners.setdefault(port, []).append(self)

@@ -4,7 +4,7 @@ import errno
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from podwire.proto.packet.addresses import format_address
+from podwire.proto.packet.addresses import format_address, is_ipv6
 from podwire.proto.packet.ipv4 import UDP
 from podwire.proto.packet.udp import build_datagram
 from podwire.services.node.kernel.drops import DropReason
@@ -12,10 +12,12 @@ from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
 from podwire.services.node.kernel.sockets.base import (
     ANY,
+    ANY6,
     RECEIVE_BUFFER,
     Endpoint,
     Socket,
     atomic,
+    overlap,
     parse_endpoint,
 )
 
@@ -68,9 +70,7 @@ class UdpSocket(Socket):
     def _free(self, address: int, port: int) -> bool:
         others = self.namespace.sockets.udp.get(port, ())
         taken_by_tunnel = any(number == port for number, _ in self.namespace.tunnels)
-        return not taken_by_tunnel and all(
-            other.local[0] != address and ANY not in (address, other.local[0]) for other in others
-        )
+        return not taken_by_tunnel and not any(overlap(other.local[0], address) for other in others)
 
     def connect(self, endpoint: Endpoint) -> None:
         """Fix the peer, and with it the source address; KernelError ENETUNREACH."""
@@ -78,7 +78,7 @@ class UdpSocket(Socket):
         source = self.namespace.sockets.source_for(remote[0])
         if not self.local[1]:
             self.bind((format_address(source), 0))
-        elif self.local[0] == ANY:
+        elif self.local[0] in (ANY, ANY6):
             self.local = (source, self.local[1])
         self.remote = remote
 
@@ -97,9 +97,11 @@ class UdpSocket(Socket):
             raise KernelError(errno.EMSGSIZE)
         address, port = parse_endpoint(endpoint)
         if not self.local[1]:
-            self.bind(("0.0.0.0", 0))
+            self.bind(("::" if is_ipv6(address) else "0.0.0.0", 0))
         own = parse_endpoint((source, 0))[0] if source else self.local[0]
-        own = own or self.namespace.sockets.source_for(address)
+        own = own if own not in (ANY, ANY6) else self.namespace.sockets.source_for(address)
+        if is_ipv6(own) != is_ipv6(address):
+            raise KernelError(errno.EAFNOSUPPORT)
         self.namespace.sockets.source_for(address)
         datagram = build_datagram(own, self.local[1], address, port, payload)
         kept, self.trace = self.trace, self.trace or self._traces.pop((address, port), "")

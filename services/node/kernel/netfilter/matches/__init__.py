@@ -4,10 +4,10 @@ from typing import Final
 
 from podwire.services.node.kernel.netfilter.matches.base import Match
 from podwire.services.node.kernel.netfilter.matches.interface import AddressType, Physdev
-from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Statistic
+from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Recent6, Statistic
 from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
 from podwire.services.node.kernel.netfilter.matches.state import Comment, Conntrack, Mark, State
-from podwire.services.node.kernel.netfilter.matches.transport import Icmp, Multiport, Tcp, Udp
+from podwire.services.node.kernel.netfilter.matches.transport import Icmp, Icmp6, Multiport, Tcp, Udp
 
 MATCHES: Final[dict[str, type[Match]]] = {
     match.name: match
@@ -28,3 +28,10 @@ MATCHES: Final[dict[str, type[Match]]] = {
         Udp,
     )
 }
+
+MATCHES6: Final[dict[str, type[Match]]] = {
+    **{name: match for name, match in MATCHES.items() if name != Icmp.name},
+    Icmp6.name: Icmp6,
+    Recent6.name: Recent6,
+}
+"""The same for ip6tables."""

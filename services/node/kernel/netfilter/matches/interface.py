@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.addresses import is_multicast
+from podwire.proto.packet.addresses import IPV6, is_multicast
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang, not_inverted
 from podwire.services.node.kernel.packet import Packet
@@ -66,9 +66,11 @@ class AddressType(Match):
     def _type(self, at: "Evaluation", address: int, device: str) -> str:
         if is_multicast(address):
             return "MULTICAST"
-        if address == 0xFFFFFFFF or address >> 24 == 0:
-            return "BROADCAST" if address == 0xFFFFFFFF else "UNSPEC"
-        route = at.namespace.fib.lookup(address)
+        if address == 0xFFFFFFFF:
+            return "BROADCAST"
+        if address >> 24 == 0 or address == IPV6:
+            return "UNSPEC"
+        route = at.namespace.fib_for(address).lookup(address)
         if route is None:
             return "UNREACHABLE"
         if device and (route.device is None or route.device.name != device):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.addresses import format_address, parse_address
+from podwire.proto.packet.addresses import IPV6, format_address, mask_for, parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang, not_inverted
@@ -240,3 +240,11 @@ class Recent(Match):
         parts += [f"hit_count: {self.hitcount}"] if self.hitcount else []
         side = "source" if self.side == "rsource" else "dest"
         return " ".join([*parts, f"name: {self.list}", f"side: {side}", f"mask: {format_address(self.mask)}"])
+
+
+class Recent6(Recent):
+    """`-m recent` of ip6tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask = mask_for(IPV6, 128)

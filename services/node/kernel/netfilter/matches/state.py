@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.addresses import format_address, parse_prefix, prefix_mask
+from podwire.proto.packet.addresses import format_prefix, mask_for, parse_prefix
 from podwire.proto.packet.errors import PacketError
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang, not_inverted
@@ -123,7 +123,7 @@ class Conntrack(Match):
             self._ports = parse_port_range(value)
             return format_port_range(*self._ports)
         if option == "ctproto":
-            numbers = {"tcp": 6, "udp": 17, "icmp": 1}
+            numbers = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58}
             return str(numbers[value] if value in numbers else parse_number(value, 0, 255, "ctproto"))
         return self._status(value)
 
@@ -138,9 +138,9 @@ class Conntrack(Match):
             address, length = parse_prefix(value)
         except PacketError as error:
             raise NetfilterError(error.reason) from None
-        self._prefixes[option] = (address & prefix_mask(length), length)
-        text = format_address(address & prefix_mask(length))
-        return text if length == 32 else f"{text}/{length}"
+        address &= mask_for(address, length)
+        self._prefixes[option] = (address, length)
+        return format_prefix(address, length)
 
     def finish(self) -> None:
         if not self.conditions:
@@ -160,7 +160,7 @@ class Conntrack(Match):
             return (packet.direction == 0) == (text == "ORIGINAL")
         if option in self._prefixes:
             address, length = self._prefixes[option]
-            return (original[1] if option == "ctorigsrc" else original[3]) & prefix_mask(length) == address
+            return (original[1] if option == "ctorigsrc" else original[3]) & mask_for(address, length) == address
         if option == "ctorigdstport":
             return self._ports[0] <= original[4] <= self._ports[1]
         if option == "ctproto":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang
 from podwire.services.node.kernel.netfilter.words import (
@@ -33,6 +34,36 @@ _ICMP_NAMES: Final = {
     "time-exceeded": (11, None),
     "ttl-exceeded": (11, None),
     "parameter-problem": (12, None),
+}
+_ICMPV6_NAMES: Final = {
+    "destination-unreachable": (1, None),
+    "no-route": (1, 0),
+    "communication-prohibited": (1, 1),
+    "beyond-scope": (1, 2),
+    "address-unreachable": (1, 3),
+    "port-unreachable": (1, 4),
+    "failed-policy": (1, 5),
+    "reject-route": (1, 6),
+    "packet-too-big": (2, None),
+    "time-exceeded": (3, None),
+    "ttl-exceeded": (3, None),
+    "ttl-zero-during-transit": (3, 0),
+    "ttl-zero-during-reassembly": (3, 1),
+    "parameter-problem": (4, None),
+    "bad-header": (4, 0),
+    "unknown-header-type": (4, 1),
+    "unknown-option": (4, 2),
+    "echo-request": (128, None),
+    "ping": (128, None),
+    "echo-reply": (129, None),
+    "pong": (129, None),
+    "router-solicitation": (133, None),
+    "router-advertisement": (134, None),
+    "neighbour-solicitation": (135, None),
+    "neighbor-solicitation": (135, None),
+    "neighbour-advertisement": (136, None),
+    "neighbor-advertisement": (136, None),
+    "redirect": (137, None),
 }
 
 
@@ -151,37 +182,57 @@ class Icmp(Match):
 
     name = "icmp"
     options: ClassVar = {"icmp-type": 1}
+    protocol: ClassVar = ICMP
+    names: ClassVar = _ICMP_NAMES
+    listed: ClassVar = "icmptype"
+    any: ClassVar = 255
 
     def __init__(self) -> None:
-        self.type: int = 255
+        self.type: int = self.any
         self.code: int | None = None
         self.inverted = False
 
     def accept(self, option: str, values: Sequence[str], inverted: bool) -> None:
         self.inverted = inverted
-        if values[0] in _ICMP_NAMES:
-            self.type, self.code = _ICMP_NAMES[values[0]]
+        if values[0] in self.names:
+            self.type, self.code = self.names[values[0]]
             return
         kind, slash, code = values[0].partition("/")
-        self.type = parse_number(kind, 0, 255, "ICMP type")
-        self.code = parse_number(code, 0, 255, "ICMP code") if slash else None
+        self.type = parse_number(kind, 0, 255, f"{self.name.upper()} type")
+        self.code = parse_number(code, 0, 255, f"{self.name.upper()} code") if slash else None
 
     def test(self, packet: Packet, at: "Evaluation") -> bool:
         payload = packet.payload
-        if packet.protocol != ICMP or packet.fragment & 0x1FFF or len(payload) < 2:
+        if packet.protocol != self.protocol or packet.fragment & 0x1FFF or len(payload) < 2:
             return False
-        hit = self.type == 255 or (payload[0] == self.type and self.code in (None, payload[1]))
+        hit = self.type == self.any or (payload[0] == self.type and self.code in (None, payload[1]))
         return hit != self.inverted
 
     def save(self) -> str:
-        kind = "any" if self.type == 255 else str(self.type)
-        return f"{bang(self.inverted)}--icmp-type {kind}" + ("" if self.code is None else f"/{self.code}")
+        kind = "any" if self.type == self.any else str(self.type)
+        option = next(iter(self.options))
+        return f"{bang(self.inverted)}--{option} {kind}" + ("" if self.code is None else f"/{self.code}")
 
     def describe(self) -> str:
-        if self.type == 255:
-            return "icmp any"
-        text = f"icmp {'!' * self.inverted}type {self.type}".replace("icmp type", "icmptype")
+        if self.type == self.any:
+            return f"{self.name} any"
+        text = f"{self.listed} {self.type}" if not self.inverted else f"icmp !type {self.type}"
         return text + ("" if self.code is None else f" code {self.code}")
+
+
+class Icmp6(Icmp):
+    """`-m icmp6 --icmpv6-type`; it always asks for one type."""
+
+    name = "icmp6"
+    options: ClassVar = {"icmpv6-type": 1}
+    protocol = ICMPV6
+    names: ClassVar = _ICMPV6_NAMES
+    listed = "ipv6-icmptype"
+    any = -1
+
+    def finish(self) -> None:
+        if self.type < 0:
+            raise NetfilterError('icmpv6: option "--icmpv6-type" must be specified')
 
 
 class Multiport(Match):

@@ -5,12 +5,14 @@ from typing import Final
 from podwire.services.node.kernel.netfilter.targets.base import Target
 from podwire.services.node.kernel.netfilter.targets.nat import (
     DestinationNat,
+    DestinationNat6,
     Masquerade,
     Redirect,
     SourceNat,
+    SourceNat6,
 )
 from podwire.services.node.kernel.netfilter.targets.other import ConntrackTarget, Log, MarkTarget, NoTrack
-from podwire.services.node.kernel.netfilter.targets.reject import Reject
+from podwire.services.node.kernel.netfilter.targets.reject import Reject, Reject6
 from podwire.services.node.kernel.netfilter.targets.verdict import Accept, Drop, Return
 
 TARGETS: Final[dict[str, type[Target]]] = {
@@ -30,3 +32,11 @@ TARGETS: Final[dict[str, type[Target]]] = {
         SourceNat,
     )
 }
+
+TARGETS6: Final[dict[str, type[Target]]] = {
+    **TARGETS,
+    DestinationNat6.name: DestinationNat6,
+    Reject6.name: Reject6,
+    SourceNat6.name: SourceNat6,
+}
+"""The same for ip6tables."""

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from podwire.proto.packet.addresses import format_address, parse_address
+from podwire.proto.packet.addresses import IPV6, format_address, is_link_local, parse_ipv4, parse_ipv6
 from podwire.proto.packet.errors import PacketError
+from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.services.node.kernel.conntrack import nat
 from podwire.services.node.kernel.conntrack.nat import NatRange
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 
 
+LOOPBACK, LOOPBACK6 = 0x7F000001, IPV6 | 1
+
+
 class _Nat(Target):
     tables = ("nat",)
     source: ClassVar[bool]
+    is_ipv6: ClassVar[bool] = False
     address_option: ClassVar[str] = ""
     port_option: ClassVar[str] = ""
 
@@ -36,16 +41,22 @@ class _Nat(Target):
             self.flags.append(option)
 
     def _parse_destination(self, text: str) -> None:
-        addresses, colon, ports = text.partition(":")
+        addresses, colon, ports = _split_ports6(text) if self.is_ipv6 else text.partition(":")
         if addresses:
             low, dash, high = addresses.partition("-")
-            self.addresses = (_parse_address(low), _parse_address(high) if dash else _parse_address(low))
+            self.addresses = (self._address(low), self._address(high if dash else low))
             if self.addresses[0] > self.addresses[1]:
                 raise NetfilterError(f'Bad IP range "{addresses}"')
         if colon:
             self.ports = _parse_ports(ports)
         if not addresses and not colon:
             raise NetfilterError('Bad IP address ""')
+
+    def _address(self, text: str) -> int:
+        try:
+            return parse_ipv6(text) if self.is_ipv6 else parse_ipv4(text)
+        except PacketError:
+            raise NetfilterError(f'Bad IP address "{text}"') from None
 
     def finish(self) -> None:
         if self.address_option and self.addresses is None and self.ports is None:
@@ -72,6 +83,7 @@ class _Nat(Target):
         if self.addresses is not None:
             low, high = self.addresses
             text = format_address(low) + (f"-{format_address(high)}" if high != low else "")
+            text = f"[{text}]" if self.is_ipv6 and self.ports else text
         return text + (f":{_format_ports(self.ports)}" if self.ports else "")
 
     def _flag_words(self, prefix: str) -> list[str]:
@@ -87,11 +99,14 @@ class _Nat(Target):
         return " ".join([f"to:{self._destination_text()}", *self._flag_words("")])
 
 
-def _parse_address(text: str) -> int:
-    try:
-        return parse_address(text)
-    except PacketError:
-        raise NetfilterError(f'Bad IP address "{text}"') from None
+def _split_ports6(text: str) -> tuple[str, str, str]:
+    """Addresses and ports of `[fd00::1]:80`, `fd00::1` or `fd00::1-fd00::9`."""
+    if not text.startswith("["):
+        return text, "", ""
+    addresses, bracket, ports = text[1:].partition("]")
+    if not bracket or (ports and not ports.startswith(":")):
+        raise NetfilterError("Invalid address format")
+    return addresses, ports[:1], ports[1:]
 
 
 def _parse_ports(text: str) -> tuple[int, int]:
@@ -117,6 +132,12 @@ class DestinationNat(_Nat):
     address_option = "to-destination"
 
 
+class DestinationNat6(DestinationNat):
+    """DNAT of ip6tables."""
+
+    is_ipv6 = True
+
+
 class SourceNat(_Nat):
     """SNAT."""
 
@@ -125,6 +146,12 @@ class SourceNat(_Nat):
     hooks = ("POSTROUTING", "INPUT")
     options: ClassVar = {"to-source": 1, "random": 0, "random-fully": 0, "persistent": 0}
     address_option = "to-source"
+
+
+class SourceNat6(SourceNat):
+    """SNAT of ip6tables."""
+
+    is_ipv6 = True
 
 
 class Masquerade(_Nat):
@@ -155,13 +182,14 @@ class Redirect(_Nat):
     port_option = "to-ports"
 
     def choose(self, packet: Packet, at: "Evaluation") -> NatRange | None:
+        is_ipv6 = packet.ethertype == TYPE_IPV6
         if at.hook == "OUTPUT":
-            return self._range(0x7F000001, 0x7F000001)
+            loopback = LOOPBACK6 if is_ipv6 else LOOPBACK
+            return self._range(loopback, loopback)
         device = packet.in_device
-        if device is None or not device.addresses:
-            return None
-        address = device.addresses[0].address
-        return self._range(address, address)
+        addresses = [] if device is None else device.addresses6 if is_ipv6 else device.addresses
+        address = next((each.address for each in addresses if not is_link_local(each.address)), None)
+        return None if address is None else self._range(address, address)
 
     def describe(self) -> str:
         parts = [f"redir ports {_format_ports(self.ports)}"] if self.ports else []

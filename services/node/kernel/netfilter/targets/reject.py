@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from podwire.proto.packet import icmp as icmp_header
+from podwire.proto.packet import icmpv6
 from podwire.proto.packet.checksum import transport_checksum
-from podwire.proto.packet.ipv4 import TCP, build_packet
+from podwire.proto.packet.internet import build_packet
+from podwire.proto.packet.ipv4 import TCP
 from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.targets.base import DROP, Target
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 
 _KINDS: Final = {
+    "icmp-port-unreachable": icmp_header.PORT_UNREACHABLE,
     "icmp-net-unreachable": icmp_header.NET_UNREACHABLE,
     "icmp-host-unreachable": icmp_header.HOST_UNREACHABLE,
     "icmp-proto-unreachable": icmp_header.PROTOCOL_UNREACHABLE,
-    "icmp-port-unreachable": icmp_header.PORT_UNREACHABLE,
     "icmp-net-prohibited": icmp_header.NET_PROHIBITED,
     "icmp-host-prohibited": icmp_header.HOST_PROHIBITED,
     "icmp-admin-prohibited": icmp_header.ADMINISTRATIVELY_PROHIBITED,
@@ -33,6 +35,24 @@ _SHORT: Final = {
     "admin-prohib": "icmp-admin-prohibited",
     "tcp-rst": "tcp-reset",
 }
+_KINDS6: Final = {
+    "icmp6-port-unreachable": icmpv6.PORT_UNREACHABLE,
+    "icmp6-no-route": icmpv6.NO_ROUTE,
+    "icmp6-adm-prohibited": icmpv6.ADMINISTRATIVELY_PROHIBITED,
+    "icmp6-addr-unreachable": icmpv6.ADDRESS_UNREACHABLE,
+    "icmp6-policy-fail": icmpv6.FAILED_POLICY,
+    "icmp6-reject-route": icmpv6.REJECT_ROUTE,
+}
+"""The first of each is the default."""
+_SHORT6: Final = {
+    "no-route": "icmp6-no-route",
+    "adm-prohibited": "icmp6-adm-prohibited",
+    "addr-unreach": "icmp6-addr-unreachable",
+    "port-unreach": "icmp6-port-unreachable",
+    "policy-fail": "icmp6-policy-fail",
+    "reject-route": "icmp6-reject-route",
+    "tcp-rst": "tcp-reset",
+}
 
 
 class Reject(Target):
@@ -43,12 +63,15 @@ class Reject(Target):
     hooks = ("INPUT", "FORWARD", "OUTPUT")
     options: ClassVar = {"reject-with": 1}
 
+    kinds: ClassVar = _KINDS
+    short: ClassVar = _SHORT
+
     def __init__(self) -> None:
-        self.answer = "icmp-port-unreachable"
+        self.answer = next(iter(self.kinds))
 
     def accept(self, option: str, values: Sequence[str]) -> None:
-        answer = _SHORT.get(values[0], values[0])
-        if answer != "tcp-reset" and answer not in _KINDS:
+        answer = self.short.get(values[0], values[0])
+        if answer != "tcp-reset" and answer not in self.kinds:
             raise NetfilterError(f'unknown reject type "{values[0]}"')
         self.answer = answer
 
@@ -56,14 +79,28 @@ class Reject(Target):
         if self.answer == "tcp-reset":
             send_reset(packet, at)
         else:
-            at.namespace.kernel.send_icmp_error(at.namespace, packet, _KINDS[self.answer])
+            self.send_error(packet, at, self.kinds[self.answer])
         return DROP
+
+    def send_error(self, packet: Packet, at: "Evaluation", code: int) -> None:
+        """Answer that the destination is unreachable, with the code of the rule."""
+        at.namespace.kernel.send_icmp_error(at.namespace, packet, code)
 
     def save(self) -> str:
         return f"--reject-with {self.answer}"
 
     def describe(self) -> str:
         return f"reject-with {self.answer}"
+
+
+class Reject6(Reject):
+    """REJECT of ip6tables."""
+
+    kinds: ClassVar = _KINDS6
+    short: ClassVar = _SHORT6
+
+    def send_error(self, packet: Packet, at: "Evaluation", code: int) -> None:
+        at.namespace.kernel.send_icmpv6_error(at.namespace, packet, code)
 
 
 def send_reset(packet: Packet, at: "Evaluation") -> None:
