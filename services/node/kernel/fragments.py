@@ -29,12 +29,13 @@ type Key = tuple[int, int, int, int]
 class FragmentQueue:
     """The pieces of one packet so far, by offset."""
 
-    __slots__ = ("first", "pieces", "timer", "total")
+    __slots__ = ("first", "largest", "pieces", "timer", "total")
 
     def __init__(self, timer: "Timer") -> None:
         self.pieces: dict[int, bytes] = {}
         self.first: Packet | None = None
         self.total: int | None = None
+        self.largest = 0
         self.timer = timer
 
 
@@ -138,6 +139,7 @@ def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> boo
         namespace.kernel.drop(packet, namespace, DropReason.DUP_FRAG, "overlapping fragment")
         return False
     queue.pieces[start] = piece
+    queue.largest = max(queue.largest, len(packet.data))
     if start == 0:
         queue.first = packet
     if not more:
@@ -148,7 +150,7 @@ def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> boo
 def _join(namespace: "Namespace", key: Key, queue: FragmentQueue, first: Packet) -> Packet:
     _close(namespace, key)
     payload = b"".join(piece for _, piece in sorted(queue.pieces.items()))
-    first.reassembled = True
+    first.largest_fragment = queue.largest
     if first.ethertype == TYPE_IPV6:
         return _join6(first, payload)
     first.data = first.data[: first.header_length] + payload

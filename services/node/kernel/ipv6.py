@@ -1,7 +1,7 @@
 """IPv6 input, forwarding and output (RFC 8200; Linux net/ipv6/ip6_{input,output}.c).
 
-As with IPv4 the hooks are PREROUTING, then INPUT, or FORWARD and POSTROUTING; routers never cut packets, they answer
-with packet too big (RFC 8200 section 5).
+As with IPv4 the hooks are PREROUTING, then INPUT, or FORWARD and POSTROUTING. Routers never cut packets, they answer
+with packet too big (RFC 8200 section 5); what connection tracking had put together leaves in pieces as they came.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -104,7 +104,7 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
         if is_link_local(packet.source):
             icmpv6.send_error(namespace, packet, messages.DESTINATION_UNREACHABLE, messages.BEYOND_SCOPE)
         return None
-    if packet.length > device.mtu and not packet.reassembled:
+    if packet.length > device.mtu and not packet.largest_fragment:
         return too_big(namespace, packet, device)
     packet.decrease_ttl()
     packet.out_device = device
@@ -128,11 +128,12 @@ def finish_output(namespace: "Namespace", packet: Packet, device: "Device", next
     packet.out_device = device
     if not hooks.run(namespace, "POSTROUTING", packet):
         return None
-    if packet.length <= device.mtu:
+    limit = min(device.mtu, packet.largest_fragment or device.mtu)
+    if packet.length <= limit:
         return namespace.neighbours.output(device, next_hop, packet)
-    if is_forwarded and not packet.reassembled:
+    if is_forwarded and not packet.largest_fragment:
         return too_big(namespace, packet, device)
-    for piece in fragments.split6(packet, device.mtu, namespace.next_identification()):
+    for piece in fragments.split6(packet, limit, namespace.next_identification()):
         namespace.neighbours.output(device, next_hop, piece)
     return None
 

@@ -56,7 +56,7 @@ class Namespace:
         self.netfilter = Netfilter(self)
         self.netfilter6 = Netfilter(self, self.netfilter)
         self.sockets = SocketTable(self)
-        self.tunnels: dict[tuple[int, int], VxlanDevice] = {}
+        self.tunnels: dict[tuple[int, int, bool], VxlanDevice] = {}
         self.fragments: dict[Key, FragmentQueue] = {}
         self.forwards = self.forwards6 = False
         self.bridge_calls_iptables = self.bridge_calls_ip6tables = False

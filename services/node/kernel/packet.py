@@ -30,7 +30,10 @@ _CHECKSUM6_AT: Final = {**_CHECKSUM_AT, ICMPV6: 2}
 
 
 class Packet:
-    """One packet. `source_port` and `destination_port` are 0 where there are none (ICMP, later fragments)."""
+    """One packet. `source_port` and `destination_port` are 0 where there are none (ICMP, later fragments).
+
+    `largest_fragment` is the size of the largest piece that it was put together from here, else 0.
+    """
 
     __slots__ = (
         "bridged",
@@ -44,6 +47,7 @@ class Packet:
         "fragment",
         "header_length",
         "in_device",
+        "largest_fragment",
         "link_destination",
         "link_source",
         "mark",
@@ -52,7 +56,6 @@ class Packet:
         "physical_in",
         "physical_out",
         "protocol",
-        "reassembled",
         "recording",
         "related",
         "source",
@@ -79,7 +82,8 @@ class Packet:
         self.direction = 0
         self.connection_state = ""
         self.related = False
-        self.bridged = self.reassembled = False
+        self.bridged = False
+        self.largest_fragment = 0
         self.transits = 0
         self.recording: Recording | None = None
 

@@ -28,6 +28,7 @@ _LONG: Final = {
     "reply-dst": "q:",
     "state": "state:",
     "output": "o:",
+    "family": "f:",
 }
 
 _FILTERS: Final = (
@@ -56,7 +57,8 @@ async def conntrack(process: Process) -> int:
         return 1
     with process.network.shell.turn() as kernel:
         kernel.settle()
-        text = conntrack_list(kernel.namespace(process.network.namespace))
+        family = "ipv6" if options.value("f") == "ipv6" else "ipv4"
+        text = conntrack_list(kernel.namespace(process.network.namespace), family)
     lines = [line for line in text.splitlines() if command in "CF" or _fits(line, options)]
     return await _act(process, command, lines, options)
 
@@ -98,7 +100,7 @@ def _deletion(process: Process, line: str) -> operations.ConntrackDelete:
     words = line.split()
     return operations.ConntrackDelete(
         netns=process.network.namespace,
-        protocol=cast(Literal["tcp", "udp", "icmp"], words[0]),
+        protocol=cast(Literal["tcp", "udp", "icmp", "icmpv6"], words[0]),
         original_source=_nth(words, "src", 0),
         original_destination=_nth(words, "dst", 0),
         original_destination_port=int(_nth(words, "dport", 0) or 0),

@@ -6,17 +6,20 @@ from typing import Any, Final
 
 from podwire.proto.messages import kernel as operations
 from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.fib import Selector
 from podwire.services.node.kernel.namespace import Namespace
-from podwire.services.node.kernel.operations.text import ipv4, prefix
+from podwire.services.node.kernel.operations.routes import table_name
+from podwire.services.node.kernel.operations.text import address, prefix
 from podwire.services.node.kernel.printing import links, routes
+from podwire.services.node.kernel.printing.rules import ip_rule
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.ip_arguments import IpCall, IpError, pairs, read_call, select
+from podwire.services.node.programs.ip_rules import read_rule
 from podwire.services.node.runtime.programs import find_program, run
 
-_RULES: Final = "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n"
 _NETLINK: Final = 2
 """ip's exit code for what the kernel refused."""
 
@@ -93,16 +96,28 @@ def _shown(show: Callable[[Namespace, links.Selection], str], namespace: Namespa
 def _show_routes(process: Process, namespace: Namespace, call: IpCall) -> str:
     found, others = pairs(call.words, ("table", "dev", "proto", "scope"))
     table = found.get("table", "main")
-    if table not in ("main", "local", "254", "255"):
-        raise IpError("Error: ipv4: FIB table does not exist.\nDump terminated", _NETLINK)
-    text = routes.ip_route(namespace, "local" if table in ("local", "255") else "main", found.get("dev", ""))
+    if table != "all":
+        table = _table(call, namespace, table)
+    text = routes.ip_route(namespace, table, found.get("dev", ""), family=call.family)
     wanted = [word if word == "default" else _prefix_text(word) for word in others if word not in ("exact", "match")]
     return "".join(line for line in text.splitlines(keepends=True) if _fits(line, found, wanted))
 
 
+def _table(call: IpCall, namespace: Namespace, given: str) -> str:
+    """The table's name. Raises IpError if it is no name, and if it has never held a route."""
+    try:
+        name = table_name(given)
+    except KernelError as error:
+        raise IpError(f"Error: {error.strerror}") from None
+    fib = namespace.fib6 if call.family == "ipv6" else namespace.fib
+    if name not in (*fib.tables(), "main", "local", "default"):
+        raise IpError(f"Error: {call.family}: FIB table does not exist.\nDump terminated", _NETLINK)
+    return name
+
+
 def _fits(line: str, found: dict[str, str], wanted: list[str]) -> bool:
     words = line.split()
-    destination = next(word for word in words if word == "default" or word[0].isdigit())
+    destination = next(word for word in words if word == "default" or word[0].isdigit() or ":" in word)
     if any(key in found and f" {key} {found[key]} " not in f" {line}" for key in ("proto", "scope")):
         return False
     return not wanted or destination in wanted
@@ -113,23 +128,51 @@ def _prefix_text(word: str) -> str:
         prefix(word)
     except KernelError:
         raise IpError(f'Error: any valid prefix is expected rather than "{word}".', 1) from None
-    return word.removesuffix("/32")
+    return word.removesuffix("/32").removesuffix("/128")
 
 
 def _get_route(process: Process, namespace: Namespace, call: IpCall) -> str:
-    words = [word for word in call.words if word != "to"]
+    found, words = pairs(call.words, ("from", "iif", "oif", "mark", "to"))
+    words += [found["to"]] if "to" in found else []
     if not words:
         raise IpError("need at least a destination address", 1)
+    selector = Selector(
+        _address(words[0].partition("/")[0]),
+        _address(found["from"]) if "from" in found else 0,
+        _hexadecimal(found.get("mark", "0"), "mark"),
+        found.get("iif", ""),
+    )
+    if selector.in_device:
+        namespace.device(selector.in_device)
+    return routes.ip_route_get(namespace, selector)
+
+
+def _address(word: str) -> int:
     try:
-        destination = ipv4(words[0].partition("/")[0])
+        return address(word)
     except KernelError:
-        raise IpError(f'Error: any valid prefix is expected rather than "{words[0]}".', 1) from None
-    return routes.ip_route_get(namespace, destination)
+        raise IpError(f'Error: any valid prefix is expected rather than "{word}".', 1) from None
+
+
+def _hexadecimal(text: str, what: str) -> int:
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1 << 32:
+        raise IpError(f'Error: argument "{text}" is wrong: {what} value is invalid', 255)
+    return number
 
 
 def _show_neighbours(process: Process, namespace: Namespace, call: IpCall) -> str:
-    found, _ = pairs(call.words, ("dev", "nud"))
-    return routes.ip_neigh(namespace, found.get("dev", ""))
+    found, _ = pairs(call.words, ("dev", "nud"), ("proxy",))
+    if "proxy" in found:
+        return routes.ip_neigh_proxy(namespace)
+    return routes.ip_neigh(namespace, found.get("dev", ""), family=call.selection.family)
+
+
+def _show_rules(process: Process, namespace: Namespace, call: IpCall) -> str:
+    return ip_rule(namespace.fib6 if call.family == "ipv6" else namespace.fib)
 
 
 def _show_namespaces(process: Process, namespace: Namespace, call: IpCall) -> str:
@@ -151,7 +194,7 @@ _READERS: Final[dict[tuple[str, str], Callable[[Process, Namespace, IpCall], str
     ("neigh", "show"): _show_neighbours,
     ("netns", "show"): _show_namespaces,
     ("netns", "identify"): _identify,
-    ("rule", "show"): lambda *_: _RULES,
+    ("rule", "show"): _show_rules,
 }
 
 
@@ -206,10 +249,11 @@ def _delete_link(namespace: Namespace, call: IpCall) -> Any:
 
 
 def _change_address(namespace: Namespace, call: IpCall) -> Any:
-    found, others = pairs(call.words, ("dev", "broadcast", "brd", "scope"), ("noprefixroute",))
+    found, others = pairs(call.words, ("dev", "broadcast", "brd", "scope"), ("noprefixroute", "nodad"))
     if "dev" not in found or len(others) != 1:
         raise IpError('Not enough information: "dev" argument is required.')
-    address = others[0] if "/" in others[0] else f"{others[0]}/32"
+    given = others[0]
+    address = given if "/" in given else f"{given}/128" if ":" in given else f"{given}/32"
     if call.command == "delete":
         return operations.AddressDelete(netns=namespace.name, device=found["dev"], address=address)
     return operations.AddressAdd(
@@ -222,28 +266,33 @@ def _change_address(namespace: Namespace, call: IpCall) -> Any:
     )
 
 
-_KINDS: Final = ("unicast", "blackhole", "unreachable", "prohibit")
+_KINDS: Final = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 
 
 def _change_route(namespace: Namespace, call: IpCall) -> Any:
     found, others = pairs(call.words, ("via", "dev", "src", "metric", "proto", "scope", "table"), ("onlink",))
     kind = others.pop(0) if others and others[0] in _KINDS else "unicast"
-    if len(others) != 1 or found.get("table", "main") != "main":
+    if len(others) != 1:
         raise IpError(f"ip route {call.command}: {' '.join(call.words)}: not built", 1)
     if call.command == "delete":
         metric = _number(found["metric"], "metric") if "metric" in found else None
-        via, device = found.get("via", ""), found.get("dev", "")
         return operations.RouteDelete(
-            netns=namespace.name, destination=others[0], via=via, device=device, metric=metric
+            netns=namespace.name,
+            destination=_destination(call, others[0]),
+            via=found.get("via", ""),
+            device=found.get("dev", ""),
+            metric=metric,
+            table=found.get("table", "main"),
         )
     make = operations.RouteAdd if call.command == "add" else operations.RouteReplace
     return make(
         netns=namespace.name,
-        destination=others[0],
+        destination=_destination(call, others[0]),
         via=found.get("via", ""),
         device=found.get("dev", ""),
         source=found.get("src", ""),
         metric=_number(found.get("metric", "0"), "metric"),
+        table=found.get("table", "main"),
         protocol=found.get("proto", "boot"),
         scope=found.get("scope", ""),
         kind=kind,  # type: ignore[arg-type]  # one of _KINDS
@@ -251,14 +300,28 @@ def _change_route(namespace: Namespace, call: IpCall) -> Any:
     )
 
 
+def _destination(call: IpCall, word: str) -> str:
+    return "::/0" if word == "default" and call.family == "ipv6" else word
+
+
+def _change_rule(namespace: Namespace, call: IpCall) -> Any:
+    make = operations.RuleAdd if call.command == "add" else operations.RuleDelete
+    return make(netns=namespace.name, **read_rule(call.words, call.family))
+
+
 def _change_neighbour(namespace: Namespace, call: IpCall) -> Any:
-    found, others = pairs(call.words, ("dev", "lladdr", "nud"), ())
+    found, others = pairs(call.words, ("dev", "lladdr", "nud", "proxy"), ())
+    others += [found["proxy"]] if "proxy" in found else []
     if len(others) != 1 or "dev" not in found:
         raise IpError("Device and destination are required arguments.")
     if call.command == "delete":
-        return operations.NeighbourDelete(netns=namespace.name, device=found["dev"], address=others[0])
+        return operations.NeighbourDelete(
+            netns=namespace.name, device=found["dev"], address=others[0], proxy="proxy" in found
+        )
     mac = found.get("lladdr", "")
-    return operations.NeighbourReplace(netns=namespace.name, device=found["dev"], address=others[0], mac=mac)
+    return operations.NeighbourReplace(
+        netns=namespace.name, device=found["dev"], address=others[0], mac=mac, proxy="proxy" in found
+    )
 
 
 _CHANGES: Final[dict[tuple[str, str], Callable[[Namespace, IpCall], Any]]] = {
@@ -270,6 +333,9 @@ _CHANGES: Final[dict[tuple[str, str], Callable[[Namespace, IpCall], Any]]] = {
     ("route", "add"): _change_route,
     ("route", "replace"): _change_route,
     ("route", "delete"): _change_route,
+    ("rule", "add"): _change_rule,
+    ("rule", "delete"): _change_rule,
+    ("neigh", "add"): _change_neighbour,
     ("neigh", "replace"): _change_neighbour,
     ("neigh", "delete"): _change_neighbour,
 }

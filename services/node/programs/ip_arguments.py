@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from podwire.services.node.kernel.printing.links import Selection
 
@@ -19,7 +19,7 @@ _FLAGS: Final = {
     "oneline": "oneline",
     "o": "oneline",
 }
-_IGNORED: Final = ("4", "c", "color", "color=auto", "color=never", "N", "Numeric", "f", "r")
+_IGNORED: Final = ("c", "color", "color=auto", "color=never", "N", "Numeric", "r")
 
 
 class IpError(Exception):
@@ -40,6 +40,11 @@ class IpCall:
     command: str
     words: tuple[str, ...]
 
+    @property
+    def family(self) -> Literal["ipv4", "ipv6"]:
+        """The family that routes and rules are about: IPv4 unless -6 said otherwise."""
+        return "ipv6" if self.selection.family == "ipv6" else "ipv4"
+
 
 def read_call(words: Sequence[str]) -> IpCall:
     """Reads the command line. Raises IpError."""
@@ -52,7 +57,11 @@ def read_call(words: Sequence[str]) -> IpCall:
             namespace = rest.pop(0)
         elif option in ("V", "Version"):
             raise IpError("ip utility, iproute2-6.8.0", 0)
-        elif option in ("j", "json", "p", "6"):
+        elif option in ("4", "6"):
+            selection = replace(selection, family=f"ipv{option}")
+        elif option == "f" and rest:
+            selection = replace(selection, family=_family(rest.pop(0)))
+        elif option in ("j", "json", "p"):
             raise IpError(f"ip: option -{option} is not built", 1)
         elif option not in _IGNORED:
             raise IpError(f'Option "-{option}" is unknown, try "ip -help".')
@@ -61,6 +70,13 @@ def read_call(words: Sequence[str]) -> IpCall:
     subject = _object(rest.pop(0))
     command = _command(subject, rest.pop(0)) if rest else "show"
     return IpCall(selection, namespace, subject, command, tuple(rest))
+
+
+def _family(name: str) -> str:
+    families = {"inet": "ipv4", "inet6": "ipv6", "link": ""}
+    if name not in families:
+        raise IpError(f'argument "{name}" is wrong: invalid protocol family')
+    return families[name]
 
 
 def _with_flag(selection: Selection, flag: str) -> Selection:
@@ -84,9 +100,9 @@ _COMMANDS: Final = {
     "link": ("show", "list", "lst", "set", "add", "delete"),
     "address": ("show", "list", "lst", "add", "delete"),
     "route": ("show", "list", "lst", "get", "add", "replace", "delete"),
-    "neigh": ("show", "list", "lst", "replace", "delete"),
+    "neigh": ("show", "list", "lst", "add", "replace", "delete"),
     "netns": ("list", "show", "exec", "identify"),
-    "rule": ("show", "list", "lst"),
+    "rule": ("show", "list", "lst", "add", "delete"),
 }
 
 

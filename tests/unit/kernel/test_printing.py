@@ -6,6 +6,7 @@ from topology import SECOND, Network
 
 from podwire.proto.messages import kernel as m
 from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.fib import Selector
 from podwire.services.node.kernel.printing.links import Selection, bridge_fdb, bridge_link, ip_addr, ip_link
 from podwire.services.node.kernel.printing.routes import ip_neigh, ip_route, ip_route_get
 
@@ -75,6 +76,8 @@ def test_ip_addr() -> None:
         "    link/ether 02:00:00:00:03:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0\n"
         "    inet 10.244.1.5/24 brd 10.244.1.255 scope global eth0\n"
         "       valid_lft forever preferred_lft forever\n"
+        "    inet6 fe80::ff:fe00:302/64 scope link \n"
+        "       valid_lft forever preferred_lft forever\n"
     )
 
 
@@ -85,7 +88,7 @@ def test_ip_route() -> None:
         "10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1 \n"
         "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink \n"
     )
-    get = ip_route_get(network()[1].kernel.root, 0x0AF40203)
+    get = ip_route_get(network()[1].kernel.root, Selector(0x0AF40203))
     assert get == "10.244.2.3 via 10.244.2.0 dev flannel.1 src 10.244.1.0 uid 0 \n    cache \n"
 
 

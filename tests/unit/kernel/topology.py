@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from podwire.proto.messages import kernel as m
-from podwire.proto.packet.addresses import BROADCAST_MAC, format_mac
+from podwire.proto.packet.addresses import format_mac, parse_mac
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.kernel.sockets.table import SocketTable
@@ -123,7 +123,7 @@ class Network:
 
     def _switch(self, sender: Node, frame: bytes, trace: str, when: int) -> None:
         for node in self.nodes:
-            if node is not sender and frame[:6] in (BROADCAST_MAC, bytes.fromhex(node.mac.replace(":", ""))):
+            if node is not sender and (frame[0] & 1 or frame[:6] == parse_mac(node.mac)):
                 self._wire.append((when, node, frame, trace))
 
     def settle(self) -> None:

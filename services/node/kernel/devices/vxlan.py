@@ -1,18 +1,21 @@
 """VXLAN devices (RFC 7348; Linux drivers/net/vxlan): Ethernet frames in UDP, towards the FDB's remote.
 
-One unicast remote an entry; no multicast groups. Outer datagrams carry no UDP checksum, as the RFC asks.
+One unicast remote an entry, of either family; no multicast groups. Over IPv4 the outer datagrams carry no UDP
+checksum, as the RFC asks.
 """
 
 import struct
 from typing import Final
 
-from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address, is_ipv6
 from podwire.proto.packet.checksum import internet_checksum
 from podwire.proto.packet.errors import PacketError
-from podwire.proto.packet.ethernet import TYPE_ARP
+from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6
 from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv6 import IPv6
+from podwire.proto.packet.udp import build_datagram
 from podwire.proto.packet.vxlan import LINUX_PORT, OVERHEAD, Vxlan
-from podwire.services.node.kernel import ip
+from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.namespace import Namespace
@@ -59,7 +62,7 @@ class VxlanDevice(Device):
         if entry is None:
             detail = f"no FDB entry for {packet.link_destination.hex(':')}"
             return self.refuse(packet, DropReason.VXLAN_NO_REMOTE, detail)
-        source = self.local or ip.source_for(self.underlay, entry.remote)
+        source = self.local or internet.source_for(self.underlay, entry.remote)
         if source is None:
             return self.refuse(packet, DropReason.IP_OUTNOROUTES, f"no route to {format_address(entry.remote)}")
         if packet.trace:
@@ -76,24 +79,36 @@ class VxlanDevice(Device):
             outer_source=format_address(source),
             outer_destination=format_address(remote),
             vni=self.vni,
-            bytes_added=OVERHEAD if kind == "encapsulate" else -OVERHEAD,
+            bytes_added=overhead(remote) * (1 if kind == "encapsulate" else -1),
         )
 
     def _wrap(self, packet: Packet, source: int, remote: int) -> Packet:
         frame = packet.frame()
-        length = 20 + 16 + len(frame)
-        identification = self.underlay.next_identification()
-        header = bytearray(_IP.pack(0x45, 0, length, identification, 0, self.ttl, UDP, 0, source, remote))
-        header[10:12] = internet_checksum(header).to_bytes(2)
         port = PORT_LOW + flow_hash(packet) % PORT_COUNT
-        datagram = _UDP.pack(port, self.port_number, length - 20, 0) + Vxlan(self.vni).build()
-        outer = Packet(header + datagram + frame, trace=packet.trace)
+        payload = Vxlan(self.vni).build() + frame
+        if remote > 0xFFFFFFFF:
+            data = self._wrap6(source, port, remote, payload)
+        else:
+            data = self._wrap4(source, port, remote, payload)
+        outer = Packet(data, TYPE_IPV6 if remote > 0xFFFFFFFF else TYPE_IPV4, packet.trace)
         outer.parse()
         outer.transits = packet.transits
-        outer.recording = packet.recording
+        outer.recording = packet.recording if outer.ethertype == TYPE_IPV4 else None
         if outer.recording is not None:
             outer.recording.encapsulate(self.underlay)
         return outer
+
+    def _wrap4(self, source: int, port: int, remote: int, payload: bytes) -> bytes:
+        length = 28 + len(payload)
+        identification = self.underlay.next_identification()
+        header = bytearray(_IP.pack(0x45, 0, length, identification, 0, self.ttl, UDP, 0, source, remote))
+        header[10:12] = internet_checksum(header).to_bytes(2)
+        return bytes(header) + _UDP.pack(port, self.port_number, length - 20, 0) + payload
+
+    def _wrap6(self, source: int, port: int, remote: int, payload: bytes) -> bytes:
+        """Over IPv6 the UDP checksum is computed (udp6zerocsumtx is off by default)."""
+        datagram = build_datagram(source, port, remote, self.port_number, payload)
+        return IPv6(source, remote, UDP, len(datagram), self.ttl).build() + datagram
 
     def decapsulate(self, packet: Packet, inner_at: int) -> None:
         """Receive the inner frame of an outer packet that has passed the underlay's checks."""
@@ -121,14 +136,15 @@ class VxlanDevice(Device):
 
     def detach(self) -> None:
         """Give the UDP port back."""
-        self.underlay.tunnels.pop((self.port_number, self.vni), None)
+        is_over_ipv6 = self.local is not None and is_ipv6(self.local)
+        self.underlay.tunnels.pop((self.port_number, self.vni, is_over_ipv6), None)
         super().detach()
 
 
 def receive(namespace: Namespace, packet: Packet) -> bool:
     """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken."""
     port = packet.destination_port
-    if not any(number == port for number, _ in namespace.tunnels):
+    if not any(number == port for number, _, _ in namespace.tunnels):
         return False
     at = packet.header_length + 8
     try:
@@ -136,7 +152,7 @@ def receive(namespace: Namespace, packet: Packet) -> bool:
     except PacketError as error:
         namespace.kernel.drop(packet, namespace, DropReason.VXLAN_INVALID_HDR, error.reason)
         return True
-    device = namespace.tunnels.get((port, header.vni))
+    device = namespace.tunnels.get((port, header.vni, packet.ethertype == TYPE_IPV6))
     if device is None:
         namespace.kernel.drop(packet, namespace, DropReason.VXLAN_VNI_NOT_FOUND, f"vni {header.vni}")
     elif len(packet.data) < inner + 14:
@@ -144,6 +160,11 @@ def receive(namespace: Namespace, packet: Packet) -> bool:
     else:
         device.decapsulate(packet, inner)
     return True
+
+
+def overhead(remote: int) -> int:
+    """Bytes that encapsulation adds to a frame towards a remote, outer Ethernet header included."""
+    return OVERHEAD + 20 if remote > 0xFFFFFFFF else OVERHEAD
 
 
 def flow_hash(packet: Packet) -> int:

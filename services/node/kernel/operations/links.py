@@ -4,6 +4,7 @@ import errno
 from typing import Final
 
 from podwire.proto.messages import kernel as messages
+from podwire.proto.packet.addresses import is_ipv6
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device, Dummy
 from podwire.services.node.kernel.devices.nic import Nic
@@ -131,16 +132,19 @@ def _make_veth(kernel: Kernel, namespace: Namespace, operation: messages.LinkAdd
 
 
 def _make_vxlan(kernel: Kernel, namespace: Namespace, operation: messages.LinkAdd) -> VxlanDevice:
-    key = (operation.port, operation.vni)
+    local = text.optional(operation.local)
+    is_over_ipv6 = local is not None and is_ipv6(local)
+    key = (operation.port, operation.vni, is_over_ipv6)
     if not 0 <= operation.vni < 1 << 24 or not 0 < operation.port < 65536:
         raise KernelError(errno.EINVAL, "vni or port out of range")
     if key in namespace.tunnels:
         raise KernelError(errno.EEXIST, "A VXLAN device with the specified VNI already exists.")
     device = VxlanDevice(namespace, operation.name, _mac(kernel, operation.address))
     device.vni, device.port_number, device.learning = operation.vni, operation.port, operation.learning
-    device.local = text.optional_ipv4(operation.local)
+    device.local = local
     device.link = namespace.device(operation.device) if operation.device else None
-    device.mtu = device.link.mtu - 50 if device.link is not None else 1450
+    added = 70 if is_over_ipv6 else 50
+    device.mtu = (device.link.mtu if device.link is not None else 1500) - added
     namespace.tunnels[key] = device
     return device
 

@@ -65,11 +65,12 @@ def iptables_list(
 ) -> str:
     """`iptables -L [CHAIN] -n [-v] [--line-numbers] [-x]`; NetfilterError if there is no such chain."""
     references = table.all_references()
+    everywhere = "::/0" if table.is_ipv6 else "0.0.0.0/0"
     blocks = []
     for each in _chosen(table, chain):
         lines = [_chain_header(each, references[each.name], verbose, exact), _columns(verbose, line_numbers, exact)]
         for number, rule in enumerate(each.rules, 1):
-            lines.append(_rule_line(rule, number if line_numbers else 0, verbose, exact))
+            lines.append(_rule_line(rule, number if line_numbers else 0, verbose, exact, everywhere))
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 
@@ -107,7 +108,7 @@ def _number(value: int, exact: bool) -> str:
     return f"{(value + 500) // 1000:>4}T "
 
 
-def _rule_line(rule: Rule, number: int, verbose: bool, exact: bool) -> str:
+def _rule_line(rule: Rule, number: int, verbose: bool, exact: bool, everywhere: str) -> str:
     text = f"{number:<4} " if number else ""
     if verbose:
         text += _number(rule.counter.packets, exact)
@@ -115,7 +116,7 @@ def _rule_line(rule: Rule, number: int, verbose: bool, exact: bool) -> str:
     text += f"{rule.verdict:<9} " + _protocol(rule)
     if verbose:
         text += f" {_interface(rule.in_interface):<6} {_interface(rule.out_interface):<6} "
-    text += _address(rule.source) + _address(rule.destination)
+    text += _address(rule.source, everywhere) + _address(rule.destination, everywhere)
     if rule.goto:
         text += " [goto] "
     details = [match.describe() for match in rule.matches]
@@ -136,7 +137,8 @@ def _interface(interface: tuple[str, bool] | None) -> str:
     return "!" * interface[1] + interface[0]
 
 
-def _address(prefix: Prefix | None) -> str:
+def _address(prefix: Prefix | None, everywhere: str) -> str:
     if prefix is None:
-        return f" {'0.0.0.0/0':<19} "
-    return f"{'!' if prefix.inverted else ' '}{prefix.text().removesuffix('/32'):<19} "
+        return f" {everywhere:<19} "
+    text = prefix.text().rpartition("/")[0] if prefix.is_host else prefix.text()
+    return f"{'!' if prefix.inverted else ' '}{text:<19} "

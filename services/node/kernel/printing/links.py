@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from podwire.proto.packet.addresses import format_address, format_mac
+from podwire.proto.packet.addresses import format_address, format_mac, is_ipv6
 from podwire.services.node.kernel.devices.bridge import Bridge
-from podwire.services.node.kernel.devices.device import Device
+from podwire.services.node.kernel.devices.device import Address, Device
 from podwire.services.node.kernel.devices.veth import Veth
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.namespace import Namespace
@@ -25,6 +25,8 @@ class Selection:
     details: bool = False
     statistics: bool = False
     oneline: bool = False
+    family: str = ""
+    """"ipv4", "ipv6" or "" for both."""
 
 
 ALL = Selection()
@@ -50,14 +52,18 @@ def ip_link(namespace: Namespace, selection: Selection = ALL) -> str:
 
 
 def ip_addr(namespace: Namespace, selection: Selection = ALL) -> str:
-    """`ip addr show` (`ip -4 addr show` prints the same: there is no IPv6)."""
+    """`ip [-4|-6] addr show`; with a family only the devices that have an address of it."""
     namespace.kernel.settle()
     blocks = []
     for device in selected(namespace, selection):
+        addresses = _shown_addresses(device, selection)
+        if selection.family and not addresses:
+            continue
         if selection.brief:
-            blocks.append([_brief_address(device)])
+            blocks.append([_brief_address(device, addresses)])
         else:
-            blocks.append(_link_lines(device, selection, mode=False) + _address_lines(device))
+            lines = _link_lines(device, selection, mode=False)
+            blocks.append((lines[:1] if selection.family else lines) + _address_lines(addresses))
     return _join(blocks, selection)
 
 
@@ -166,22 +172,28 @@ def _statistics(device: Device) -> list[str]:
     ]
 
 
-def _address_lines(device: Device) -> list[str]:
+def _shown_addresses(device: Device, selection: Selection) -> list[Address]:
+    found = list(device.addresses) if selection.family != "ipv6" else []
+    return found + (device.addresses6 if selection.family != "ipv4" else [])
+
+
+def _address_lines(addresses: list[Address]) -> list[str]:
     lines = []
-    for address in device.addresses:
+    for address in addresses:
+        family = "inet6" if is_ipv6(address.address) else "inet"
         broadcast = f" brd {format_address(address.broadcast)}" if address.broadcast is not None else ""
         noprefix = " noprefixroute" if address.noprefixroute else ""
         lines.append(
-            f"    inet {format_address(address.address)}/{address.length}{broadcast} "
+            f"    {family} {format_address(address.address)}/{address.length}{broadcast} "
             f"scope {address.scope}{noprefix} {address.label}"
         )
         lines.append("       valid_lft forever preferred_lft forever")
     return lines
 
 
-def _brief_address(device: Device) -> str:
-    addresses = "".join(f"{format_address(each.address)}/{each.length} " for each in device.addresses)
-    return f"{full_name(device):<16} {state(device):<14} {addresses}"
+def _brief_address(device: Device, addresses: list[Address]) -> str:
+    texts = "".join(f"{format_address(each.address)}/{each.length} " for each in addresses)
+    return f"{full_name(device):<16} {state(device):<14} {texts}"
 
 
 def bridge_link(namespace: Namespace, device: str = "", *, details: bool = False) -> str:

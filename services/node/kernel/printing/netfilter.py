@@ -1,18 +1,23 @@
 """The texts of conntrack -L and ipset save."""
 
-from podwire.proto.packet.addresses import format_address
+from podwire.proto.packet.addresses import format_address, is_ipv6
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.conntrack.entry import Connection, Tuple
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 
-_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
+_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
 
 
-def conntrack_list(namespace: Namespace) -> str:
-    """`conntrack -L`, one connection a line (libnetfilter_conntrack, snprintf default)."""
+def conntrack_list(namespace: Namespace, family: str = "ipv4") -> str:
+    """`conntrack -L [-f FAMILY]`, one connection a line (libnetfilter_conntrack, snprintf default)."""
     now = namespace.kernel.now
-    return "".join(_line(connection, now) + "\n" for connection in namespace.netfilter.connections.connections())
+    return "".join(
+        _line(connection, now) + "\n"
+        for connection in namespace.netfilter.connections.connections()
+        if is_ipv6(connection.tuples[0][1]) == (family == "ipv6")
+    )
 
 
 def _line(connection: Connection, now: int) -> str:
@@ -21,10 +26,10 @@ def _line(connection: Connection, now: int) -> str:
     parts = [f"{_NAMES.get(protocol, 'unknown'):<8} {protocol} {seconds}"]
     if protocol == TCP:
         parts.append(connection.tcp_state)
-    parts.append(_tuple(connection.tuples[0], 8))
+    parts.append(_tuple(connection.tuples[0], 8 if protocol == ICMP else 128))
     if not connection.seen_reply:
         parts.append("[UNREPLIED]")
-    parts.append(_tuple(connection.tuples[1], 0))
+    parts.append(_tuple(connection.tuples[1], 0 if protocol == ICMP else 129))
     if connection.assured:
         parts.append("[ASSURED]")
     return " ".join([*parts, f"mark={connection.mark}", "use=1"])
@@ -33,7 +38,7 @@ def _line(connection: Connection, now: int) -> str:
 def _tuple(tuple_: Tuple, icmp_type: int) -> str:
     protocol, source, source_port, destination, destination_port = tuple_
     text = f"src={format_address(source)} dst={format_address(destination)}"
-    if protocol == ICMP:
+    if protocol in (ICMP, ICMPV6):
         return f"{text} type={icmp_type} code=0 id={source_port}"
     if protocol in (TCP, UDP):
         return f"{text} sport={source_port} dport={destination_port}"

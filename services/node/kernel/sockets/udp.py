@@ -69,7 +69,7 @@ class UdpSocket(Socket):
 
     def _free(self, address: int, port: int) -> bool:
         others = self.namespace.sockets.udp.get(port, ())
-        taken_by_tunnel = any(number == port for number, _ in self.namespace.tunnels)
+        taken_by_tunnel = any(number == port for number, _, _ in self.namespace.tunnels)
         return not taken_by_tunnel and not any(overlap(other.local[0], address) for other in others)
 
     def connect(self, endpoint: Endpoint) -> None:

@@ -275,11 +275,35 @@ def on_the_machine(script: str) -> Result:
         ("ip r s default", ""),
         ("ip route get 10.244.1.3 | head -1", "10.244.1.3 dev cni0 src 10.244.1.1 uid 0 \n"),
         ("ip netns", "server (id: 1)\nclient (id: 0)\n"),
-        ("ip netns exec client ip -br addr show eth0", "eth0@if3         UP             10.244.1.2/24 \n"),
+        ("ip -6 rule", "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n"),
+        (
+            "ip rule add fwmark 0x1/0xf lookup 100; ip rule add from 10.0.0.0/8 prohibit prio 7; ip rule",
+            "0:\tfrom all lookup local\n7:\tfrom 10.0.0.0/8 prohibit\n32765:\tfrom all fwmark 0x1/0xf lookup 100\n"
+            "32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n",
+        ),
+        (
+            "ip r add 10.9.0.0/16 dev cni0 table 100; ip rule add fwmark 1 table 100; ip r s table 100; "
+            "ip r get 10.9.1.1 mark 1 | head -1",
+            "10.9.0.0/16 dev cni0 scope link \n10.9.1.1 dev cni0 table 100 src 10.244.1.1 mark 0x1 uid 0 \n",
+        ),
+        (
+            "ip -6 addr add fd00::1/64 dev cni0; ip -6 r add default via fd00::9; ip -6 r; ip -6 r get fd01::1",
+            "fd00::/64 dev cni0 proto kernel metric 256 pref medium\n"
+            "fe80::/64 dev cni0 proto kernel metric 256 pref medium\n"
+            "default via fd00::9 dev cni0 metric 1024 pref medium\n"
+            "fd01::1 from :: via fd00::9 dev cni0 src fd00::1 metric 1024 pref medium\n",
+        ),
+        (
+            "ip6tables -A INPUT -s fd00::/64 -p icmpv6 --icmpv6-type ping -j REJECT; ip6tables -S INPUT",
+            "-P INPUT ACCEPT\n-A INPUT -s fd00::/64 -p ipv6-icmp -m icmp6 --icmpv6-type 128 "
+            "-j REJECT --reject-with icmp6-port-unreachable\n",
+        ),
+        ("ip neigh add proxy 10.244.1.77 dev cni0; ip neigh show proxy", "10.244.1.77 dev cni0 proxy \n"),
+        ("ip netns exec client ip -4 -br addr show eth0", "eth0@if3         UP             10.244.1.2/24 \n"),
         ("ip -n client route show default", "default via 10.244.1.1 dev eth0 \n"),
         (
             "ip addr add 10.9.0.1/24 dev cni0; ip -br a s cni0",
-            "cni0             UP             10.244.1.1/24 10.9.0.1/24 \n",
+            "cni0             UP             10.244.1.1/24 10.9.0.1/24 fe80::ff:fe00:201/64 \n",
         ),
         (
             "ip r add 10.8.0.0/16 via 10.244.1.9; ip r s 10.8.0.0/16",
