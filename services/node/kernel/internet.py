@@ -32,6 +32,13 @@ def source_for(namespace: "Namespace", destination: int) -> int | None:
     return ip.source_for(namespace, destination)
 
 
+def source_of(namespace: "Namespace", route: Route, destination: int) -> int | None:
+    """The address that a route is used with; None if there is none."""
+    if destination > 0xFFFFFFFF:
+        return ipv6.source_of(namespace, route, destination)
+    return ip.source_of(namespace, route, destination)
+
+
 def source_on(device: "Device", target: int) -> int | None:
     """A device's address of the target's family to reach it from; None if it has none."""
     return ipv6.source_on(device, target) if target > 0xFFFFFFFF else ip.source_on(device, target)

@@ -179,7 +179,11 @@ def route_output(namespace: "Namespace", packet: Packet) -> Route | None:
 
 def source_for(namespace: "Namespace", destination: int) -> int | None:
     """The address to send from; None if there is no route or no address."""
-    route = namespace.fib.lookup(destination)
+    return source_of(namespace, namespace.fib.lookup(destination), destination)
+
+
+def source_of(namespace: "Namespace", route: Route | None, destination: int) -> int | None:
+    """The address that a route is used with; None if it leads nowhere or there is no address."""
     if route is None or route.device is None:
         return None
     if route.kind == "local":

@@ -98,7 +98,7 @@ def ip_route_get(namespace: Namespace, wanted: Selector) -> str:
     words += ["via", format_address(route.gateway)] if route.gateway is not None else []
     words += ["dev", route.device.name]
     words += ["table", route.table] if route.table not in (LOCAL, MAIN) else []
-    source = None if wanted.source else internet.source_for(namespace, wanted.destination)
+    source = None if wanted.source else internet.source_of(namespace, route, wanted.destination)
     words += ["src", format_address(source)] if source is not None else []
     words += ["mark", f"{wanted.mark:#x}"] if wanted.mark else []
     words += ["iif", wanted.in_device] if wanted.in_device else []
@@ -115,7 +115,7 @@ def _got6(namespace: Namespace, wanted: Selector, route: Route) -> str:
     words += ["dev", route.device.name]
     words += ["table", route.table] if route.table != MAIN else []
     words += ["proto", route.protocol] if route.protocol != "boot" else []
-    source = internet.source_for(namespace, wanted.destination)
+    source = internet.source_of(namespace, route, wanted.destination)
     words += ["src", format_address(source)] if source is not None else []
     return " ".join([*words, "metric", str(route.metric), "pref medium"]) + "\n"
 

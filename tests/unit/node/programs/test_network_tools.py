@@ -287,10 +287,11 @@ def on_the_machine(script: str) -> Result:
             "10.9.0.0/16 dev cni0 scope link \n10.9.1.1 dev cni0 table 100 src 10.244.1.1 mark 0x1 uid 0 \n",
         ),
         (
-            "ip -6 addr add fd00::1/64 dev cni0; ip -6 r add default via fd00::9; ip -6 r; ip -6 r get fd01::1",
-            "fd00::/64 dev cni0 proto kernel metric 256 pref medium\n"
-            "fe80::/64 dev cni0 proto kernel metric 256 pref medium\n"
-            "default via fd00::9 dev cni0 metric 1024 pref medium\n"
+            "ip -6 addr add fd00::1/64 dev cni0; ip -6 r add default via fd00::9; ip -6 r s dev cni0; "
+            "ip -6 r get fd01::1",
+            "fd00::/64 proto kernel metric 256 pref medium\n"
+            "fe80::/64 proto kernel metric 256 pref medium\n"
+            "default via fd00::9 metric 1024 pref medium\n"
             "fd01::1 from :: via fd00::9 dev cni0 src fd00::1 metric 1024 pref medium\n",
         ),
         (
