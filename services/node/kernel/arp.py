@@ -16,11 +16,25 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
 
 
-def request(namespace: "Namespace", device: "Device", target: int, known_mac: bytes | None) -> None:
-    """Ask who has an address: everyone, or only the MAC that had it."""
+def request(
+    namespace: "Namespace", device: "Device", target: int, known_mac: bytes | None, waiting: Packet | None
+) -> None:
+    """Ask who has an address: everyone, or only the MAC that had it.
+
+    From the source of the packet that waits if it is this host's own, else from an address of the device (arp_solicit
+    with arp_announce 0).
+    """
     source = ip.source_on(device, target) or 0
+    if waiting is not None and is_local(namespace, waiting.source):
+        source = waiting.source
     message = Arp(REQUEST, device.mac, source, ZERO_MAC, target)
     _send(device, message, known_mac or BROADCAST_MAC)
+
+
+def is_local(namespace: "Namespace", address: int) -> bool:
+    """Whether an address is this host's own."""
+    route = namespace.fib.lookup(address)
+    return route is not None and route.kind == "local"
 
 
 def _send(device: "Device", message: Arp, destination: bytes, trace: str = "") -> None:

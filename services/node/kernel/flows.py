@@ -12,7 +12,7 @@ packets always walk, and so does what a `statistic`, `limit`, `recent` or LOG ru
 import struct
 from typing import TYPE_CHECKING, Final
 
-from podwire.proto.packet.checksum import checksum_delta
+from podwire.proto.packet.checksum import checksum_delta, internet_checksum
 from podwire.proto.packet.ipv4 import TCP, UDP
 from podwire.proto.packet.vxlan import LINUX_PORT
 from podwire.services.node.kernel.packet import Packet
@@ -115,6 +115,7 @@ class Flow:
         "transport_delta",
         "underlay",
         "valid_until",
+        "verified_sum",
     )
 
     def __init__(self, owner: "FlowCache", recording: Recording, now: int) -> None:
@@ -141,6 +142,10 @@ class Flow:
         self.ip_sum = _sum(first, at)
         if at > 14:
             self.outer_in_sum = _sum(first, 14)
+        self.verified_sum = 0
+        if at and self.connections:
+            self.verified_sum = _word32(first, at + 12) + _word32(first, at + 16) + first[at + 9]
+            """Connection tracking verifies what comes from outside: the pseudo-header without the length."""
 
     def kill(self) -> None:
         """Take the flow out of the cache; its tallies are carried over."""
@@ -269,6 +274,8 @@ class FlowCache:
             return False
         if at > 14 and not _outer_is_sound(octets, flow.outer_in_sum):
             return False
+        if flow.verified_sum and not _is_verified(flow, octets, at, length):
+            return False
         inner = flow.inner(octets, total, checksum, flow.head[-2:])
         if inner is None:
             return False
@@ -386,6 +393,12 @@ def _eligible(octets: bytes, offset: int) -> bool:
     if protocol == TCP:
         return len(octets) >= offset + 40 and not octets[offset + 33] & _ENDS_FLOW
     return protocol == UDP
+
+
+def _is_verified(flow: Flow, octets: bytes, at: int, length: int) -> bool:
+    if not flow.is_tcp and octets[at + 26 : at + 28] == b"\0\0":
+        return True
+    return not internet_checksum(octets[at + 20 :], flow.verified_sum + length - 20)
 
 
 def _outer_is_sound(octets: bytes, fixed: int) -> bool:

@@ -9,6 +9,7 @@ from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.internet import build_packet
 from podwire.proto.packet.ipv6 import HEADER_LENGTH, ICMPV6, MINIMUM_MTU
 from podwire.services.node.kernel import icmp, ipv6, ndisc
+from podwire.services.node.kernel.conntrack.entry import attach
 from podwire.services.node.kernel.drops import DropReason
 
 if TYPE_CHECKING:
@@ -61,11 +62,20 @@ def send_error(namespace: "Namespace", packet: "Packet", kind: int, code: int, *
     route = namespace.fib6.lookup(packet.destination)
     is_own = route is not None and route.kind == "local"
     source = packet.destination if is_own else ipv6.source_for(namespace, packet.source)
-    if source is None:
+    if source is None or not _within_limits(namespace, packet, kind):
         return
     message = messages.build_message(source, packet.source, Icmp(kind, code, rest), bytes(packet.data[:QUOTED]))
     data = build_packet(source, packet.source, ICMPV6, message)
-    namespace.kernel.enqueue_output(namespace, icmp.made(data, packet.trace))
+    answer = icmp.made(data, packet.trace)
+    attach(answer, packet)
+    namespace.kernel.enqueue_output(namespace, answer)
+
+
+def _within_limits(namespace: "Namespace", packet: "Packet", kind: int) -> bool:
+    route = namespace.fib6.lookup(packet.source)
+    if kind == messages.PACKET_TOO_BIG or route is None or route.kind == "local":
+        return True
+    return namespace.error_limits.allows6(packet.source, route.length)
 
 
 def _may_answer(packet: "Packet", kind: int) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
 
 LOOPBACK_NETWORK: Final = 127
+ALL_HOSTS: Final = 0xE0000001
+"""224.0.0.1, the only group that every host is in (RFC 1112 section 4)."""
 
 
 def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
@@ -27,9 +29,6 @@ def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
     reason = None if packet.parsed else packet.parse()
     if reason is not None:
         return device.discard(packet, reason, "bad IPv4 header")
-    reason = _martian(namespace, device, packet)
-    if reason is not None:
-        return device.discard(packet, reason, f"martian source {format_address(packet.source)}")
     whole = defragment(namespace, packet)
     if whole is None or (not whole.bridged and not hooks.run(namespace, "PREROUTING", whole)):
         return None
@@ -43,32 +42,23 @@ def defragment(namespace: "Namespace", packet: Packet) -> Packet | None:
     return fragments.reassemble(namespace, packet)
 
 
-def _martian(namespace: "Namespace", device: "Device", packet: Packet) -> DropReason | None:
-    source = packet.source
-    if device.kind == "loopback":
-        return None
-    if is_multicast(source) or source == 0xFFFFFFFF or (source >> 24 == 0 and packet.destination != 0xFFFFFFFF):
-        return DropReason.IP_INVALID_SOURCE
-    on_loopback = source >> 24 == LOOPBACK_NETWORK or packet.destination >> 24 == LOOPBACK_NETWORK
-    if on_loopback and not namespace.device_sysctl(device.name, "route_localnet"):
-        return DropReason.IP_LOCALNET
-    route = namespace.fib.lookup(source)
-    if route is not None and route.kind == "local" and source >> 24 != LOOPBACK_NETWORK:
-        return DropReason.IP_LOCAL_SOURCE
-    strict = namespace.device_sysctl(device.name, "rp_filter")
-    if strict and (route is None or (strict == 1 and route.device is not device)):
-        return DropReason.IP_RPFILTER
-    return None
-
-
 def route_input(namespace: "Namespace", device: "Device", packet: Packet) -> None:
-    """The routing decision for a packet from outside."""
+    """The routing decision for a packet from outside (ip_route_input_slow)."""
     packet.in_device = device
-    if packet.destination == 0xFFFFFFFF or (is_multicast(packet.destination)):
+    if is_multicast(packet.destination) and packet.destination != ALL_HOSTS:
+        return device.ignore(packet, f"not a member of {format_address(packet.destination)}")
+    reason = _martian(namespace, device, packet)
+    if reason is not None:
+        return _refuse(device, packet, reason)
+    if packet.destination in (0, ALL_HOSTS, 0xFFFFFFFF):
         return deliver(namespace, packet)
     route = namespace.fib.route(packet)
     if packet.trace:
         trace_route(namespace, packet, route)
+    if route is not None and route.kind in ("local", "broadcast", "unicast"):
+        reason = _invalid_source(namespace, device, packet)
+        if reason is not None:
+            return _refuse(device, packet, reason)
     if route is not None and route.kind in ("local", "broadcast"):
         return deliver(namespace, packet)
     if not namespace.forwards:
@@ -79,9 +69,50 @@ def route_input(namespace: "Namespace", device: "Device", packet: Packet) -> Non
     return _forward(namespace, packet, route, route.device)
 
 
+def _refuse(device: "Device", packet: Packet, reason: DropReason) -> None:
+    ends = f"{format_address(packet.source)} to {format_address(packet.destination)}"
+    device.discard(packet, reason, f"martian: from {ends}")
+
+
+def _martian(namespace: "Namespace", device: "Device", packet: Packet) -> DropReason | None:
+    """Addresses that no packet from outside has, whatever the routes say."""
+    source, destination = packet.source, packet.destination
+    if device.kind == "loopback":
+        return None
+    if is_multicast(source) or source == 0xFFFFFFFF:
+        return DropReason.IP_INVALID_SOURCE
+    if destination in (ALL_HOSTS, 0xFFFFFFFF) or source == destination == 0:
+        return None if source >> 24 == 0 else _invalid_source(namespace, device, packet)
+    if source >> 24 == 0:
+        return DropReason.IP_INVALID_SOURCE
+    if destination >> 24 == 0:
+        return DropReason.IP_INVALID_DEST
+    on_loopback = LOOPBACK_NETWORK in (source >> 24, destination >> 24)
+    if on_loopback and not namespace.device_sysctl(device.name, "route_localnet"):
+        return DropReason.IP_LOCALNET
+    return None
+
+
+def _invalid_source(namespace: "Namespace", device: "Device", packet: Packet) -> DropReason | None:
+    """A source that is this host's own, or one that rp_filter does not expect here (fib_validate_source)."""
+    source = packet.source
+    if device.kind == "loopback":
+        return None
+    route = namespace.fib.lookup(source)
+    if route is not None and route.kind == "local":
+        return None if namespace.device_sysctl(device.name, "accept_local") else DropReason.IP_LOCAL_SOURCE
+    strict = namespace.device_sysctl(device.name, "rp_filter")
+    if strict and (route is None or (strict == 1 and route.device is not device)):
+        return DropReason.IP_RPFILTER
+    return None
+
+
 def _no_way(namespace: "Namespace", packet: Packet, route: Route | None) -> None:
     kind = "" if route is None else route.kind
+    allowed = kind == "blackhole" or namespace.error_limits.allows_route_error(packet.source)
     namespace.kernel.drop(packet, namespace, DropReason.IP_INNOROUTES, f"{kind} route" if kind else "no route")
+    if not allowed:
+        return
     if kind == "prohibit":
         icmp.send_error(namespace, packet, icmp_header.ADMINISTRATIVELY_PROHIBITED)
     elif kind == "unreachable":

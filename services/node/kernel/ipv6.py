@@ -48,7 +48,7 @@ def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
 
 def _is_martian(device: "Device", packet: Packet) -> bool:
     on_loopback = LOOPBACK in (packet.source, packet.destination) and device.kind != "loopback"
-    return is_multicast(packet.source) or on_loopback or packet.destination == IPV6
+    return is_multicast(packet.source) or on_loopback
 
 
 def defragment(namespace: "Namespace", packet: Packet) -> Packet | None:
@@ -99,8 +99,8 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
     if packet.ttl <= 1:
         kernel.drop(packet, namespace, DropReason.IP_INHDR, "hop limit exceeded in transit")
         return icmpv6.send_error(namespace, packet, messages.TIME_EXCEEDED, 0)
-    if is_link_local(packet.source) or is_link_local(packet.destination) or packet.source in (IPV6, LOOPBACK):
-        kernel.drop(packet, namespace, DropReason.IP_INADDRERRORS, "link-local addresses are not forwarded")
+    if is_link_local(packet.source) or packet.source in (IPV6, LOOPBACK):
+        kernel.drop(packet, namespace, DropReason.IP_INADDRERRORS, "link-local sources are not forwarded")
         if is_link_local(packet.source):
             icmpv6.send_error(namespace, packet, messages.DESTINATION_UNREACHABLE, messages.BEYOND_SCOPE)
         return None

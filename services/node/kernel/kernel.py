@@ -14,6 +14,7 @@ from podwire.proto.packet.icmpv6 import DESTINATION_UNREACHABLE as UNREACHABLE6
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel import icmp, icmpv6, internet, unreachable
+from podwire.services.node.kernel.conntrack.entry import attach
 from podwire.services.node.kernel.devices import vxlan
 from podwire.services.node.kernel.devices.device import Device, Loopback
 from podwire.services.node.kernel.drops import DropLog, DropReason
@@ -191,6 +192,12 @@ class Kernel:
         """Send a whole IP packet that this machine made, after everything else that waits."""
         with self._turn:
             self._queue.append((self._send_now, (namespace, data, trace)))
+
+    def send_answer(self, namespace: Namespace, data: bytes, cause: Packet) -> None:
+        """Send a whole packet that answers another and belongs to its connection."""
+        answer = icmp.made(data, cause.trace)
+        attach(answer, cause)
+        self.enqueue_output(namespace, answer)
 
     def _send_now(self, made: tuple[Namespace, bytes, str]) -> None:
         namespace, data, trace = made

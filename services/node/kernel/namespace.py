@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import is_ipv6
 from podwire.services.node.kernel import internet
+from podwire.services.node.kernel.error_limits import ErrorLimits
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Fib, Route
 from podwire.services.node.kernel.neighbours import NeighbourTable
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.fragments import FragmentQueue, Key
     from podwire.services.node.kernel.kernel import Kernel
     from podwire.services.node.kernel.packet import Packet
+    from podwire.services.node.kernel.sockets.capture import PacketSocket
 
 DEFAULTS: Final = {
     "net.ipv4.ip_forward": "0",
     "net.ipv4.ip_default_ttl": "64",
+    "net.ipv4.icmp_ratelimit": "1000",
+    "net.ipv4.icmp_ratemask": "6168",
+    "net.ipv6.icmp.ratelimit": "1000",
     "net.ipv4.ip_local_port_range": "32768\t60999",
     "net.ipv4.ip_unprivileged_port_start": "1024",
     "net.ipv4.conf.all.rp_filter": "0",
@@ -49,9 +54,11 @@ class Namespace:
         self.name = name
         self.serial = serial
         self.devices: dict[str, Device] = {}
+        self.taps: list[PacketSocket] = []
         self.fib = Fib()
         self.fib6 = Fib(is_ipv6=True)
         self.neighbours = NeighbourTable(self)
+        self.error_limits = ErrorLimits(self)
         self.sysctls = dict(DEFAULTS)
         self.netfilter = Netfilter(self)
         self.netfilter6 = Netfilter(self, self.netfilter)

@@ -5,7 +5,7 @@ Addresses are usable at once: duplicate address detection is not done, nor are r
 
 from typing import TYPE_CHECKING
 
-from podwire.proto.packet.addresses import IPV6
+from podwire.proto.packet.addresses import IPV6, is_link_local
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.icmpv6 import (
@@ -28,9 +28,17 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.packet import Packet
 
 
-def solicit(namespace: "Namespace", device: "Device", target: int, known_mac: bytes | None) -> None:
-    """Ask who has an address: its group, or only the neighbour that had it."""
-    source = ipv6.source_on(device, target)
+def solicit(
+    namespace: "Namespace", device: "Device", target: int, known_mac: bytes | None, waiting: "Packet | None"
+) -> None:
+    """Ask who has an address: its group, or only the neighbour that had it.
+
+    From the source of the packet that waits if it is the device's own, else from the link-local address
+    (ndisc_solicit).
+    """
+    own = [each.address for each in device.addresses6]
+    link_local = next((address for address in own if is_link_local(address)), None)
+    source = waiting.source if waiting is not None and waiting.source in own else link_local
     if source is None:
         return
     destination = target if known_mac is not None else solicited_node(target)

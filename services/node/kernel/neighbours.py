@@ -139,7 +139,8 @@ class NeighbourTable:
         entry.attempts += 1
         entry.timer.set(self._namespace.kernel.now + RETRANSMIT)
         ask = ndisc.solicit if is_ipv6(entry.address) else arp.request
-        ask(self._namespace, entry.device, entry.address, entry.mac if entry.state == "PROBE" else None)
+        known_mac = entry.mac if entry.state == "PROBE" else None
+        ask(self._namespace, entry.device, entry.address, known_mac, entry.queue[0] if entry.queue else None)
 
     def _expired(self, entry: Neighbour) -> None:
         if entry.state == "DELAY":

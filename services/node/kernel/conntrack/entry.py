@@ -1,12 +1,17 @@
 """Tracked connections: a tuple each way, a state, a deadline (Linux include/net/netfilter/nf_conntrack.h)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.flows import Flow
+    from podwire.services.node.kernel.packet import Packet
 
 type Tuple = tuple[int, int, int, int, int]
-"""(protocol, source, source port, destination, destination port); ICMP's ports are the echo identifier."""
+"""(protocol, source, source port, destination, destination port).
+
+ICMP's ports are both the identifier, with the type of the question 16 bits above it.
+"""
+IDENTIFIER: Final = 0xFFFF
 
 ORIGINAL, REPLY = 0, 1
 
@@ -15,6 +20,17 @@ def inverse(tuple_: Tuple) -> Tuple:
     """The tuple of an answer."""
     protocol, source, source_port, destination, destination_port = tuple_
     return (protocol, destination, destination_port, source, source_port)
+
+
+def attach(made: "Packet", cause: "Packet") -> None:
+    """Have a packet of our own making belong to the connection of the packet that it answers (nf_conntrack_attach).
+
+    So an ICMP error or a reset is RELATED even if its cause never got far enough to be entered into the table.
+    """
+    if cause.connection is None:
+        return
+    made.connection, made.direction = cause.connection, REPLY if cause.direction == ORIGINAL else ORIGINAL
+    made.connection_state, made.related = "RELATED", True
 
 
 class Connection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from podwire.proto.packet.checksum import internet_checksum, transport_checksum, updated_checksum
 from podwire.proto.packet.ipv4 import TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
-from podwire.services.node.kernel.conntrack.entry import ORIGINAL, Connection, Tuple, inverse
+from podwire.services.node.kernel.conntrack.entry import IDENTIFIER, ORIGINAL, Connection, Tuple, inverse
 from podwire.services.node.kernel.conntrack.table import ECHOES, quoted_packet
 from podwire.services.node.kernel.packet import Packet
 
@@ -85,7 +85,8 @@ def _with_address(current: Tuple, address: int, *, source: bool) -> Tuple:
 def _with_port(current: Tuple, port: int, *, source: bool) -> Tuple:
     protocol, from_, from_port, to, to_port = current
     if protocol in ECHOES:
-        return (protocol, from_, port, to, port)
+        identifier = from_port & ~IDENTIFIER | port
+        return (protocol, from_, identifier, to, identifier)
     return (protocol, from_, port, to, to_port) if source else (protocol, from_, from_port, to, port)
 
 
@@ -123,7 +124,7 @@ def translate(packet: Packet, *, source: bool) -> tuple[str, str] | None:
         return None
     target = inverse(connection.tuples[1 - packet.direction])
     before = packet.endpoints()
-    if packet.related:
+    if packet.related and packet.protocol in ECHOES:
         _translate_error(packet, target, source=source)
     elif source:
         _set_identifier(packet, target)
@@ -145,11 +146,11 @@ def _set_identifier(packet: Packet, target: Tuple) -> None:
     if packet.protocol not in ECHOES or len(packet.data) < packet.header_length + 8:
         return
     at = packet.header_length
-    old, data = int.from_bytes(packet.data[at + 4 : at + 6]), packet.data
-    if old == target[2]:
+    old, new, data = int.from_bytes(packet.data[at + 4 : at + 6]), target[2] & IDENTIFIER, packet.data
+    if old == new:
         return
-    data[at + 4 : at + 6] = target[2].to_bytes(2)
-    checksum = updated_checksum(int.from_bytes(data[at + 2 : at + 4]), old, target[2])
+    data[at + 4 : at + 6] = new.to_bytes(2)
+    checksum = updated_checksum(int.from_bytes(data[at + 2 : at + 4]), old, new)
     data[at + 2 : at + 4] = checksum.to_bytes(2)
 
 

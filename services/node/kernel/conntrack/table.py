@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet import icmpv6
 from podwire.proto.packet.addresses import ipv6_number
+from podwire.proto.packet.checksum import internet_checksum, transport_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.proto.packet.icmp import ECHO_REPLY, ECHO_REQUEST, ERRORS
@@ -13,7 +14,7 @@ from podwire.proto.packet.ipv6 import HEADER_LENGTH, ICMPV6, find_upper
 from podwire.services.node.kernel.conntrack import tcp
 from podwire.services.node.kernel.conntrack.entry import ORIGINAL, REPLY, Connection, Tuple, inverse
 from podwire.services.node.kernel.drops import DropReason
-from podwire.services.node.kernel.packet import Packet
+from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
@@ -23,8 +24,14 @@ GENERIC_TIMEOUT: Final = 600 * SECOND
 ICMP_TIMEOUT: Final = 30 * SECOND
 SWEEP: Final = 60 * SECOND
 UNTRACKED: Final = "UNTRACKED"
-ECHOES: Final = {ICMP: (ECHO_REQUEST, ECHO_REPLY), ICMPV6: (icmpv6.ECHO_REQUEST, icmpv6.ECHO_REPLY)}
-"""Protocol → the types of a question and its answer."""
+ECHOES: Final = {
+    ICMP: {ECHO_REQUEST: ECHO_REPLY, 13: 14, 15: 16, 17: 18},
+    ICMPV6: {icmpv6.ECHO_REQUEST: icmpv6.ECHO_REPLY},
+}
+"""Protocol → the types of questions, and of their answers (timestamp, information and mask requests beside echo)."""
+_QUESTION_OF: Final = {
+    protocol: {answer: question for question, answer in pairs.items()} for protocol, pairs in ECHOES.items()
+}
 _DISCOVERY: Final = (130, 131, 132, 133, 134, 135, 136, 137, 143)
 """ICMPv6 types that are never tracked (nf_conntrack_proto_icmpv6.c, noct_valid_new)."""
 
@@ -49,14 +56,19 @@ class ConnectionTable:
             if direction == ORIGINAL and connection.expires > self._namespace.kernel.now:
                 yield connection
 
-    def track(self, packet: Packet) -> bool:
-        """Attach a packet to its connection, new or known; false if the packet must die (table full)."""
+    def track(self, packet: Packet, *, verify: bool = False) -> bool:
+        """Attach a packet to its connection, new or known; false if the packet must die (table full).
+
+        What comes from outside is verified first: a wrong checksum makes it INVALID (nf_conntrack_checksum).
+        """
         if packet.connection_state:
             return True  # seen already (loopback) or untracked
         if packet.protocol == ICMPV6 and is_discovery(packet):
             packet.connection_state = UNTRACKED
             return True
         packet.connection_state = "INVALID"
+        if not is_sound(packet, verify=verify):
+            return True
         key = self._tuple(packet)
         if key is None:
             return self._track_icmp_error(packet)
@@ -80,7 +92,8 @@ class ConnectionTable:
         payload = packet.payload
         if len(payload) < 8 or is_error(protocol, payload[0]):
             return None
-        identifier = int.from_bytes(payload[4:6])
+        question = _QUESTION_OF[protocol].get(payload[0], payload[0])
+        identifier = question << 16 | int.from_bytes(payload[4:6])
         return (protocol, packet.source, identifier, packet.destination, identifier)
 
     def lookup(self, key: Tuple) -> tuple[Connection, int] | None:
@@ -114,7 +127,7 @@ class ConnectionTable:
 
     def _first_state(self, packet: Packet) -> str | None:
         if packet.protocol in ECHOES:
-            return "NONE" if packet.payload[0] == ECHOES[packet.protocol][0] else None
+            return "NONE" if packet.payload[0] in ECHOES[packet.protocol] else None
         if packet.protocol != TCP:
             return "NONE"
         if len(packet.payload) < 20:
@@ -144,11 +157,10 @@ class ConnectionTable:
         return True
 
     def _echo_direction(self, packet: Packet, connection: Connection, direction: int) -> int:
-        kind = packet.payload[0]
-        request, reply = ECHOES[packet.protocol]
+        is_question = packet.payload[0] in ECHOES[packet.protocol]
         if connection.tuples[ORIGINAL] == connection.tuples[REPLY]:
-            return ORIGINAL if kind == request else REPLY
-        return direction if (kind == reply) == (direction == REPLY) else -1
+            return ORIGINAL if is_question else REPLY
+        return direction if is_question == (direction == ORIGINAL) else -1
 
     def _next_tcp_state(self, packet: Packet, connection: Connection, direction: int) -> str:
         if len(packet.payload) < 20:
@@ -258,6 +270,22 @@ class ConnectionTable:
             self._sweeper.set(now + SWEEP)
 
 
+def is_sound(packet: Packet, *, verify: bool) -> bool:
+    """Whether a packet's transport header may be believed: its checksum if `verify`, and a segment's flags."""
+    protocol, payload = packet.protocol, packet.payload
+    if protocol == TCP and not (len(payload) >= 20 and tcp.are_valid(packet.tcp_flags)):
+        return False
+    if not verify or packet.fragment & FRAGMENT_BITS:
+        return True
+    if protocol == ICMP:
+        return not internet_checksum(payload)
+    if protocol not in (TCP, UDP, ICMPV6):
+        return True
+    if protocol == UDP and len(payload) >= 8 and packet.ethertype != TYPE_IPV6 and not payload[6] | payload[7]:
+        return True
+    return not transport_checksum(packet.source, packet.destination, protocol, payload)
+
+
 def is_error(protocol: int, kind: int) -> bool:
     """Whether an ICMP type of a protocol is an error, which answers the packet that it quotes."""
     return kind < icmpv6.FIRST_INFORMATIONAL if protocol == ICMPV6 else kind in ERRORS
@@ -271,25 +299,32 @@ def is_discovery(packet: Packet) -> bool:
 def quoted_packet(packet: Packet) -> Packet | None:
     """The packet that an ICMP error quotes, as far as it is quoted; None if there is none to speak of."""
     octets = bytes(packet.payload)
-    if len(octets) < 8 + 28 or packet.protocol not in ECHOES or not is_error(packet.protocol, octets[0]):
+    if len(octets) < 8 + 20 or packet.protocol not in ECHOES or not is_error(packet.protocol, octets[0]):
         return None
     return _quoted6(octets[8:]) if packet.ethertype == TYPE_IPV6 else _quoted4(octets[8:])
+
+
+def _quoted_minimum(protocol: int) -> int:
+    """What must be quoted to tell the connection: ports or an identifier, where there are such."""
+    return 8 if protocol in (TCP, UDP, *ECHOES) else 0
 
 
 def _quoted4(octets: bytes) -> Packet | None:
     inner = Packet(octets)
     inner.header_length = (inner.data[0] & 15) * 4
-    if inner.data[0] >> 4 != 4 or inner.header_length < 20 or len(inner.data) < inner.header_length + 8:
+    if inner.data[0] >> 4 != 4 or inner.header_length < 20 or len(inner.data) < inner.header_length:
         return None
     inner.fragment = int.from_bytes(inner.data[6:8])
     inner.protocol = inner.data[9]
+    if len(inner.data) < inner.header_length + _quoted_minimum(inner.protocol):
+        return None
     inner.source, inner.destination = int.from_bytes(inner.data[12:16]), int.from_bytes(inner.data[16:20])
     inner.parse_ports()
     return inner
 
 
 def _quoted6(octets: bytes) -> Packet | None:
-    if len(octets) < HEADER_LENGTH + 8 or octets[0] >> 4 != 6:
+    if len(octets) < HEADER_LENGTH or octets[0] >> 4 != 6:
         return None
     inner = Packet(octets, TYPE_IPV6)
     try:
@@ -297,7 +332,7 @@ def _quoted6(octets: bytes) -> Packet | None:
     except PacketError:
         return None
     inner.header_length, inner.protocol, inner.fragment = upper.at, upper.protocol, upper.fragment
-    if len(octets) < upper.at + 8:
+    if len(octets) < upper.at + _quoted_minimum(upper.protocol):
         return None
     inner.source, inner.destination = ipv6_number(octets[8:24]), ipv6_number(octets[24:40])
     inner.parse_ports()

@@ -5,7 +5,7 @@ Window tracking is not done: a segment is judged by its flags alone, as with nf_
 
 from typing import Final
 
-from podwire.proto.packet.tcp import ACK, FIN, RST, SYN
+from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, URG
 
 STATES: Final = (
     "NONE",
@@ -68,3 +68,12 @@ def kind_of(flags: int) -> str:
     if flags & FIN:
         return "fin"
     return "ack" if flags & ACK else "none"
+
+
+_VALID: Final = (SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG)
+_JUDGED: Final = SYN | ACK | FIN | RST | URG
+
+
+def are_valid(flags: int) -> bool:
+    """Whether a segment may have these flags together (tcp_valid_flags)."""
+    return flags & _JUDGED in _VALID

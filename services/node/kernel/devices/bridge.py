@@ -122,6 +122,8 @@ class Bridge(Device):
     def _up(self, packet: Packet) -> None:
         packet.count(self.received, len(packet.data) + 14)
         packet.in_device = self
+        if self.taps or self.namespace.taps:
+            self._show(packet, is_outgoing=False)
         if packet.trace:
             self.namespace.kernel.hop(packet, "bridge", self.namespace, device=self.name, detail="to this host")
         self.deliver(packet)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.bridge import Bridge, Port
     from podwire.services.node.kernel.namespace import Namespace
     from podwire.services.node.kernel.packet import Packet
+    from podwire.services.node.kernel.sockets.capture import PacketSocket
 
 TRANSIT_LIMIT: Final = 64
 """How many devices a packet may cross in one machine: what stops loops that no TTL counts."""
@@ -52,6 +53,7 @@ class Device:
         self.addresses: list[Address] = []
         self.addresses6: list[Address] = []
         self.port: Port | None = None
+        self.taps: list[PacketSocket] = []
         self.received = Counter()
         self.sent = Counter()
         self.receive_drops = 0
@@ -81,8 +83,16 @@ class Device:
         packet.count(self.sent, len(packet.data) + 14)
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-transmit", self.namespace, device=self.name)
+        if self.taps or self.namespace.taps:
+            self._show(packet, is_outgoing=True)
         self.transmit(packet)
         return None
+
+    def _show(self, packet: "Packet", *, is_outgoing: bool) -> None:
+        """Let packet sockets see the frame; a flow that is looked at is not cached."""
+        packet.recording = None
+        for tap in (*self.taps, *self.namespace.taps):
+            tap.frame_passed(self, packet, is_outgoing=is_outgoing)
 
     def transmit(self, packet: "Packet") -> None:
         """Put the frame on whatever the device stands for; a dummy device swallows it."""
@@ -100,6 +110,8 @@ class Device:
         packet.in_device = self
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-receive", self.namespace, device=self.name)
+        if self.taps or self.namespace.taps:
+            self._show(packet, is_outgoing=False)
         if self.port is not None:
             return self.port.bridge.input(self.port, packet)
         return self.deliver(packet)

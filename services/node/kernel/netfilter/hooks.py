@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.services.node.kernel.conntrack import nat
+from podwire.services.node.kernel.conntrack.table import ECHOES
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.netfilter.targets.base import DROP
 from podwire.services.node.kernel.netfilter.traverse import traverse
@@ -46,7 +47,7 @@ def run(namespace: "Namespace", hook: str, packet: Packet) -> bool:
 
 def _step(netfilter: "Netfilter", step: str, packet: Packet, at: Evaluation) -> bool:
     if step == TRACK:
-        return netfilter.connections.track(packet)
+        return netfilter.connections.track(packet, verify=at.hook == "PREROUTING")
     if step == CONFIRM:
         return netfilter.connections.confirm(packet)
     at.table = step
@@ -62,7 +63,8 @@ def _translate(namespace: "Namespace", table: "Table", packet: Packet, at: Evalu
         return True
     source = _TRANSLATES_SOURCE[at.hook]
     done = connection.nat_source_done if source else connection.nat_destination_done
-    if not done and not connection.confirmed and not packet.related:
+    is_error = packet.related and packet.protocol in ECHOES  # translated as its connection is, never by rules
+    if not done and not connection.confirmed and not is_error:
         if traverse(table, packet, at) == DROP:
             return False
         nat.set_up(namespace, packet, nat.NO_CHANGE, source=source)

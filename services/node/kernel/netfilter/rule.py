@@ -99,6 +99,8 @@ class Rule:
     @property
     def needs_conntrack(self) -> bool:
         """Whether connection tracking must run for this rule to work."""
+        if self.target is not None and self.target.needs_conntrack:
+            return True
         return any(getattr(match, "needs_conntrack", False) for match in self.matches)
 
     def specification(self) -> str:

@@ -39,7 +39,7 @@ class Netfilter:
             if name in tables or name in self.tables
         }
         self.active = bool(self.tables)
-        self.tracks = self.tracks or self._needs_conntrack()
+        self.tracks = self._needs_conntrack()
         self.steps = {hook: tuple(step for step in order if self._wanted(step)) for hook, order in ORDER.items()}
         self._namespace.refresh()
         self._namespace.kernel.changed()
@@ -48,7 +48,8 @@ class Netfilter:
         return self.tracks if step in (TRACK, CONFIRM) else step in self.tables
 
     def _needs_conntrack(self) -> bool:
-        return "nat" in self.tables or any(
+        """Rules that translate, or ask for a state, turn connection tracking on; a nat table alone does not."""
+        return any(
             rule.needs_conntrack
             for table in self.tables.values()
             for chain in table.chains.values()

@@ -138,7 +138,8 @@ def _flows(namespace: Namespace, wanted: messages.Read) -> list[messages.Flow]:
 
 
 def _tuple(tuple_: Tuple) -> tuple[str, int, str, int]:
-    return format_address(tuple_[1]), tuple_[2], format_address(tuple_[3]), tuple_[4]
+    ports = tuple_[2] & 0xFFFF, tuple_[4] & 0xFFFF
+    return format_address(tuple_[1]), ports[0], format_address(tuple_[3]), ports[1]
 
 
 def _iptables(namespace: Namespace, wanted: messages.Read) -> str:

@@ -3,7 +3,8 @@
 from podwire.proto.packet.addresses import format_address, is_ipv6
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
-from podwire.services.node.kernel.conntrack.entry import Connection, Tuple
+from podwire.services.node.kernel.conntrack.entry import IDENTIFIER, Connection, Tuple
+from podwire.services.node.kernel.conntrack.table import ECHOES
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 
@@ -26,20 +27,22 @@ def _line(connection: Connection, now: int) -> str:
     parts = [f"{_NAMES.get(protocol, 'unknown'):<8} {protocol} {seconds}"]
     if protocol == TCP:
         parts.append(connection.tcp_state)
-    parts.append(_tuple(connection.tuples[0], 8 if protocol == ICMP else 128))
+    parts.append(_tuple(connection.tuples[0], is_reply=False))
     if not connection.seen_reply:
         parts.append("[UNREPLIED]")
-    parts.append(_tuple(connection.tuples[1], 0 if protocol == ICMP else 129))
+    parts.append(_tuple(connection.tuples[1], is_reply=True))
     if connection.assured:
         parts.append("[ASSURED]")
     return " ".join([*parts, f"mark={connection.mark}", "use=1"])
 
 
-def _tuple(tuple_: Tuple, icmp_type: int) -> str:
+def _tuple(tuple_: Tuple, *, is_reply: bool) -> str:
     protocol, source, source_port, destination, destination_port = tuple_
     text = f"src={format_address(source)} dst={format_address(destination)}"
-    if protocol in (ICMP, ICMPV6):
-        return f"{text} type={icmp_type} code=0 id={source_port}"
+    if protocol in ECHOES:
+        question = source_port >> 16
+        kind = ECHOES[protocol].get(question, question) if is_reply else question
+        return f"{text} type={kind} code=0 id={source_port & IDENTIFIER}"
     if protocol in (TCP, UDP):
         return f"{text} sport={source_port} dport={destination_port}"
     return text

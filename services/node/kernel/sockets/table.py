@@ -16,6 +16,7 @@ from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
 from podwire.services.node.kernel.sockets.base import ANY, ANY6, accepts
+from podwire.services.node.kernel.sockets.capture import PacketSocket
 from podwire.services.node.kernel.sockets.path import MINIMUM_PATH_MTU, PathError, read_error
 from podwire.services.node.kernel.sockets.ping import PingSocket
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
 
 PATH_LIMIT: Final = 256
+DSCP: Final = 0xFC
+"""A reset keeps the type of service of what it answers, without the congestion bits."""
 
 type FourTuple = tuple[int, int, int, int]
 """(local address, local port, remote address, remote port)."""
@@ -56,6 +59,10 @@ class SocketTable:
     def open_ping(self, trace: str = "") -> PingSocket:
         """An ICMP echo socket with an identifier of its own."""
         return PingSocket(self._namespace, trace)
+
+    def open_capture(self, device: str = "") -> PacketSocket:
+        """A packet socket on a device, or on all of them; KernelError ENODEV."""
+        return PacketSocket(self._namespace, self._namespace.device(device) if device else None)
 
     def check_local(self, address: int) -> None:
         """Refuse to bind to an address that is not of this namespace."""
@@ -114,7 +121,7 @@ class SocketTable:
 
     def reset(self, packet: Packet, segment: Tcp, length: int) -> None:
         """Answer a segment that belongs to nothing (RFC 9293 section 3.5.2)."""
-        if segment.flags & RST:
+        if segment.flags & RST or not internet.is_local(self._namespace, packet.destination):
             return
         if segment.flags & ACK:
             reply = Tcp(segment.destination_port, segment.source_port, segment.acknowledgement, flags=RST)
@@ -123,7 +130,7 @@ class SocketTable:
             acknowledged = (segment.sequence + length) & 0xFFFFFFFF
             reply = Tcp(segment.destination_port, segment.source_port, 0, acknowledged, RST | ACK)
         octets = build_segment(packet.destination, packet.source, reply)
-        data = build_packet(packet.destination, packet.source, TCP, octets, fragment=0x4000)
+        data = build_packet(packet.destination, packet.source, TCP, octets, tos=packet.tos & DSCP, fragment=0x4000)
         self._namespace.kernel.send_made(self._namespace, data, packet.trace)
 
     def udp_input(self, packet: Packet) -> None:

@@ -20,6 +20,7 @@ class Target(ABC):
     options: ClassVar[dict[str, int]] = {}
     tables: ClassVar[tuple[str, ...]] = ()
     hooks: ClassVar[tuple[str, ...]] = ()
+    needs_conntrack: ClassVar[bool] = False
 
     def accept(self, option: str, values: Sequence[str]) -> None:
         """Take one option; NetfilterError if its value is bad."""

@@ -22,6 +22,7 @@ LOOPBACK, LOOPBACK6 = 0x7F000001, IPV6 | 1
 
 class _Nat(Target):
     tables = ("nat",)
+    needs_conntrack = True
     source: ClassVar[bool]
     is_ipv6: ClassVar[bool] = False
     address_option: ClassVar[str] = ""

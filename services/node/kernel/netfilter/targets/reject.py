@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from podwire.proto.packet import icmp as icmp_header
 from podwire.proto.packet import icmpv6
-from podwire.proto.packet.checksum import transport_checksum
+from podwire.proto.packet.addresses import is_multicast
+from podwire.proto.packet.checksum import internet_checksum, transport_checksum
+from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.proto.packet.internet import build_packet
-from podwire.proto.packet.ipv4 import TCP
+from podwire.proto.packet.ipv4 import TCP, UDP
 from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
+from podwire.services.node.kernel.conntrack.table import ECHOES
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.targets.base import DROP, Target
 from podwire.services.node.kernel.packet import Packet
@@ -16,6 +19,8 @@ from podwire.services.node.kernel.packet import Packet
 if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 
+_UNCHECKED: Final = (33, 47, 50, 51, 132, 136)
+"""DCCP, GRE, ESP, AH, SCTP and UDP-Lite have other checks, or none over the whole payload."""
 _KINDS: Final = {
     "icmp-port-unreachable": icmp_header.PORT_UNREACHABLE,
     "icmp-net-unreachable": icmp_header.NET_UNREACHABLE,
@@ -78,7 +83,7 @@ class Reject(Target):
     def apply(self, packet: Packet, at: "Evaluation") -> str:
         if self.answer == "tcp-reset":
             send_reset(packet, at)
-        else:
+        elif may_be_answered(packet) if at.hook == "OUTPUT" else may_be_sound(packet):
             self.send_error(packet, at, self.kinds[self.answer])
         return DROP
 
@@ -103,6 +108,27 @@ class Reject6(Reject):
         at.namespace.kernel.send_icmpv6_error(at.namespace, packet, code)
 
 
+def may_be_answered(packet: Packet) -> bool:
+    """Whether a packet of this host may be told about: the kernel's own ICMP answers hold the lock that it needs."""
+    answers = ECHOES.get(packet.protocol, {}).values()
+    return not (packet.payload and packet.payload[0] in answers)
+
+
+def may_be_sound(packet: Packet) -> bool:
+    """Whether a packet's checksum is right, or there is none to check: others are dropped in silence.
+
+    Of a protocol that it does not know the kernel expects a checksum over the whole payload (nf_reject_verify_csum).
+    """
+    protocol, payload = packet.protocol, packet.payload
+    if packet.ethertype == TYPE_IPV6 and not payload:
+        return False
+    if protocol in _UNCHECKED or (protocol == UDP and len(payload) >= 8 and not payload[6] | payload[7]):
+        return True
+    if packet.ethertype == TYPE_IPV6 or protocol in (TCP, UDP):
+        return not transport_checksum(packet.source, packet.destination, protocol, payload)
+    return not internet_checksum(payload)
+
+
 def send_reset(packet: Packet, at: "Evaluation") -> None:
     """Reset the connection of a segment, unless it is itself a reset or is broken."""
     segment = bytes(packet.payload)
@@ -110,9 +136,12 @@ def send_reset(packet: Packet, at: "Evaluation") -> None:
         return
     if packet.tcp_flags & RST or transport_checksum(packet.source, packet.destination, TCP, segment):
         return
+    route = at.namespace.fib_for(packet.destination).lookup(packet.destination)
+    if is_multicast(packet.destination) or (route is not None and route.kind == "broadcast"):
+        return
     reply = build_segment(packet.destination, packet.source, _reset_for(segment))
     data = build_packet(packet.destination, packet.source, TCP, reply, fragment=0x4000)
-    at.namespace.kernel.send_made(at.namespace, data, packet.trace)
+    at.namespace.kernel.send_answer(at.namespace, data, packet)
 
 
 def _reset_for(segment: bytes) -> Tcp:
