@@ -47,8 +47,8 @@ def test_a_neighbour_is_solicited_through_its_group_and_probed_alone() -> None:
     network.run(SECOND)
     said = [line for frame in network.frames if "neighbor" in (line := summarize_frame(frame))]
     assert said[:2] == [
-        "IP6 fd00:10::1 > ff02::1:ff00:2: ICMP6, neighbor solicitation, who has fd00:10::2, length 32",
-        "IP6 fd00:10::2 > fd00:10::1: ICMP6, neighbor advertisement, tgt is fd00:10::2, length 32",
+        "IP6 fe80::ff:fe00:1 > ff02::1:ff00:2: ICMP6, neighbor solicitation, who has fd00:10::2, length 32",
+        "IP6 fd00:10::2 > fe80::ff:fe00:1: ICMP6, neighbor advertisement, tgt is fd00:10::2, length 32",
     ]
     assert "fd00:10::2 dev eth0 lladdr 02:00:00:00:00:02 REACHABLE \n" in ip_neigh(
         network[1].kernel.root, family="ipv6"

@@ -185,7 +185,7 @@ def test_ten_thousand_services_are_indexed() -> None:
         f"-A KUBE-SERVICES -d 10.97.{index >> 8}.{index & 255}/32 -p udp -m udp --dport 53 -j RETURN"
         for index in range(10_000)
     ]
-    text = "\n".join(["*nat", ":KUBE-SERVICES - [0:0]", "-A PREROUTING -j KUBE-SERVICES", *lines, "COMMIT", ""])
+    text = "\n".join(["*mangle", ":KUBE-SERVICES - [0:0]", "-A PREROUTING -j KUBE-SERVICES", *lines, "COMMIT", ""])
     network[1].do(m.IptablesRestore(text=text, noflush=True))
     network[1].sockets("a").open_udp("trace").send_to(b"?", ("10.97.39.15", 53))
     network.settle()

@@ -1,0 +1,244 @@
+"""Two worlds with one interface: podwire's kernel, and this machine's in network namespaces."""
+
+import array
+import ctypes
+import fcntl
+import os
+import select
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from tests.oracle.commands import render
+
+from podwire.proto.messages import kernel as m
+from podwire.services.node.kernel.kernel import Kernel, RandomSource
+from podwire.services.node.kernel.programming import apply_operation
+from podwire.services.node.kernel.sockets.capture import PacketSocket
+
+ETH_P_ALL: Final = 3
+PACKET_OUTGOING: Final = 4
+SIOCETHTOOL: Final = 0x8946
+ETHTOOL_STXCSUM: Final = 0x17
+QUIET: Final = 0.004
+"""Seconds without a frame after which a packet has arrived wherever it was going: a veth delivers in microseconds."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Arrival:
+    """A frame that came in at a device of a namespace."""
+
+    netns: str
+    device: str
+    frame: bytes
+
+
+class World(Protocol):
+    """Namespaces to program, frames to send, arrivals to see."""
+
+    def build(self, operations: Iterable[Any], points: Iterable[tuple[str, str]]) -> None:
+        """Program a topology and listen at some devices (namespace, device)."""
+
+    def do(self, operation: Any) -> None:
+        """Program one thing more."""
+
+    def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
+        """Send a frame out of a device, as a packet socket does; everything that arrives because of it, in order."""
+
+    def rules(self, netns: str, family: str) -> str:
+        """`iptables-save -c`."""
+
+    def close(self) -> None:
+        """Take everything down."""
+
+
+class PodwireWorld:
+    """The emulated kernel: all namespaces in one machine, on the same clock as the other world (limits are by time)."""
+
+    def __init__(self, random: RandomSource, *, cached: bool = True) -> None:
+        self.kernel = Kernel("oracle", "boot", random)
+        self.kernel.flows.enabled = cached
+        self._taps: list[tuple[str, str, PacketSocket]] = []
+
+    def build(self, operations: Iterable[Any], points: Iterable[tuple[str, str]]) -> None:
+        for operation in operations:
+            self.do(operation)
+        for netns, device in points:
+            self._taps.append((netns, device, self.kernel.namespace(netns).sockets.open_capture(device)))
+
+    def do(self, operation: Any) -> None:
+        apply_operation(self.kernel, operation)
+        self._drain()
+
+    def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
+        self._drain()
+        self.kernel.send_frame(netns, device, frame, time.monotonic_ns())
+        return self._drain()
+
+    def _drain(self) -> list[Arrival]:
+        arrivals = []
+        for netns, device, tap in self._taps:
+            while (seen := tap.receive()) is not None:
+                if not seen.is_outgoing:
+                    arrivals.append(Arrival(netns, device, seen.frame))
+        return arrivals
+
+    def rules(self, netns: str, family: str) -> str:
+        self.kernel.settle()
+        wanted = m.Read(netns=netns, kind="iptables-save", family="ipv6" if family == "ipv6" else "ipv4")
+        return str(apply_operation(self.kernel, wanted))
+
+    def close(self) -> None:
+        for _, _, tap in self._taps:
+            tap.close()
+
+
+def why_not() -> str:
+    """Why this machine cannot be the oracle, "" if it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "iptables-restore", "ip6tables-restore", "ipset", "bridge", "sysctl"):
+        if not any(Path(folder, tool).exists() for folder in os.get_exec_path()):
+            return f"{tool} is not installed"
+    probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False)
+    return "" if probe.returncode == 0 else "network namespaces cannot be made here"
+
+
+class LinuxWorld:
+    """This machine's kernel. Namespaces are named pw<pid>-<name>, and go with `close`."""
+
+    def __init__(self) -> None:
+        self._prefix = f"pw{os.getpid()}-"
+        self._namespaces: list[str] = []
+        self._taps: list[tuple[str, str, socket.socket]] = []
+        self._senders: dict[tuple[str, str], socket.socket] = {}
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def build(self, operations: Iterable[Any], points: Iterable[tuple[str, str]]) -> None:
+        for operation in operations:
+            self.do(operation)
+        for netns, device in points:
+            self._taps.append((netns, device, self._packet_socket(netns, device)))
+        self._collect(0.05)
+
+    def do(self, operation: Any) -> None:
+        if isinstance(operation, m.NetnsAdd):
+            self._add(operation.netns)
+            return
+        for netns, argv, text in render(operation):
+            words = [f"{self._prefix}{word}" if word in self._namespaces else word for word in argv]
+            self._run(netns, words, text)
+            if isinstance(operation, m.LinkAdd) and operation.kind == "veth":
+                self._compute_checksums(netns, operation.name)
+                self._compute_checksums(operation.peer_netns, operation.peer)
+
+    def _compute_checksums(self, netns: str, device: str) -> None:
+        """Turn transmit checksum offload off: otherwise what the kernel itself sends has none yet."""
+        value = array.array("B", struct.pack("II", ETHTOOL_STXCSUM, 0))
+        request = struct.pack("16sP", device.encode(), value.buffer_info()[0])
+        with self._inside(netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            fcntl.ioctl(control, SIOCETHTOOL, request)
+
+    def _add(self, netns: str) -> None:
+        self._call(["ip", "netns", "add", self._prefix + netns])
+        self._namespaces.append(netns)
+        for key, value in _SYSCTLS.items():
+            self._run(netns, ["sysctl", "-qw", f"{key}={value}"], "")
+        self._run(netns, ["ip", "link", "set", "lo", "up"], "")
+
+    def _run(self, netns: str, argv: list[str], text: str) -> str:
+        return self._call(["ip", "netns", "exec", self._prefix + netns, *argv], text)
+
+    def _call(self, argv: list[str], text: str = "") -> str:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"{' '.join(argv)}: {done.stderr.strip()}\n{text}")
+        return done.stdout
+
+    def _packet_socket(self, netns: str, device: str) -> socket.socket:
+        with self._inside(netns):
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            opened.bind((device, 0))
+            opened.setblocking(False)
+        return opened
+
+    @contextmanager
+    def _inside(self, netns: str) -> Iterator[None]:
+        descriptor = os.open(f"/run/netns/{self._prefix}{netns}", os.O_RDONLY)
+        try:
+            self._enter(descriptor)
+            yield
+        finally:
+            self._enter(self._home)
+            os.close(descriptor)
+
+    def _enter(self, descriptor: int) -> None:
+        if self._libc.setns(descriptor, 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
+        self._collect(0)
+        sender = self._senders.get((netns, device))
+        if sender is None:
+            sender = self._senders[netns, device] = self._packet_socket(netns, device)
+        sender.send(frame)
+        return self._collect(QUIET)
+
+    def _collect(self, quiet: float) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        taps = {tap: (netns, device) for netns, device, tap in self._taps}
+        while True:
+            readable, _, _ = select.select(list(taps), [], [], quiet)
+            if not readable:
+                break
+            for tap in readable:
+                frame, where = tap.recvfrom(65600)
+                if where[2] != PACKET_OUTGOING:
+                    arrivals.append(Arrival(*taps[tap], frame))
+        for sender in self._senders.values():
+            _empty(sender)
+        return arrivals
+
+    def rules(self, netns: str, family: str) -> str:
+        return self._run(netns, ["ip6tables-save" if family == "ipv6" else "iptables-save", "-c"], "")
+
+    def close(self) -> None:
+        for _, _, tap in self._taps:
+            tap.close()
+        for sender in self._senders.values():
+            sender.close()
+        for netns in self._namespaces:
+            subprocess.run(["ip", "netns", "delete", self._prefix + netns], capture_output=True, check=False)
+        os.close(self._home)
+
+
+def _empty(sender: socket.socket) -> None:
+    try:
+        while True:
+            sender.recv(1)
+    except BlockingIOError:
+        return
+
+
+_SYSCTLS: Final = {
+    "net.ipv4.icmp_ratemask": "0",
+    "net.ipv6.icmp.ratelimit": "0",
+    "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv4.conf.default.send_redirects": "0",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv6.conf.all.accept_dad": "0",
+    "net.ipv6.conf.default.accept_dad": "0",
+    "net.ipv6.conf.all.router_solicitations": "0",
+    "net.ipv6.conf.default.router_solicitations": "0",
+    "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "1000000000",
+    "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "1000000000",
+}
+"""What would come in between: limits on errors, and what IPv6 says by itself when a link comes up."""
