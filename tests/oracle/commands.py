@@ -25,7 +25,9 @@ def _link_add(operation: m.LinkAdd) -> list[tuple[list[str], str]]:
     if operation.kind == "vxlan":
         words += ["id", str(operation.vni), "dstport", str(operation.port), "local", operation.local]
         words += ["dev", operation.device] if operation.device else []
-        words += [] if operation.learning else ["nolearning"]
+        words += ["noudpcsum", *([] if operation.learning else ["nolearning"])]  # as Flannel makes it
+    if operation.kind == "bridge":
+        words += ["mcast_snooping", "0"]  # without it there are no IGMP reports to count
     commands: list[tuple[list[str], str]] = [(words, "")]
     if operation.master:
         commands.append((["ip", "link", "set", operation.name, "master", operation.master], ""))

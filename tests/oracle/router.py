@@ -31,7 +31,6 @@ def leg(name: str) -> str:
 def build(*, server_mtu: int = 1500) -> Iterator[Any]:
     """The whole topology, both families."""
     yield m.NetnsAdd(netns="router")
-    yield from _unlimited("router")
     yield m.LinkSet(netns="router", name="lo", up=True)
     for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         yield m.SysctlWrite(netns="router", key=key, value="1")
@@ -56,15 +55,8 @@ def policies() -> Iterator[Any]:
     yield add(netns="router", priority=106, inverted=True, source="10.1.0.0/24", table="100")
 
 
-def _unlimited(netns: str) -> Iterator[Any]:
-    """ICMP errors without limits of rate."""
-    for key in ("net.ipv4.icmp_ratemask", "net.ipv6.icmp.ratelimit"):
-        yield m.SysctlWrite(netns=netns, key=key, value="0")
-
-
 def _host(name: str, number: int, mtu: int) -> Iterator[Any]:
     yield m.NetnsAdd(netns=name)
-    yield from _unlimited(name)
     yield m.LinkSet(netns=name, name="lo", up=True)
     yield m.LinkAdd(
         netns="router",

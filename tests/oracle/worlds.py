@@ -74,6 +74,9 @@ class PodwireWorld:
 
     def do(self, operation: Any) -> None:
         apply_operation(self.kernel, operation)
+        if isinstance(operation, m.NetnsAdd):
+            for key, value in UNLIMITED.items():
+                apply_operation(self.kernel, m.SysctlWrite(netns=operation.netns, key=key, value=value))
         self._drain()
 
     def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
@@ -149,7 +152,7 @@ class LinuxWorld:
     def _add(self, netns: str) -> None:
         self._call(["ip", "netns", "add", self._prefix + netns])
         self._namespaces.append(netns)
-        for key, value in _SYSCTLS.items():
+        for key, value in (UNLIMITED | _QUIET).items():
             self._run(netns, ["sysctl", "-qw", f"{key}={value}"], "")
         self._run(netns, ["ip", "link", "set", "lo", "up"], "")
 
@@ -227,9 +230,9 @@ def _empty(sender: socket.socket) -> None:
         return
 
 
-_SYSCTLS: Final = {
-    "net.ipv4.icmp_ratemask": "0",
-    "net.ipv6.icmp.ratelimit": "0",
+UNLIMITED: Final = {"net.ipv4.icmp_ratemask": "0", "net.ipv6.icmp.ratelimit": "0"}
+"""ICMP errors without limits of rate, which would depend on how fast the test runs."""
+_QUIET: Final = {
     "net.ipv4.conf.all.send_redirects": "0",
     "net.ipv4.conf.default.send_redirects": "0",
     "net.ipv4.conf.all.rp_filter": "0",
@@ -241,4 +244,4 @@ _SYSCTLS: Final = {
     "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "1000000000",
     "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "1000000000",
 }
-"""What would come in between: limits on errors, and what IPv6 says by itself when a link comes up."""
+"""What would come in between: redirects, and what IPv6 says by itself when a link comes up."""

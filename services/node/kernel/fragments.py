@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.checksum import internet_checksum
 from podwire.proto.packet.ethernet import TYPE_IPV6
-from podwire.proto.packet.ipv4 import MORE_FRAGMENTS, OFFSET_MASK
+from podwire.proto.packet.ipv4 import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK
 from podwire.proto.packet.ipv6 import FRAGMENT, FRAGMENT_HEADER, build_fragment_header, find_upper
 from podwire.services.node.kernel import unreachable
 from podwire.services.node.kernel.drops import DropReason
@@ -29,18 +29,19 @@ type Key = tuple[int, int, int, int]
 class FragmentQueue:
     """The pieces of one packet so far, by offset."""
 
-    __slots__ = ("first", "largest", "pieces", "timer", "total")
+    __slots__ = ("first", "largest", "largest_uncuttable", "pieces", "timer", "total")
 
     def __init__(self, timer: "Timer") -> None:
         self.pieces: dict[int, bytes] = {}
         self.first: Packet | None = None
         self.total: int | None = None
-        self.largest = 0
+        self.largest = self.largest_uncuttable = 0
+        """Bytes of the largest packet that came, and of the largest with don't fragment set."""
         self.timer = timer
 
 
 def split(packet: Packet, mtu: int) -> Iterator[Packet]:
-    """Fragments that fit `mtu`, each with its own header."""
+    """Fragments of an IPv4 packet that fit `mtu`, each with its own header; they keep don't fragment."""
     header, payload = bytes(packet.data[: packet.header_length]), bytes(packet.payload)
     step = (mtu - len(header)) // 8 * 8
     base = packet.fragment & OFFSET_MASK
@@ -48,7 +49,7 @@ def split(packet: Packet, mtu: int) -> Iterator[Packet]:
     for at in range(0, len(payload), max(step, 8)):
         piece = payload[at : at + max(step, 8)]
         last = at + len(piece) >= len(payload)
-        word = (base + at // 8) | (more_after if last else MORE_FRAGMENTS)
+        word = packet.fragment & DONT_FRAGMENT | (base + at // 8) | (more_after if last else MORE_FRAGMENTS)
         twin = packet.copy()
         twin.data = bytearray(header) + piece
         _rewrite(twin, word)
@@ -81,6 +82,13 @@ def split6(packet: Packet, mtu: int, identification: int) -> Iterator[Packet]:
         twin.fragment, twin.header_length = word, len(head) + FRAGMENT_HEADER
         twin.parse_ports()
         yield twin
+
+
+def split_any(namespace: "Namespace", packet: Packet, mtu: int) -> Iterator[Packet]:
+    """Fragments of a packet of either family."""
+    if packet.ethertype == TYPE_IPV6:
+        return split6(packet, mtu, namespace.next_identification())
+    return split(packet, mtu)
 
 
 def reassemble(namespace: "Namespace", packet: Packet) -> Packet | None:
@@ -140,6 +148,8 @@ def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> boo
         return False
     queue.pieces[start] = piece
     queue.largest = max(queue.largest, len(packet.data))
+    if packet.fragment & DONT_FRAGMENT:
+        queue.largest_uncuttable = max(queue.largest_uncuttable, len(packet.data))
     if start == 0:
         queue.first = packet
     if not more:
@@ -150,11 +160,11 @@ def _insert(namespace: "Namespace", queue: FragmentQueue, packet: Packet) -> boo
 def _join(namespace: "Namespace", key: Key, queue: FragmentQueue, first: Packet) -> Packet:
     _close(namespace, key)
     payload = b"".join(piece for _, piece in sorted(queue.pieces.items()))
-    first.largest_fragment = queue.largest
+    first.reassembled, first.largest_fragment = True, queue.largest
     if first.ethertype == TYPE_IPV6:
         return _join6(first, payload)
     first.data = first.data[: first.header_length] + payload
-    _rewrite(first, 0)
+    _rewrite(first, DONT_FRAGMENT if queue.largest_uncuttable == queue.largest else 0)
     return first
 
 

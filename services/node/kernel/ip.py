@@ -126,7 +126,7 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
     if packet.ttl <= 1:
         kernel.drop(packet, namespace, DropReason.IP_INHDR, "TTL exceeded in transit")
         return icmp.send_error(namespace, packet, 0, kind=icmp_header.TIME_EXCEEDED)
-    if packet.length > device.mtu and packet.data[6] & 0x40:
+    if packet.length > device.mtu and packet.data[6] & 0x40 and may_not_cut(packet, device.mtu):
         kernel.drop(packet, namespace, DropReason.PKT_TOO_BIG, f"{packet.length} > mtu {device.mtu} of {device.name}")
         return icmp.send_error(namespace, packet, icmp_header.FRAGMENTATION_NEEDED, rest=device.mtu)
     packet.decrease_ttl()
@@ -139,18 +139,24 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
     return finish_output(namespace, packet, device, next_hop)
 
 
+def may_not_cut(packet: Packet, mtu: int) -> bool:
+    """Whether don't fragment holds: not for what was put together here, unless a piece would not have fitted either."""
+    return not packet.reassembled or packet.largest_fragment > mtu
+
+
 def finish_output(namespace: "Namespace", packet: Packet, device: "Device", next_hop: int) -> None:
     """POSTROUTING, fragmentation, and on to the neighbour."""
     packet.in_device = None
     packet.out_device = device
     if not hooks.run(namespace, "POSTROUTING", packet):
         return None
-    if packet.length <= device.mtu:
+    limit = min(device.mtu, packet.largest_fragment or device.mtu)
+    if packet.length <= limit:
         return namespace.neighbours.output(device, next_hop, packet)
-    if packet.data[6] & 0x40:
+    if packet.data[6] & 0x40 and may_not_cut(packet, limit):
         namespace.kernel.drop(packet, namespace, DropReason.PKT_TOO_BIG, f"mtu {device.mtu} of {device.name}")
         return icmp.send_error(namespace, packet, icmp_header.FRAGMENTATION_NEEDED, rest=device.mtu)
-    for piece in fragments.split(packet, device.mtu):
+    for piece in fragments.split(packet, limit):
         namespace.neighbours.output(device, next_hop, piece)
     return None
 

@@ -104,7 +104,7 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
         if is_link_local(packet.source):
             icmpv6.send_error(namespace, packet, messages.DESTINATION_UNREACHABLE, messages.BEYOND_SCOPE)
         return None
-    if packet.length > device.mtu and not packet.largest_fragment:
+    if packet.length > device.mtu and not packet.reassembled:
         return too_big(namespace, packet, device)
     packet.decrease_ttl()
     packet.out_device = device
@@ -131,7 +131,7 @@ def finish_output(namespace: "Namespace", packet: Packet, device: "Device", next
     limit = min(device.mtu, packet.largest_fragment or device.mtu)
     if packet.length <= limit:
         return namespace.neighbours.output(device, next_hop, packet)
-    if is_forwarded and not packet.largest_fragment:
+    if is_forwarded and not packet.reassembled:
         return too_big(namespace, packet, device)
     for piece in fragments.split6(packet, limit, namespace.next_identification()):
         namespace.neighbours.output(device, next_hop, piece)

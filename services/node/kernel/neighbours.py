@@ -103,7 +103,7 @@ class NeighbourTable:
         if packet.trace:
             detail = f"{format_address(entry.address)} lladdr {entry.mac.hex(':')} {entry.state}"
             self._namespace.kernel.hop(packet, "neighbour", self._namespace, device=entry.device.name, detail=detail)
-        entry.device.send(packet)
+        entry.device.send_resolved(packet)
 
     def _create(self, device: "Device", address: int) -> Neighbour | None:
         if len(self.entries) >= TABLE_LIMIT and not self._collect():

@@ -19,6 +19,7 @@ from podwire.services.node.kernel.drops import DropReason
 if TYPE_CHECKING:
     from podwire.services.node.kernel.conntrack.entry import Connection
     from podwire.services.node.kernel.counters import Counter
+    from podwire.services.node.kernel.devices.bridge import Port
     from podwire.services.node.kernel.devices.device import Device
     from podwire.services.node.kernel.flows import Recording
 
@@ -32,11 +33,14 @@ _CHECKSUM6_AT: Final = {**_CHECKSUM_AT, ICMPV6: 2}
 class Packet:
     """One packet. `source_port` and `destination_port` are 0 where there are none (ICMP, later fragments).
 
-    `largest_fragment` is the size of the largest piece that it was put together from here, else 0.
+    `bridged_from` is the port and source MAC of a bridged packet that waits for the MAC of where DNAT sent it.
+    `reassembled` packets were put together here and may be cut again whatever they say; no piece is then to be larger
+    than `largest_fragment`, the largest of those that came (0: not known any more).
     """
 
     __slots__ = (
         "bridged",
+        "bridged_from",
         "connection",
         "connection_state",
         "data",
@@ -56,6 +60,7 @@ class Packet:
         "physical_in",
         "physical_out",
         "protocol",
+        "reassembled",
         "recording",
         "related",
         "source",
@@ -83,6 +88,8 @@ class Packet:
         self.connection_state = ""
         self.related = False
         self.bridged = False
+        self.bridged_from: tuple[Port, bytes] | None = None
+        self.reassembled = False
         self.largest_fragment = 0
         self.transits = 0
         self.recording: Recording | None = None

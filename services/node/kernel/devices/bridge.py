@@ -7,7 +7,7 @@ from typing import Final
 
 from podwire.proto.packet.addresses import ZERO_MAC, is_group_mac
 from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
-from podwire.services.node.kernel import ip, ipv6
+from podwire.services.node.kernel import fragments, ip, ipv6
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.namespace import Namespace
@@ -91,10 +91,13 @@ class Bridge(Device):
         if port.learning:
             self._learn(port, packet)
         packet.physical_in = port.device
+        if self._calls_iptables(packet):
+            whole = self._pre_routing(port, packet)
+            if whole is None:
+                return None
+            packet = whole
         if packet.link_destination == self.mac:
             return self._up(packet)
-        if self._calls_iptables(packet) and not self._pre_routing(port, packet):
-            return None
         return self._forward(port, packet)
 
     def _learn(self, port: Port, packet: Packet) -> None:
@@ -122,6 +125,7 @@ class Bridge(Device):
     def _up(self, packet: Packet) -> None:
         packet.count(self.received, len(packet.data) + 14)
         packet.in_device = self
+        packet.largest_fragment = 0  # ip_rcv forgets it
         if self.taps or self.namespace.taps:
             self._show(packet, is_outgoing=False)
         if packet.trace:
@@ -133,39 +137,45 @@ class Bridge(Device):
             return self.namespace.bridge_calls_iptables
         return packet.ethertype == TYPE_IPV6 and self.namespace.bridge_calls_ip6tables
 
-    def _pre_routing(self, port: Port, packet: Packet) -> bool:
-        """PREROUTING for a bridged packet; false if it went elsewhere (br_nf_pre_routing_finish)."""
+    def _pre_routing(self, port: Port, packet: Packet) -> Packet | None:
+        """PREROUTING for a bridged packet, put together if need be; None if it went elsewhere (br_nf_pre_routing)."""
         reason = None if packet.parsed else packet.parse()
         if reason is not None:
             port.device.discard(packet, reason, "bad IP header")
-            return False
+            return None
         packet.in_device = self
         before = packet.destination
         whole = self._whole(packet)
         if whole is None or not hooks.run(self.namespace, "PREROUTING", whole):
-            return False
-        packet.bridged = True
-        if packet.destination != before and packet.link_destination != self.mac:
-            return self._redirect(packet)
-        return True
+            return None
+        whole.bridged = True
+        if whole.destination == before:
+            return whole
+        self._redirect(port, whole)
+        return None
 
     def _whole(self, packet: Packet) -> Packet | None:
         if packet.ethertype == TYPE_IPV6:
             return ipv6.defragment(self.namespace, packet)
         return ip.defragment(self.namespace, packet)
 
-    def _redirect(self, packet: Packet) -> bool:
-        """After DNAT on a bridge: stay on it if the route does, else go up to be routed."""
+    def _redirect(self, port: Port, packet: Packet) -> None:
+        """After DNAT on a bridge: stay on it, TTL and source MAC untouched, if the route does; else go up."""
         route = self.namespace.fib_for(packet.destination).route(packet)
-        neighbour = None
-        if route is not None and route.kind == "unicast" and route.device is self and route.gateway is None:
-            neighbour = self.namespace.neighbours.known_mac(self, packet.destination)
-        if neighbour is not None:
-            packet.link_destination = neighbour
-            return True
-        packet.link_destination = self.mac
-        self._up(packet)
-        return False
+        if route is None or route.kind != "unicast" or route.device is not self:
+            packet.link_destination = self.mac
+            return self._up(packet)
+        packet.bridged_from = port, packet.link_source
+        next_hop = packet.destination if route.gateway is None else route.gateway
+        return self.namespace.neighbours.output(self, next_hop, packet)
+
+    def send_resolved(self, packet: Packet) -> None:
+        """A packet whose next hop is known: from this host's stack, or one that DNAT moved while it was bridged."""
+        if packet.bridged_from is None:
+            return self.send(packet)
+        port, packet.link_source = packet.bridged_from
+        packet.bridged_from = None
+        return self._forward(port, packet)
 
     def _forward(self, port: Port, packet: Packet) -> None:
         entry = None if is_group_mac(packet.link_destination) else self._find(packet)
@@ -200,7 +210,11 @@ class Bridge(Device):
             kernel.hop(packet, "bridge", self.namespace, device=self.name, detail=f"to port {target.device.name}")
         if self._calls_iptables(packet) and not self._bridged_hooks(target, packet):
             return None
-        return target.device.send(packet)
+        if not packet.reassembled or len(packet.data) <= target.device.mtu:
+            return target.device.send(packet)
+        for piece in fragments.split_any(self.namespace, packet, packet.largest_fragment or target.device.mtu):
+            target.device.send(piece)
+        return None
 
     def _bridged_hooks(self, target: Port, packet: Packet) -> bool:
         packet.physical_out = target.device

@@ -88,6 +88,10 @@ class Device:
         self.transmit(packet)
         return None
 
+    def send_resolved(self, packet: "Packet") -> None:
+        """Send a packet whose next hop's MAC has just been filled in."""
+        self.send(packet)
+
     def _show(self, packet: "Packet", *, is_outgoing: bool) -> None:
         """Let packet sockets see the frame; a flow that is looked at is not cached."""
         packet.recording = None
