@@ -246,7 +246,7 @@ class NetworkStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class ProbePod(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A probe from the node's own network; gRPC ones ask for a service's health. Answer: ProbeResult."""
 
-    kind: Literal["http", "tcp", "grpc"]
+    kind: Literal["http", "https", "tcp", "grpc"]
     address: str
     port: int
     path: str = "/"

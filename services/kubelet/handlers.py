@@ -17,15 +17,13 @@ def exec_call(action: Exec, container: str, timeout: float) -> Call:
     return runtime.ExecSync(container=container, command=list(action.command or []), timeout=timeout)
 
 
-def http_call(action: HttpGet, spec: ContainerSpec, address: str, timeout: float) -> Call:
-    """An HTTP request from the machine. Raises CannotProbe."""
-    if action.scheme != "HTTP":
-        raise CannotProbe(f"scheme {action.scheme}: only HTTP is built")
+def http_call(action: HttpGet, spec: ContainerSpec, address: str, timeout: float) -> runtime.ProbePod:
+    """An HTTP or HTTPS request from the machine; whose the certificate is does not matter. Raises CannotProbe."""
     path = action.path if action.path.startswith("/") else f"/{action.path}"
     headers = [(entry.name, entry.value) for entry in action.http_headers or []]
     host = next((value for name, value in headers if name.lower() == "host"), "")
     return runtime.ProbePod(
-        kind="http",
+        kind="https" if action.scheme.upper() == "HTTPS" else "http",
         address=action.host or address,
         port=_port(spec, action.port),
         path=path,

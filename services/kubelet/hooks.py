@@ -1,7 +1,10 @@
 """postStart and preStop (kubernetes `pkg/kubelet/lifecycle/handlers.go`, `pkg/kubelet/kuberuntime`)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
+
+import msgspec
 
 from podwire.proto.kube.container import Container as ContainerSpec
 from podwire.proto.kube.container import Hook
@@ -11,6 +14,7 @@ from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 
 _HTTP_TIMEOUT: Final = 30.0
 _LONGEST: Final = 24 * 3600.0
+_HTTP_ANSWER: Final = "http: server gave HTTP response to HTTPS client"
 
 
 class HookFailed(Exception):
@@ -18,9 +22,16 @@ class HookFailed(Exception):
 
 
 async def run_hook(
-    client: RuntimeClient, hook: Hook, spec: ContainerSpec, container: str, address: str, limit: float = _LONGEST
+    client: RuntimeClient,
+    hook: Hook,
+    spec: ContainerSpec,
+    container: str,
+    address: str,
+    warn: Callable[[str, str], None],
+    limit: float = _LONGEST,
 ) -> None:
-    """Runs a hook to its end, for at most `limit` seconds. Raises HookFailed."""
+    """Runs a hook to its end, for at most `limit` seconds; `warn` takes the reason and message of an Event. Raises
+    HookFailed."""
     if hook.sleep is not None:
         await asyncio.sleep(min(hook.sleep.seconds, limit))
         return
@@ -28,18 +39,28 @@ async def run_hook(
         if hook.exec is not None:
             await _run_program(client, exec_call(hook.exec, container, limit), limit)
         elif hook.http_get is not None:
-            timeout = min(_HTTP_TIMEOUT, limit)
-            result = await client.call(http_call(hook.http_get, spec, address, timeout), timeout + 5)
-            _check_answer(result)
+            await _ask(client, http_call(hook.http_get, spec, address, min(_HTTP_TIMEOUT, limit)), warn)
     except (RuntimeFailed, CannotProbe) as error:
         raise HookFailed(str(error)) from None
 
 
-def _check_answer(result: runtime.Result) -> None:
-    """A hook's HTTP answer does not matter, only that there was one (handlers.go, runHTTPHandler)."""
-    success, output = outcome(result)
-    if not success and not output.startswith("HTTP probe failed with statuscode"):
+async def _ask(client: RuntimeClient, call: runtime.ProbePod, warn: Callable[[str, str], None]) -> None:
+    """A hook's HTTP answer does not matter, only that there was one. A server that answers HTTPS with HTTP is asked
+    again with HTTP (handlers.go, runHTTPHandler)."""
+    success, output = outcome(await client.call(call, call.timeout + 5))
+    if call.kind == "https" and output.endswith(_HTTP_ANSWER):
+        plain = msgspec.structs.replace(call, kind="http")
+        success, output = outcome(await client.call(plain, call.timeout + 5))
+        place = f"{call.address}:{call.port}"
+        text = f"request to HTTPS lifecycle hook {place} got HTTP response, retry with HTTP succeeded"
+        if _answered(success, output):
+            warn("LifecycleHTTPFallback", text)
+    if not _answered(success, output):
         raise HookFailed(output)
+
+
+def _answered(success: bool, output: str) -> bool:
+    return success or output.startswith("HTTP probe failed with statuscode")
 
 
 async def _run_program(client: RuntimeClient, call: runtime.Call, limit: float) -> None:

@@ -96,8 +96,12 @@ class Starting:
         hook = spec.lifecycle.post_start if spec.lifecycle is not None else None
         if hook is None:
             return
+
+        def warn(reason: str, message: str) -> None:
+            self._view.event(reason, message, True, spec.name)
+
         try:
-            await run_hook(self._around.runtime, hook, spec, container, self._view.addresses().pod)
+            await run_hook(self._around.runtime, hook, spec, container, self._view.addresses().pod, warn)
         except HookFailed as error:
             self._view.event("FailedPostStartHook", f"PostStartHook failed: {error}", True, spec.name)
             self._view.event("Killing", "FailedPostStartHook", container=spec.name)

@@ -42,10 +42,14 @@ class Stopping:
         hook = spec.lifecycle.pre_stop if spec is not None and spec.lifecycle is not None else None
         if spec is None or hook is None:
             return 0.0
+
+        def warn(reason: str, message: str) -> None:
+            self._view.event(reason, message, True, stop.name)
+
         now_ns = self._around.context.clock.now_ns
         began, address = now_ns(), self._view.addresses().pod
         try:
-            await run_hook(self._around.runtime, hook, spec, stop.container, address, float(stop.grace))
+            await run_hook(self._around.runtime, hook, spec, stop.container, address, warn, float(stop.grace))
         except HookFailed as error:
             self._view.event("FailedPreStopHook", f"PreStopHook failed: {error}", True, stop.name)
         return (now_ns() - began) / SECOND

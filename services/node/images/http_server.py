@@ -4,6 +4,7 @@ What differs from server to server, the order of headers and the pages of errors
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -16,6 +17,7 @@ import h11
 from podwire.services.chassis.clock import SECOND
 from podwire.services.node.images.tcp_server import serve_tcp
 from podwire.services.node.network.sockets import Endpoint, TcpStream
+from podwire.services.node.network.tls import TlsFailure, TlsStream, accept_tls
 from podwire.services.node.process import Process
 
 MOST_BODY: Final = 1024 * 1024
@@ -27,6 +29,10 @@ REQUEST_TIMEOUT: Final = 60
 LINGERING: Final = 5
 """Seconds that a refused client may go on sending (nginx lingering_timeout)."""
 
+HTTP_TO_HTTPS: Final = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+"""What Go's net/http answers."""
+
+Stream = TcpStream | TlsStream
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -102,16 +108,40 @@ def reason(status: int) -> str:
 
 
 class HttpServer:
-    """Serves one handler; `served` is told of every answer (for access logs)."""
+    """Serves one handler, over TLS if there are settings for it; `served` is told of every answer (for access logs)."""
 
-    def __init__(self, process: Process, handler: Handler, style: Style = GO, served: Observer | None = None) -> None:
+    def __init__(
+        self,
+        process: Process,
+        handler: Handler,
+        style: Style = GO,
+        served: Observer | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._process, self._handler, self._style, self._served = process, handler, style, served
+        self._tls = tls
 
     async def run(self, port: int, address: str = "0.0.0.0") -> None:
         """Serves until cancelled. Raises OSError (EADDRINUSE)."""
-        await serve_tcp(self._process.network, port, self._converse, address)
+        await serve_tcp(self._process.network, port, self._accept, address)
 
-    async def _converse(self, stream: TcpStream) -> None:
+    async def _accept(self, stream: TcpStream) -> None:
+        if self._tls is None:
+            return await self._converse(stream)
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                tls = await accept_tls(stream, self._tls, self._process.clock)
+        except TlsFailure as failure:
+            if failure.kind == "http":
+                await stream.write(HTTP_TO_HTTPS)
+            else:
+                await self._process.complain(f"TLS handshake error: {failure}")
+            return None
+        except TimeoutError:
+            return None
+        return await self._converse(tls)
+
+    async def _converse(self, stream: Stream) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADERS)
         try:
             while await self._exchange(connection, stream):
@@ -123,7 +153,7 @@ class HttpServer:
         except TimeoutError:
             return
 
-    async def _exchange(self, connection: h11.Connection, stream: TcpStream) -> bool:
+    async def _exchange(self, connection: h11.Connection, stream: Stream) -> bool:
         async with asyncio.timeout(IDLE_TIMEOUT):
             head = await _next_event(connection, stream)
         if not isinstance(head, h11.Request):
@@ -140,7 +170,7 @@ class HttpServer:
             await self._served(request, response)
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
-    async def _read_body(self, connection: h11.Connection, stream: TcpStream) -> bytes | None:
+    async def _read_body(self, connection: h11.Connection, stream: Stream) -> bytes | None:
         if connection.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
             await stream.write(connection.send(go_on) or b"")
@@ -152,7 +182,7 @@ class HttpServer:
         return bytes(body)
 
     async def _send(
-        self, connection: h11.Connection, stream: TcpStream, response: Response, *, with_body: bool = True
+        self, connection: h11.Connection, stream: Stream, response: Response, *, with_body: bool = True
     ) -> None:
         date = formatdate(self._process.clock.now_ns() // SECOND, usegmt=True)
         headers = self._style.headers(response, date)
@@ -163,7 +193,7 @@ class HttpServer:
         async with asyncio.timeout(REQUEST_TIMEOUT):
             await stream.write(data + (connection.send(h11.EndOfMessage()) or b""))
 
-    async def _refuse(self, connection: h11.Connection, stream: TcpStream, status: int) -> None:
+    async def _refuse(self, connection: h11.Connection, stream: Stream, status: int) -> None:
         if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         page = self._style.error(status)
@@ -172,7 +202,7 @@ class HttpServer:
         await _linger(stream)
 
 
-async def _linger(stream: TcpStream) -> None:
+async def _linger(stream: Stream) -> None:
     """Takes what the client still sends: closing at once would reset the connection, and the answer be lost."""
     stream.finish()
     try:
@@ -183,19 +213,20 @@ async def _linger(stream: TcpStream) -> None:
         return
 
 
-async def _next_event(connection: h11.Connection, stream: TcpStream) -> object:
+async def _next_event(connection: h11.Connection, stream: Stream) -> object:
     while (event := connection.next_event()) is h11.NEED_DATA:
         connection.receive_data(await stream.read())
     return event
 
 
-def _request(head: h11.Request, body: bytes, stream: TcpStream) -> Request:
+def _request(head: h11.Request, body: bytes, stream: Stream) -> Request:
+    socket = (stream.stream if isinstance(stream, TlsStream) else stream).socket
     return Request(
         method=head.method.decode("ascii", "replace"),
         target=head.target.decode("latin-1"),
         version=head.http_version.decode("ascii", "replace"),
         headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers.raw_items()),
         body=body,
-        source=stream.socket.remote_endpoint or ("0.0.0.0", 0),
-        local=stream.socket.local_endpoint,
+        source=socket.remote_endpoint or ("0.0.0.0", 0),
+        local=socket.local_endpoint,
     )

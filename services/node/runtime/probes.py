@@ -10,27 +10,35 @@ from urllib.parse import urljoin, urlsplit
 import h11
 
 from podwire.proto.messages.runtime import ProbePod, ProbeResult
+from podwire.services.chassis.clock import Clock
 from podwire.services.node.network.sockets import Network, TcpStream
+from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
 from podwire.services.node.runtime.grpc_health import HealthCheck
 
 _MOST: Final = 10 * 1024
 _MOST_REDIRECTS: Final = 10
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_PORTS: Final = {"http": 80, "https": 443}
+_HTTP_ANSWER: Final = "http: server gave HTTP response to HTTPS client"
+_ANYBODY: Final = Trust(verify=False)
+"""The kubelet does not ask whose a certificate is (pkg/probe/http, InsecureSkipVerify)."""
 
 
-async def probe(network: Network, call: ProbePod) -> ProbeResult:
+async def probe(network: Network, call: ProbePod, clock: Clock) -> ProbeResult:
     """The probe's result; whatever goes wrong is a failure with the reason as output."""
     place = f"{call.address}:{call.port}"
     try:
         async with asyncio.timeout(call.timeout):
-            if call.kind == "http":
-                return await _follow(network, call)
+            if call.kind in ("http", "https"):
+                return await _follow(network, call, clock)
             async with _connection(network, call.address, call.port) as stream:
                 return (
                     ProbeResult(success=True, output="") if call.kind == "tcp" else await _health(stream, call, place)
                 )
     except TimeoutError:
         return ProbeResult(success=False, output=_timeout_text(call, place))
+    except TlsFailure as failure:
+        return ProbeResult(success=False, output=f'Get "{call.kind}://{place}{call.path}": {_tls_text(failure)}')
     except (OSError, h11.RemoteProtocolError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         return ProbeResult(success=False, output=_error_text(call, place, reason))
@@ -45,24 +53,30 @@ async def _connection(network: Network, address: str, port: int) -> AsyncIterato
         stream.close()
 
 
-async def _follow(network: Network, call: ProbePod) -> ProbeResult:
+async def _follow(network: Network, call: ProbePod, clock: Clock) -> ProbeResult:
     """Redirects to the same host are followed, ten at most; those to another count as they are (pkg/probe/http)."""
-    port, path = call.port, call.path or "/"
+    scheme, port, path = str(call.kind), call.port, call.path or "/"
     for _ in range(_MOST_REDIRECTS):
-        async with _connection(network, call.address, port) as stream:
+        async with _connection(network, call.address, port) as plain:
+            stream = await open_tls(plain, "", _ANYBODY, clock) if scheme == "https" else plain
             answer = await _get(stream, call, path, f"{call.address}:{port}")
-        target = urlsplit(urljoin(f"http://{call.address}:{port}{path}", answer.location))
-        if answer.status not in _REDIRECTS or target.hostname != call.address or target.scheme != "http":
+        target = urlsplit(urljoin(f"{scheme}://{call.address}:{port}{path}", answer.location))
+        if answer.status not in _REDIRECTS or target.hostname != call.address or target.scheme not in _PORTS:
             return answer.verdict()
-        port, path = target.port or 80, (target.path or "/") + (f"?{target.query}" if target.query else "")
+        scheme, port = target.scheme, target.port or _PORTS[target.scheme]
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     text = f'Get "{path}": stopped after {_MOST_REDIRECTS} redirects'
     return ProbeResult(success=False, output=text)
 
 
+def _tls_text(failure: TlsFailure) -> str:
+    return _HTTP_ANSWER if failure.kind == "http" else f"tls: {failure}"
+
+
 def _timeout_text(call: ProbePod, place: str) -> str:
-    if call.kind == "http":
+    if call.kind in _PORTS:
         why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        return f'Get "http://{place}{call.path}": {why}'
+        return f'Get "{call.kind}://{place}{call.path}": {why}'
     if call.kind == "grpc":
         return f'timeout: failed to connect service "{place}" within {call.timeout:g}s'
     return f"dial tcp {place}: i/o timeout"
@@ -70,8 +84,8 @@ def _timeout_text(call: ProbePod, place: str) -> str:
 
 def _error_text(call: ProbePod, place: str, reason: str) -> str:
     text = f"dial tcp {place}: connect: {reason}"
-    if call.kind == "http":
-        return f'Get "http://{place}{call.path}": {text}'
+    if call.kind in _PORTS:
+        return f'Get "{call.kind}://{place}{call.path}": {text}'
     return (
         f'timeout: failed to connect service "{place}" within {call.timeout:g}s: {text}'
         if call.kind == "grpc"
@@ -100,7 +114,7 @@ class _Answer:
         return ProbeResult(success=False, output=f"HTTP probe failed with statuscode: {self.status}")
 
 
-async def _get(stream: TcpStream, call: ProbePod, path: str, place: str) -> _Answer:
+async def _get(stream: TcpStream | TlsStream, call: ProbePod, path: str, place: str) -> _Answer:
     client = h11.Connection(h11.CLIENT)
     request = h11.Request(method="GET", target=path, headers=_headers(call, place))
     await stream.write((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))

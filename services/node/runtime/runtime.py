@@ -101,7 +101,7 @@ class Runtime:
                 ready, text = network_condition(self._machine)
                 return messages.NetworkCondition(ready=ready, message=text)
             case messages.ProbePod():
-                return await probe(Network(self._machine.shell, ""), call)
+                return await probe(Network(self._machine.shell, ""), call, self._machine.clock)
         return messages.Done()
 
     def _list_all(self) -> messages.Inventory:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from podwire.proto.messages import kernel as m
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.chance import RandomStream
+from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop
 from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
@@ -30,6 +31,21 @@ class SilentBus:
 
     def publish(self, *_: Any, **__: Any) -> None:
         """Nobody listens."""
+
+
+class PlainClock:
+    """The same time, but not a simulation's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._clock.now_ns()
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since the start."""
+        return self._clock.monotonic_ns()
 
 
 @dataclass

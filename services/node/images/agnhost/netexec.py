@@ -12,11 +12,11 @@ from podwire.services.node.images.agnhost import commands_udp, dial, upload
 from podwire.services.node.images.agnhost.ending import Ending
 from podwire.services.node.images.agnhost.go import BadDuration, error_text, join, log, parse_duration, quoted, to_json
 from podwire.services.node.images.agnhost.options import number, read_options
+from podwire.services.node.images.agnhost.tls import CannotServeTls, tls_settings
 from podwire.services.node.images.http_server import HttpServer, Request, Response, reason
 from podwire.services.node.network.resolver import is_address
 from podwire.services.node.pipes import NoInput, Sink
 from podwire.services.node.process import Process
-from podwire.services.node.programs.arguments import UsageError
 from podwire.services.node.programs.calendar import format_date
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.runtime.programs import run
@@ -47,8 +47,6 @@ async def netexec(process: Process) -> int:
     """netexec [--http-port 8080] [--udp-port 8081] [--udp-listen-addresses A,B] [--http-override PATH]"""
     options = read_options(process.arguments[1:], _FLAGS)
     http, udp = number(options, "http-port"), number(options, "udp-port", least=-1)
-    if options.value("tls-cert-file"):
-        raise UsageError("--tls-cert-file is not built in podwire: netexec serves plain HTTP")
     addresses = [each for each in options.value("udp-listen-addresses").split(",") if each] or ["0.0.0.0"]
     for address in addresses:
         if not is_address(address):
@@ -57,7 +55,13 @@ async def netexec(process: Process) -> int:
     if number(options, "sctp-port", least=-1) != -1:
         await log(process, f"SCTP is not built in podwire: port {options.value('sctp-port')} is not served")
     server = Server(process, Ending(), udp != -1, options.value("http-override"))
-    work: list[Coroutine[Any, Any, None]] = [HttpServer(process, functools.partial(_answer, server)).run(http)]
+    try:
+        tls = tls_settings(process, options.value("tls-cert-file"), options.value("tls-private-key-file"))
+    except CannotServeTls as error:
+        await log(process, f"HTTP server failed: {error}")
+        return 1
+    handler = functools.partial(_answer, server)
+    work: list[Coroutine[Any, Any, None]] = [HttpServer(process, handler, tls=tls).run(http)]
     if udp != -1:
         work += [commands_udp.serve(process, udp, address) for address in addresses]
     await log(process, f"Started HTTP server on port {http}")

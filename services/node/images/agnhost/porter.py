@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from podwire.services.node.images.agnhost.go import error_text, log, to_json
 from podwire.services.node.images.agnhost.options import read_options
+from podwire.services.node.images.agnhost.tls import CannotServeTls, tls_settings
 from podwire.services.node.images.http_server import HttpServer, Request, Response
 from podwire.services.node.images.serving import run_all, run_for_ever
 from podwire.services.node.process import Process
@@ -32,6 +33,8 @@ async def porter(process: Process) -> int:
             await log(process, f'server on port "{port}" failed: listen tcp: address {port}: invalid port')
         elif protocol == "tcp":
             servers.append(_serve_http(process, int(port), value, as_json=as_json))
+        elif protocol == "tls":
+            servers.append(_serve_tls(process, int(port), value, as_json=as_json))
         elif protocol == "udp":
             servers.append(_serve_udp(process, int(port), value))
         else:
@@ -58,6 +61,21 @@ async def _serve_http(process: Process, port: int, value: str, *, as_json: bool)
         await HttpServer(process, functools.partial(_answer, value, as_json)).run(port)
     except OSError as error:
         await log(process, f'server on port "{port}" failed: listen tcp 0.0.0.0:{port}: bind: {error_text(error)}')
+
+
+async def _serve_tls(process: Process, port: int, value: str, *, as_json: bool) -> None:
+    """CERT_FILE and KEY_FILE name the certificate; without them it is the image's, for localhost."""
+    environment = process.environment
+    files = environment.get("CERT_FILE") or "localhost.crt", environment.get("KEY_FILE") or "localhost.key"
+    try:
+        tls = tls_settings(process, *files)
+        await HttpServer(process, functools.partial(_answer, value, as_json), tls=tls).run(port)
+    except CannotServeTls as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"listen tcp 0.0.0.0:{port}: bind: {error_text(error)}"
+    text = f'tls server on port "{port}" with certFile="{files[0]}", keyFile="{files[1]}" failed: {reason}'
+    await log(process, text)
 
 
 async def _serve_udp(process: Process, port: int, value: str) -> None:

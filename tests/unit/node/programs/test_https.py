@@ -13,30 +13,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from scenes import RESOLV, serve_dns
-from surroundings import SERVER, Machine, Result
+from surroundings import SERVER, Machine, PlainClock, Result
 
-from podwire.services.chassis.clock import Clock
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream
 from podwire.services.node.programs.filesystem import BytesReader
 from podwire.services.node.programs.toolboxes import HOST
 
 ISSUER = "unable to get local issuer certificate"
-
-
-class PlainClock:
-    """The same time, but not a simulation's clock."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def now_ns(self) -> int:
-        """Nanoseconds since the epoch."""
-        return self._clock.now_ns()
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds since the start."""
-        return self._clock.monotonic_ns()
 
 
 def certificate(
