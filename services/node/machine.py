@@ -16,11 +16,14 @@ from podwire.services.chassis.tasks import OrderedTaskGroup
 from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import Programmer, apply_operation
+from podwire.services.node.processes import PidNamespace
 from podwire.services.node.runtime.runtime import Runtime
 from podwire.services.node.settings import NodeSettings
 from podwire.services.node.shell import KernelShell
 
 NIC: Final = "eth0"
+_FIRST_PROCESS: Final = 1001
+"""What runs before containers do is not here: no init, no system services."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Machine:
     tasks: OrderedTaskGroup
     log: Logger
     programmer: Programmer
+    processes: PidNamespace = field(default_factory=lambda: PidNamespace(first=_FIRST_PROCESS))
     runtime: Runtime = field(init=False)
 
     def __post_init__(self) -> None:

@@ -62,6 +62,7 @@ async def _run_shell(machine: "Machine", command: str, session: Session) -> None
         programs=installed,
         folder="/root",
         machine=machine,
+        processes=machine.processes,
     )
     session.finish(await programs.run(process, installed["sh"]))
 

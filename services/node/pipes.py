@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 CAPACITY: Final = 65536
 _BARE_NEWLINE: Final = re.compile(rb"(?<!\r)\n")
@@ -13,6 +13,7 @@ class BrokenPipe(OSError):
     """Nobody reads any more."""
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Where a program reads from."""
 
@@ -21,6 +22,7 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Where a program writes to."""
 
@@ -74,10 +76,6 @@ class Pipe:
         self._abandoned = True
         self._data.clear()
         self._changed.set()
-
-
-class ContainerInput(Pipe):
-    """Standard input of a container's first program, if it has one."""
 
 
 class NoInput:

@@ -9,6 +9,8 @@ from podwire.services.chassis.clock import Clock
 from podwire.services.node.files import ContainerFiles, Files
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.pipes import Reader, Writer
+from podwire.services.node.processes import PidNamespace, Running
+from podwire.services.node.terminal import Terminal
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -18,7 +20,8 @@ FileView = Files | ContainerFiles
 
 @dataclass(slots=True)
 class Process:
-    """One program's surroundings. `machine` is set for programs that may see the machine itself (the host's own)."""
+    """One program's surroundings. `machine` is set for programs that may see the machine itself (the host's own), and
+    `is_main` for a container's first program and what that runs."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -33,10 +36,24 @@ class Process:
     programs: "dict[str, Program]"
     folder: str = "/"
     machine: "Machine | None" = None
-    is_terminal: bool = False
+    terminal: Terminal | None = None
     user: int = 0
     group: int = 0
-    process_names: Callable[[], list[str]] = field(default=list)
+    processes: PidNamespace = field(default_factory=PidNamespace)
+    running: Running | None = None
+    is_main: bool = False
+    files_open: dict[int, Reader | Writer] = field(default_factory=dict)
+    """File descriptors above 2."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether standard input is one."""
+        return self.terminal is not None
+
+    @property
+    def pid(self) -> int:
+        """Its id in its own namespace."""
+        return self.running.pid if self.running is not None else 1
 
     def with_arguments(self, arguments: list[str]) -> "Process":
         """The same surroundings for another program."""

@@ -104,7 +104,7 @@ _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "alpine": _tools(toolboxes.ALPINE, "sh"),
     "bash": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "busybox": _busybox,
-    "centos": _tools(toolboxes.CURL_DEBIAN, "bash"),
+    "centos": _tools({**toolboxes.CURL_DEBIAN, **toolboxes.PROCPS}, "bash"),
     "coredns": _without_programs,
     "curl": _curl,
     "debian": _tools(toolboxes.DEBIAN, "bash"),
@@ -124,7 +124,7 @@ _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "nginx": _nginx,
     "pause": _server("pause", pause, {}),
     "redis": _redis,
-    "ubuntu": _tools(toolboxes.DEBIAN, "bash"),
+    "ubuntu": _tools({**toolboxes.DEBIAN, **toolboxes.PROCPS}, "bash"),
     "whoami": _server("whoami", web.whoami, {}),
 }
 

@@ -7,7 +7,6 @@ from typing import Any, overload
 from podwire.services.node.images.http_server import HttpServer, Request, Response
 from podwire.services.node.images.image import Image
 from podwire.services.node.images.serving import echo_udp, run_all, run_for_ever
-from podwire.services.node.pipes import ContainerInput, NoInput
 from podwire.services.node.process import Process, Program
 from podwire.services.node.runtime.exit_codes import NOT_FOUND
 from podwire.services.node.runtime.programs import handles_termination
@@ -47,7 +46,7 @@ def generic_image(name: str, ports: Ports, tools: dict[str, Program]) -> Image:
 
 
 async def _serve(process: Process, image: str, ports: Ports) -> int:
-    if not isinstance(process.stdin, NoInput | ContainerInput):
+    if not process.is_main:
         await process.complain(f'exec: "{process.arguments[0]}": executable file not found in $PATH')
         return NOT_FOUND
     servers: list[Coroutine[Any, Any, None]] = []

@@ -13,6 +13,15 @@ _LARGEST: Final = 10**9
 
 async def cut(process: Process) -> int:
     """cut -f LIST [-d CHARACTER] [-s] | -c LIST | -b LIST [FILE]…"""
+    return await _cut(process, keeps_empty=False)
+
+
+async def busybox_cut(process: Process) -> int:
+    """busybox's cut, which shows empty lines in spite of -s (coreutils/cut.c)."""
+    return await _cut(process, keeps_empty=True)
+
+
+async def _cut(process: Process, *, keeps_empty: bool) -> int:
     try:
         options = parse_options(process.arguments[1:], "b:c:f:d:sn")
         kind = next((letter for letter in "fcb" if letter in options), "")
@@ -28,7 +37,8 @@ async def cut(process: Process) -> int:
             text = line.decode(errors="replace").rstrip("\n")
             if kind == "f":
                 if separator not in text:
-                    await process.print("" if "s" in options else f"{text}\n")
+                    if "s" not in options or (keeps_empty and not text):
+                        await process.print(f"{text}\n")
                     continue
                 await process.print(separator.join(_chosen(text.split(separator), ranges)) + "\n")
             else:

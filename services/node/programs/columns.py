@@ -1,5 +1,7 @@
 """paste, nl and tac."""
 
+from collections.abc import Callable
+
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.inputs import CANNOT_OPEN, PLAIN, all_lines, open_inputs
@@ -8,6 +10,36 @@ from podwire.services.node.programs.usage import refuse
 
 async def paste(process: Process) -> int:
     """paste [-s] [-d CHARACTERS] [FILE]…"""
+    return await _paste(process, _beside)
+
+
+async def busybox_paste(process: Process) -> int:
+    """busybox's paste, which forgets a file at its end, and with the last one the ends of the lines
+    (coreutils/paste.c)."""
+    return await _paste(process, _beside_without_ended)
+
+
+def _beside(files: list[list[str]], glue: str) -> str:
+    lines = []
+    for at in range(max(map(len, files), default=0)):
+        lines.append(_joined([lines[at] if at < len(lines) else "" for lines in files], glue) + "\n")
+    return "".join(lines)
+
+
+def _joined(words: list[str], glue: str) -> str:
+    return "".join(word + glue[at % len(glue)] for at, word in enumerate(words[:-1])) + (words[-1] if words else "")
+
+
+def _beside_without_ended(files: list[list[str]], glue: str) -> str:
+    text = ""
+    for at in range(max(map(len, files), default=0)):
+        here = [(number, lines[at]) for number, lines in enumerate(files) if at < len(lines)]
+        for position, (number, word) in enumerate(here):
+            text += word + ("\n" if number == len(files) - 1 else glue[position % len(glue)])
+    return text
+
+
+async def _paste(process: Process, beside: Callable[[list[list[str]], str], str]) -> int:
     try:
         options = parse_options(process.arguments[1:], "sd:")
     except UsageError as error:
@@ -16,14 +48,14 @@ async def paste(process: Process) -> int:
     inputs, complete = await open_inputs(process, options.operands, CANNOT_OPEN)
     files = [[line.rstrip(b"\n").decode(errors="replace") for line in await all_lines(reader)] for _, reader in inputs]
     if "s" in options:
-        rows = files
-    else:
-        rows = [
-            [lines[at] if at < len(lines) else "" for lines in files] for at in range(max(map(len, files), default=0))
-        ]
-    for row in rows:
-        joined = "".join(word + glue[at % len(glue)] for at, word in enumerate(row[:-1])) + (row[-1] if row else "")
-        await process.print(joined + "\n")
+        await process.print("".join(_joined(row, glue) + "\n" for row in files))
+        return int(not complete)
+    shared = [at for at, (name, _) in enumerate(inputs) if name == "-"]
+    for at, position in enumerate(shared):
+        files[position] = files[shared[0]][at :: len(shared)] if at else files[position]
+    if shared:
+        files[shared[0]] = files[shared[0]][:: len(shared)]
+    await process.print(beside(files, glue))
     return int(not complete)
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 
+from podwire.services.chassis.chance import RandomBits
 from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import NoInput, Reader, Sink, Writer
 from podwire.services.node.process import Process
@@ -20,6 +21,16 @@ class BytesReader:
     async def read(self, limit: int = 65536) -> bytes:
         data, self._rest = bytes(self._rest[:limit]), self._rest[limit:]
         return data
+
+
+class DeviceReader:
+    """/dev/zero and /dev/urandom: bytes without end."""
+
+    def __init__(self, random: RandomBits | None) -> None:
+        self._random = random
+
+    async def read(self, limit: int = 65536) -> bytes:
+        return self._random.getrandbits(8 * limit).to_bytes(limit) if self._random is not None else bytes(limit)
 
 
 class FileWriter:
@@ -101,6 +112,10 @@ def open_to_read(process: Process, path: str) -> Reader:
     place = normal(path, process.folder)
     if place in ("/dev/stdin", "/proc/self/fd/0"):
         return process.stdin
+    if place in ("/dev/zero", "/dev/urandom", "/dev/random"):
+        return DeviceReader(None if place == "/dev/zero" else process.random)
+    if place == "/dev/tty" and process.terminal is not None:
+        return process.terminal
     return NoInput() if place == "/dev/null" else BytesReader(read_file(process, place))
 
 

@@ -13,6 +13,7 @@ from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import Pinger
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
+from podwire.services.node.processes import INTERRUPT
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
 
@@ -100,10 +101,20 @@ class _Session:
     def __init__(self, process: Process, call: Call, words: Words, pinger: Pinger) -> None:
         self._process, self._call, self._words, self._pinger = process, call, words, pinger
         self._begun = self._now()
+        self._interrupted = False
+        self._waiting: asyncio.Timeout | None = None
+        if process.running is not None:
+            process.running.handlers[INTERRUPT] = self._interrupt
         self.tally = Tally()
 
     def _now(self) -> int:
         return self._process.clock.monotonic_ns()
+
+    def _interrupt(self, _: int) -> None:
+        """^C ends it with its report."""
+        self._interrupted = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, name: str, address: str) -> int:
         """Sends, receives and reports; 0 if anything was answered, else 1."""
@@ -122,7 +133,7 @@ class _Session:
         return int(not self.tally.round_trips)
 
     def _over(self) -> bool:
-        return bool(self._call.deadline) and self._now() >= self._begun + self._call.deadline
+        return self._interrupted or (bool(self._call.deadline) and self._now() >= self._begun + self._call.deadline)
 
     def _send(self, address: str, number: int) -> None:
         self.tally.sent[number & 0xFFFF] = self._now()
@@ -136,10 +147,12 @@ class _Session:
             if is_last and len(self.tally.answered) >= len(self.tally.sent):
                 return
             try:
-                async with asyncio.timeout(left / SECOND):
+                async with asyncio.timeout(left / SECOND) as self._waiting:
                     echo = await self._pinger.receive()
             except TimeoutError:
                 return
+            finally:
+                self._waiting = None
             await self._arrived(echo)
 
     async def _arrived(self, echo: Echo) -> None:

@@ -178,14 +178,6 @@ async def pwd(process: Process) -> int:
     return 0
 
 
-async def ps(process: Process) -> int:
-    """ps: the container's first process, and this one."""
-    names = [*process.process_names(), " ".join(process.arguments)]
-    rows = [f"{number:5d} root      0:00 {name}\n" for number, name in enumerate(names, 1)]
-    await process.print("PID   USER     TIME  COMMAND\n" + "".join(rows))
-    return 0
-
-
 async def sudo(process: Process) -> int:
     """sudo [-n] [-E] [-u USER] COMMAND…: everybody is root already."""
     try:
@@ -272,3 +264,24 @@ async def timeout(process: Process) -> int:
     except TimeoutError:
         await process.complain("Terminated")
         return 143
+
+
+async def time_command(process: Process) -> int:
+    """time COMMAND…: how long it took, in busybox's form."""
+    return await _timed(process, "real\t{0}m {1}s\nuser\t0m 0.00s\nsys\t0m 0.00s", 2)
+
+
+async def bash_time(process: Process) -> int:
+    """bash's keyword `time`, for one command: programs here take no processor time of their own."""
+    return await _timed(process, "\nreal\t{0}m{1}s\nuser\t0m0.000s\nsys\t0m0.000s", 3)
+
+
+async def _timed(process: Process, form: str, digits: int) -> int:
+    words = process.arguments[1:]
+    if not words:
+        return await refuse(process, UsageError("missing operand"), "time PROG ARGS")
+    begun = process.clock.monotonic_ns()
+    code = await run_command(process, words, "time")
+    minutes, rest = divmod((process.clock.monotonic_ns() - begun) / SECOND, 60)
+    await process.complain(form.format(int(minutes), f"{rest:.{digits}f}"))
+    return code

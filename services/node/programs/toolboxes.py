@@ -19,16 +19,20 @@ from podwire.services.node.programs import (
     paths,
     ping,
     printing,
+    process_tools,
+    ps,
     routes,
     socket_lists,
     sorting,
     stat,
+    stty,
     system,
 )
 from podwire.services.node.programs.awk.command import awk
 from podwire.services.node.programs.conditions import test
 from podwire.services.node.programs.conntrack import conntrack, ipset, sysctl
 from podwire.services.node.programs.curl import curl
+from podwire.services.node.programs.dd import dd
 from podwire.services.node.programs.dig import dig, host
 from podwire.services.node.programs.expr import expr
 from podwire.services.node.programs.find import find
@@ -37,6 +41,7 @@ from podwire.services.node.programs.ip import bridge, ip
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar
+from podwire.services.node.programs.watching import watch
 from podwire.services.node.programs.wc import wc
 from podwire.services.node.programs.wget import wget
 
@@ -52,6 +57,7 @@ BASICS: Final[dict[str, Program]] = {
     "cp": file_changes.cp,
     "cut": characters.cut,
     "date": system.date,
+    "dd": dd,
     "df": stat.df,
     "diff": comparing.diff,
     "dirname": paths.dirname,
@@ -80,7 +86,6 @@ BASICS: Final[dict[str, Program]] = {
     "paste": columns.paste,
     "printenv": system.printenv,
     "printf": printing.printf,
-    "ps": system.ps,
     "pwd": system.pwd,
     "readlink": paths.readlink,
     "realpath": paths.realpath,
@@ -96,6 +101,7 @@ BASICS: Final[dict[str, Program]] = {
     "sleep": system.sleep,
     "sort": sorting.sort,
     "stat": stat.stat,
+    "stty": stty.stty,
     "tac": columns.tac,
     "tail": head_tail.tail,
     "tar": tar,
@@ -105,6 +111,7 @@ BASICS: Final[dict[str, Program]] = {
     "touch": files.touch,
     "tr": characters.tr,
     "true": printing.true,
+    "tty": stty.tty,
     "truncate": file_changes.truncate,
     "uname": system.uname,
     "uniq": sorting.uniq,
@@ -120,24 +127,45 @@ BUSYBOX: Final[dict[str, Program]] = {
     **BASICS,
     "arp": routes.arp,
     "ash": sh,
+    "cut": characters.busybox_cut,
     "ifconfig": routes.ifconfig,
     "ip": ip,
+    "kill": process_tools.kill,
+    "killall": process_tools.killall,
     "nc": netcat.busybox_nc,
     "netstat": socket_lists.netstat,
     "nslookup": nslookup.busybox_nslookup,
+    "paste": columns.busybox_paste,
+    "pgrep": process_tools.pgrep,
+    "pidof": process_tools.pidof,
     "ping": ping.busybox_ping,
+    "pkill": process_tools.pkill,
+    "ps": ps.busybox_ps,
     "route": routes.route,
     "sysctl": sysctl,
+    "time": system.time_command,
     "traceroute": lookups.traceroute,
+    "watch": watch,
     "wget": wget,
 }
 OLD_BUSYBOX: Final[dict[str, Program]] = {**BUSYBOX, "nslookup": nslookup.old_busybox_nslookup}
+
 ALPINE: Final[dict[str, Program]] = {**BUSYBOX, "getent": lookups.getent}
 CURL_ALPINE: Final[dict[str, Program]] = {**ALPINE, "curl": curl}
 DEBIAN: Final[dict[str, Program]] = {**BASICS, "bash": sh, "dash": sh, "getent": lookups.getent}
+PROCPS: Final[dict[str, Program]] = {
+    "kill": process_tools.kill,
+    "pgrep": process_tools.pgrep,
+    "pidof": process_tools.pidof,
+    "pkill": process_tools.pkill,
+    "ps": ps.procps_ps,
+    "watch": watch,
+}
+"""Of the distributions' own images only some have it: Debian's, and what is built on it, have not."""
 CURL_DEBIAN: Final[dict[str, Program]] = {**DEBIAN, "curl": curl}
 NETWORK_TOOLS: Final[dict[str, Program]] = {
     **CURL_DEBIAN,
+    **PROCPS,
     "arp": routes.arp,
     "bridge": bridge,
     "conntrack": conntrack,

@@ -10,6 +10,7 @@ from podwire.services.chassis.clock import Clock
 from podwire.services.node.pipes import BrokenPipe, NewlineWriter, NoInput, Reader, Writer
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
+from podwire.services.node.terminal import Terminal
 
 
 class MainOutput:
@@ -37,8 +38,9 @@ def main_streams(record: ContainerRecord, clock: Clock) -> tuple[Reader, Writer,
     stdin: Reader = record.stdin if record.config.stdin else NoInput()
     output = MainOutput(record, "stdout", clock)
     if record.config.tty:
-        terminal = NewlineWriter(output)
-        return stdin, terminal, terminal
+        record.terminal = Terminal(stdin if record.config.stdin else None, output)
+        shown = NewlineWriter(output)
+        return record.terminal, shown, shown
     return stdin, output, MainOutput(record, "stderr", clock)
 
 
@@ -46,6 +48,8 @@ async def attach(record: ContainerRecord, session: Session) -> None:
     """Joins a session to a main program until the container or the client ends."""
     writers: dict[str, Writer] = {"stdout": session.stdout, "stderr": session.stderr}
     record.attached.append(writers)
+    if record.terminal is not None:
+        session.watch_size(record.terminal.resize)
     try:
         await _copy_input(record, session)
         await asyncio.Event().wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto import subjects
@@ -12,11 +13,12 @@ from podwire.services.node.files import ContainerFiles, Files, Mounted
 from podwire.services.node.images.catalogue import find_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Program
+from podwire.services.node.processes import TERMINATE, signal_number
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.attachments import main_streams
 from podwire.services.node.runtime.claimed import ClaimedContainer
 from podwire.services.node.runtime.etc import etc_files
-from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR, TERMINATED
+from podwire.services.node.runtime.exit_codes import KILLED, START_ERROR
 from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.last_words import termination_message
 from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
@@ -68,7 +70,8 @@ class Containers:
         """A container that does not run yet."""
         identifier = hexadecimal(self._machine.random, 64)
         files = self._files(sandbox, config)
-        record = ContainerRecord(identifier, sandbox, config, self._machine.clock.now_ns(), files)
+        pids = programs.pids_of(self._machine, sandbox, self.records.get(config.target))
+        record = ContainerRecord(identifier, sandbox, config, self._machine.clock.now_ns(), files, pids)
         self.records[identifier] = record
         self.changed(sandbox.id, identifier, record.state)
         return record
@@ -90,10 +93,18 @@ class Containers:
         if record.config.claimed:
             record.claimant = claimant
             self.claims[record.id] = claim = ClaimedContainer(self._machine, record, self._on_claim_end(record))
+            self._show_claimed(record, claim)
             claim.start()
         else:
             self._run_program(record)
         self.changed(record.sandbox.id, record.id, record.state)
+
+    def _show_claimed(self, record: ContainerRecord, claim: ClaimedContainer) -> None:
+        """A process that lives elsewhere is seen, and stopped, as any other."""
+        words = self.command_of(record).split()
+        now = self._machine.clock.now_ns()
+        record.main = record.processes.start(words, user=record.config.user, started_at=now)
+        record.main.handlers[TERMINATE] = lambda _: claim.stop()
 
     def _on_claim_end(self, record: ContainerRecord) -> Callable[[int, str, str], None]:
         def ended(code: int, reason: str, message: str) -> None:
@@ -117,7 +128,12 @@ class Containers:
     async def _main(self, record: ContainerRecord, image: Image, arguments: list[str], program: Program) -> None:
         streams = main_streams(record, self._machine.clock)
         process = programs.container_process(self._machine, record, image, arguments, streams)
-        code = await programs.run(process, program)
+        process.is_main = True
+        if record.terminal is not None:
+            record.tasks.append(self._machine.tasks.start(record.terminal.pump(), name="terminal"))
+        record.main = programs.begin(process, program)
+        process = replace(process, running=record.main)
+        code = await record.main.run(lambda: programs.run_in_place(process, program))
         self.exited(record, code, "Completed" if code == 0 else "Error")
 
     # -- ending
@@ -131,6 +147,8 @@ class Containers:
         record.reason, record.message = reason, message or termination_message(record)
         record.started_at = record.started_at or now
         record.log.finish(now)
+        if record.main is not None:
+            record.processes.end(record.main)
         tasks, record.tasks = record.tasks, []
         for task in tasks:
             if task is not asyncio.current_task():
@@ -158,21 +176,9 @@ class Containers:
         claim = self.claims.get(name)
         if claim is not None:
             claim.stop()
-        elif (code := self._code_on_signal(record)) is not None:
-            self.exited(record, code, "Completed" if code == 0 else "Error")
-            return
+        elif record.main is not None:
+            record.main.send(signal_number(record.config.stop_signal) or TERMINATE)
         record.tasks.append(self._machine.tasks.start(self._kill_later(record, grace), name="grace period"))
-
-    def _code_on_signal(self, record: ContainerRecord) -> int | None:
-        """The exit code with which the main program ends on its stop signal, None if it goes on."""
-        image = image_of(record)
-        arguments = programs.command_line(image, record)
-        program = programs.find_program(image.programs, arguments[0]) if arguments else None
-        if program is not None and programs.is_terminable(program):
-            return 0
-        sandbox = record.sandbox.config
-        is_first_process = not (sandbox.shares_processes or sandbox.host_pid)
-        return None if is_first_process else TERMINATED
 
     async def _kill_later(self, record: ContainerRecord, grace: float) -> None:
         await asyncio.sleep(grace)

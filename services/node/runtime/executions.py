@@ -12,6 +12,7 @@ from podwire.services.node.runtime.exit_codes import KILLED, NEVER_RAN, NOT_FOUN
 from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
+from podwire.services.node.terminal import Terminal
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -46,12 +47,22 @@ class Executions:
         if program is None:
             session.finish(NEVER_RAN, _not_found(call))
             return
-        terminal = NewlineWriter(session.stdout)
-        output = (terminal, terminal) if call.tty else (session.stdout, session.stderr)
-        streams = (session.stdin, *output)
-        process = programs.container_process(self._machine, record, image, call.command, streams)
-        process.is_terminal = call.tty
-        session.finish(await programs.run(process, program))
+        if not call.tty:
+            streams = (session.stdin, session.stdout, session.stderr)
+            process = programs.container_process(self._machine, record, image, call.command, streams)
+            process.terminal = None
+            session.finish(await programs.run(process, program))
+            return
+        terminal = Terminal(session.stdin if call.stdin else None, session.stdout)
+        session.watch_size(terminal.resize)
+        shown = NewlineWriter(session.stdout)
+        process = programs.container_process(self._machine, record, image, call.command, (terminal, shown, shown))
+        process.terminal = terminal
+        pump = self._machine.tasks.start(terminal.pump(), name="terminal")
+        try:
+            session.finish(await programs.run(process, program))
+        finally:
+            pump.cancel()
 
     async def run_to_end(self, call: messages.ExecSync) -> messages.ExecResult:
         """Runs a program and collects its output. Raises CallFailed."""
@@ -63,6 +74,7 @@ class Executions:
         output, errors = bytearray(), bytearray()
         streams = (NoInput(), Sink(output.extend), Sink(errors.extend))
         process = programs.container_process(self._machine, record, image, call.command, streams)
+        process.terminal = None
         try:
             code = await asyncio.wait_for(programs.run(process, program), call.timeout)
         except TimeoutError:

@@ -1,13 +1,15 @@
 """Running programs in containers: the main program of an image, and those of exec."""
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from podwire.services.node.images.image import Image
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.pipes import BrokenPipe, Reader, Writer
 from podwire.services.node.process import Process, Program
-from podwire.services.node.runtime.records import ContainerRecord
+from podwire.services.node.processes import PidNamespace, Running
+from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -62,28 +64,45 @@ def container_process(
         programs=image.programs,
         folder=record.config.working_folder or "/",
         machine=machine if sandbox.config.host_network else None,
-        is_terminal=record.config.tty,
+        terminal=record.terminal,
         user=record.config.user,
         group=record.config.group,
-        process_names=lambda: _seen_processes(machine, record),
+        processes=record.processes,
     )
 
 
-def _seen_processes(machine: "Machine", record: ContainerRecord) -> list[str]:
-    """Command lines in the container's process namespace: its own, its target's, or the whole pod's."""
-    containers, sandbox = machine.runtime.containers, record.sandbox
-    if sandbox.config.shares_processes:
-        shown = [entry for entry in containers.of(sandbox.id) if entry.state == "RUNNING"]
-        return ["/pause", *(containers.command_of(entry) for entry in shown)]
+def pids_of(machine: "Machine", sandbox: SandboxRecord, target: ContainerRecord | None) -> PidNamespace:
+    """The process namespace of a new container: the machine's, the pod's, its target's, or one of its own."""
     if sandbox.config.host_pid:
-        return [containers.command_of(entry) for entry in containers.records.values() if entry.state == "RUNNING"]
-    target = containers.records.get(record.config.target)
-    shown = [target] if target is not None and target.state == "RUNNING" else []
-    return [containers.command_of(entry) for entry in [*shown, record]]
+        return machine.processes
+    if sandbox.config.shares_processes:
+        return sandbox.processes
+    return target.processes if target is not None else PidNamespace(machine.processes)
+
+
+def begin(process: Process, program: Program) -> Running:
+    """A new process in the place of a program's surroundings; the first one on a terminal leads it."""
+    running = process.processes.start(
+        process.arguments,
+        process.running,
+        user=process.user,
+        started_at=process.clock.now_ns(),
+        graceful=is_terminable(program),
+        has_terminal=process.is_terminal,
+    )
+    if process.terminal is not None and process.terminal.leader is None:
+        process.terminal.leader = running
+    return running
 
 
 async def run(process: Process, program: Program) -> int:
-    """The program's exit code; what a program fails at unexpectedly ends it as SIGABRT would."""
+    """Runs a program as a process of its own; its exit code."""
+    running = begin(process, program)
+    return await running.run(lambda: run_in_place(replace(process, running=running), program))
+
+
+async def run_in_place(process: Process, program: Program) -> int:
+    """Runs a program in the process that there is; what it fails at unexpectedly ends it as SIGABRT would."""
     try:
         return await program(process)
     except BrokenPipe:

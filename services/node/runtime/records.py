@@ -12,8 +12,10 @@ from podwire.proto.messages.runtime import (
     SandboxState,
 )
 from podwire.services.node.files import ContainerFiles
-from podwire.services.node.pipes import ContainerInput, Writer
+from podwire.services.node.pipes import Pipe, Writer
+from podwire.services.node.processes import PidNamespace, Running
 from podwire.services.node.runtime.logs import ContainerLog
+from podwire.services.node.terminal import Terminal
 
 
 @dataclass(slots=True)
@@ -24,6 +26,9 @@ class SandboxRecord:
     config: SandboxConfig
     created_at: int
     namespace: str
+    processes: PidNamespace
+    """Of a pod that shares it among its containers: its first process is `/pause`."""
+    pause: Running | None = None
     state: SandboxState = "READY"
     address: str = ""
 
@@ -43,6 +48,7 @@ class ContainerRecord:
     config: ContainerConfig
     created_at: int
     files: ContainerFiles
+    processes: PidNamespace
     state: ContainerState = "CREATED"
     started_at: int = 0
     finished_at: int = 0
@@ -52,8 +58,11 @@ class ContainerRecord:
     claimant: str = ""
     log: ContainerLog = field(default_factory=ContainerLog)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    stdin: ContainerInput = field(default_factory=ContainerInput)
+    stdin: Pipe = field(default_factory=Pipe)
     """What attached clients type, for a container that has standard input."""
+    terminal: Terminal | None = None
+    main: Running | None = None
+    """Its first process, once it runs."""
     attached: list[dict[str, Writer]] = field(default_factory=list)
     """Where else its output goes: writers for "stdout" and "stderr" of each attached client."""
 

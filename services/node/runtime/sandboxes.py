@@ -1,16 +1,20 @@
 """Sandboxes: a pod's network namespace, made and torn down by the CNI plugin of the node."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podwire.proto.messages import runtime as messages
 from podwire.services.chassis.chance import hexadecimal
 from podwire.services.node.cni.chain import CniError, add_network, delete_network
+from podwire.services.node.processes import PidNamespace
 from podwire.services.node.runtime.containers import Containers
 from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.records import SandboxRecord
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
+
+_NOBODY: Final = 65535
+"""The user of the pause image."""
 
 
 class Sandboxes:
@@ -39,11 +43,14 @@ class Sandboxes:
         machine = self._machine
         identifier = hexadecimal(machine.random, 64)
         namespace = "" if config.host_network else f"cni-{hexadecimal(machine.random, 32)}"
-        record = SandboxRecord(identifier, config, machine.clock.now_ns(), namespace)
+        processes = PidNamespace(machine.processes)
+        record = SandboxRecord(identifier, config, machine.clock.now_ns(), namespace, processes)
         if config.host_network:
             record.address = machine.address
         else:
             await self._make_network(record)
+        if config.shares_processes:
+            record.pause = processes.start(["/pause"], user=_NOBODY, started_at=record.created_at, graceful=True)
         self.records[identifier] = record
         self._containers.changed(record.id, "", record.state)
         return record
@@ -73,6 +80,8 @@ class Sandboxes:
         if record.namespace:
             await self._delete_network(record)
         record.state = "NOTREADY"
+        if record.pause is not None:
+            record.processes.end(record.pause)
         self._containers.changed(name, "", record.state)
 
     async def remove(self, name: str) -> None:

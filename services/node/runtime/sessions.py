@@ -5,7 +5,7 @@ input closed; here it would run for ever, where nobody can see or stop it.)
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from podwire.proto import subjects
@@ -48,6 +48,7 @@ class Session:
         self.stderr = SessionWriter(self._frames, messages.STDERR)
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
+        self._on_size: Callable[[int, int], None] | None = None
 
     def end_output(self) -> None:
         """No more output follows; input may."""
@@ -58,10 +59,16 @@ class Session:
         self._frames.finish(code, message)
         self.stdin.close()
 
+    def watch_size(self, on_size: Callable[[int, int], None]) -> None:
+        """Calls a function with the columns and rows of the client's terminal, whenever they change."""
+        self._on_size = on_size
+
     def _take(self, frame: Received) -> None:
         match frame:
             case messages.Data(data=data) if data:
                 self._input.put_nowait(data)
+            case messages.Resize(width=columns, height=rows) if self._on_size is not None:
+                self._on_size(columns, rows)
             case messages.CloseStdin():
                 self._input.put_nowait(b"")
             case messages.StreamError() | messages.Exit():

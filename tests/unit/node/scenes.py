@@ -45,7 +45,7 @@ async def serve_image(machine: Machine, image_name: str, *words: str, log: bytea
     machine.folder_of_image(dict(image.files))
     arguments = [*image.entrypoint, *(words or image.arguments)]
     process = machine.process(arguments, machine.nobody, log if log is not None else bytearray(), bytearray(), "server")
-    process.programs = image.programs
+    process.programs, process.is_main = image.programs, True
     program = image.programs.get(arguments[0].rpartition("/")[2])
     assert program is not None
     await program(process)

@@ -14,12 +14,15 @@ from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.network.sockets import Network
-from podwire.services.node.pipes import NoInput, Reader, Sink
+from podwire.services.node.pipes import NewlineWriter, NoInput, Pipe, Reader, Sink
 from podwire.services.node.process import Process, Program
+from podwire.services.node.processes import PidNamespace
 from podwire.services.node.programs.filesystem import BytesReader
+from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.toolboxes import HOST
 from podwire.services.node.runtime.programs import run
 from podwire.services.node.shell import KernelShell
+from podwire.services.node.terminal import Terminal
 
 CLIENT, SERVER = "10.244.1.2", "10.244.1.3"
 
@@ -141,6 +144,28 @@ class Machine:
             return await scene(self)
 
         return self.loop.run_until_complete(main())
+
+
+async def type_into(machine: Machine, arguments: list[str], typed: list[bytes], out: bytearray) -> int:
+    """A shell on a terminal of 33 rows and 101 columns on which something is typed every second; its exit code."""
+    process, keys = machine.process(arguments, machine.nobody, out, out), Pipe()
+    process.processes = PidNamespace(first=100)
+    terminal = Terminal(keys, process.stdout)
+    terminal.resize(101, 33)
+    shown = NewlineWriter(process.stdout)
+    process.terminal, process.stdin, process.stdout, process.stderr = terminal, terminal, shown, shown
+
+    async def press() -> None:
+        for each in typed:
+            await asyncio.sleep(1)
+            await keys.write(each)
+
+    tasks = [asyncio.get_running_loop().create_task(work) for work in (terminal.pump(), press())]
+    try:
+        return await run(process, sh)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def run_line(arguments: list[str], stdin: bytes = b"", files: dict[str, bytes] | None = None) -> Result:

@@ -183,7 +183,7 @@ async def _shell(server: Server, request: Request) -> Response:
     output = bytearray()
     sink = Sink(lambda data: output.extend(data[: max(_MOST_OUTPUT - len(output), 0)]))
     inner = replace(
-        server.process, arguments=["sh", "-c", command], stdin=NoInput(), stdout=sink, stderr=sink, is_terminal=False
+        server.process, arguments=["sh", "-c", command], stdin=NoInput(), stdout=sink, stderr=sink, terminal=None
     )
     code = await run(inner, sh)
     document = {"output": output.decode(errors="replace")} if output else {}

@@ -68,7 +68,7 @@ async def _plain(machine: "Machine", name: str, values: list[Value], arguments: 
             return _substring(text(values[0]), number(values[1]), number(values[2]) if len(values) > 2 else math.inf)
         case "index":
             _need(name, arguments, 2, 2)
-            return float(text(values[0]).find(text(values[1])) + 1)
+            return float(text(values[0]).find(text(values[1])) + 1) if text(values[1]) else 0.0
         case "toupper" | "tolower":
             _need(name, arguments, 1, 1)
             return text(values[0]).upper() if name == "toupper" else text(values[0]).lower()

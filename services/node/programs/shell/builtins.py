@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import Reader
 from podwire.services.node.process import Process, Program
+from podwire.services.node.processes import signal_number
 from podwire.services.node.programs import printing
+from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.conditions import test
 from podwire.services.node.programs.filesystem import is_folder, read_file
+from podwire.services.node.programs.process_tools import kill
 from podwire.services.node.programs.shell.state import Exit, Failure, Leave
 from podwire.services.node.runtime.programs import find_program
 
@@ -105,6 +108,8 @@ async def _local(shell: "Shell", process: Process) -> int:
 async def _unset(shell: "Shell", process: Process) -> int:
     words = process.arguments[1:]
     for word in words:
+        if "-f" not in words and word in shell.state.variables.readonly:
+            raise Failure(f"unset: line 0: {word}: is read only")
         if word not in ("-v", "-f"):
             shell.state.variables.pop(word, None) if "-f" not in words else None
             shell.state.functions.pop(word, None) if "-v" not in words else None
@@ -178,32 +183,49 @@ async def _source(shell: "Shell", process: Process) -> int:
 
 
 async def _exec(shell: "Shell", process: Process) -> int:
-    if len(process.arguments) < 2:
-        raise Failure("exec: redirections of the shell itself are not built")
+    shell.become()
     raise Exit(await shell.execute(process.arguments[1:], {}, process))
 
 
 async def _read(shell: "Shell", process: Process) -> int:
-    words, raw, prompt = process.arguments[1:], False, ""
-    while words and words[0].startswith("-") and len(words[0]) > 1:
-        option = words.pop(0)
-        if option == "-r":
-            raw = True
-        elif option == "-p" and words:
-            prompt = words.pop(0)
-        else:
-            return await _complain(shell, process, f"option {option} is not built")
-    if prompt:
-        await process.stderr.write(prompt.encode())
-    line = await _read_line(process.stdin, raw=raw)
-    _assign(shell, words or ["REPLY"], line or "")
+    """read [-r] [-s] [-p TEXT] [-t SECONDS] [-n COUNT] [-u DESCRIPTOR] [NAME]…"""
+    try:
+        options = parse_options(process.arguments[1:], "rsp:t:n:u:", permute=False)
+        limit, count = options.value("t"), int(options.value("n") or _LONGEST_LINE)
+        seconds = float(limit) if limit else None
+    except (UsageError, ValueError) as error:
+        return await _complain(shell, process, str(error))
+    reader = _descriptor(process, options.value("u"))
+    if reader is None:
+        return await _complain(shell, process, f"{options.value('u')}: Bad file descriptor", 1)
+    await process.stderr.write(options.value("p").encode())
+    terminal = process.terminal
+    echoed = terminal is not None and terminal.echoes
+    if terminal is not None and "s" in options:
+        terminal.echoes = False
+    try:
+        async with asyncio.timeout(seconds):
+            line = await _read_line(reader, raw="r" in options, count=count)
+    except TimeoutError:
+        return 142
+    finally:
+        if terminal is not None:
+            terminal.echoes = echoed
+    _assign(shell, options.operands or ["REPLY"], line or "")
     return 0 if line is not None else 1
 
 
-async def _read_line(reader: Reader, *, raw: bool) -> str | None:
+def _descriptor(process: Process, number: str) -> Reader | None:
+    if number in ("", "0"):
+        return process.stdin
+    stream = process.files_open.get(int(number)) if number.isascii() and number.isdigit() else None
+    return stream if isinstance(stream, Reader) else None
+
+
+async def _read_line(reader: Reader, *, raw: bool, count: int) -> str | None:
     """The next line, byte by byte so that nothing behind it is taken; None at the end."""
     line = bytearray()
-    while (byte := await reader.read(1)) and len(line) < _LONGEST_LINE:
+    while len(line) < count and (byte := await reader.read(1)):
         if byte == b"\\" and not raw:
             escaped = await reader.read(1)
             line += b"" if escaped == b"\n" else escaped
@@ -224,30 +246,40 @@ def _assign(shell: "Shell", names: list[str], line: str) -> None:
     shell.state.variables[names[-1]] = rest
 
 
+def _job(shell: "Shell", word: str) -> int | None:
+    """The process id of `%1` or of a number."""
+    digits = word.removeprefix("%")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
+        return None
+    numbers = list(shell.state.jobs)
+    if not word.startswith("%"):
+        return int(word)
+    return numbers[int(digits) - 1] if 0 < int(digits) <= len(numbers) else None
+
+
 async def _wait(shell: "Shell", process: Process) -> int:
+    """A signal with a trap ends it: 128 and the signal's number."""
     state, status = shell.state, 0
-    wanted = [int(word.lstrip("%")) for word in process.arguments[1:] if word.lstrip("%").isdigit()]
-    for number in wanted or list(state.jobs):
-        job = state.jobs.get(number)
+    words = process.arguments[1:]
+    for number in [_job(shell, word) for word in words] if words else list(state.jobs):
+        job = state.jobs.get(number or 0)
         if job is None:
             return await _complain(shell, process, f"pid {number} is not a child of this shell", 127)
-        await asyncio.gather(job, return_exceptions=True)
-        del state.jobs[number]
+        while not job.done() and not state.caught:
+            state.woken.clear()
+            await state.woken.wait()
+        if state.caught:
+            return 128 + state.caught[0]
+        del state.jobs[number or 0]
         status = 143 if job.cancelled() else job.result()
-    return status if wanted else 0
+    return status if words else 0
 
 
 async def _kill(shell: "Shell", process: Process) -> int:
-    words = [word for word in process.arguments[1:] if not word.startswith("-")]
-    status = 0
-    for word in words:
-        job = shell.state.jobs.get(int(word.lstrip("%"))) if word.lstrip("%").isdigit() else None
-        if job is None:
-            await process.complain(f"{shell.state.name}: can't kill pid {word}: No such process")
-            status = 1
-        else:
-            job.cancel()
-    return status
+    numbers = [(word, _job(shell, word)) for word in process.arguments[1:] if word.startswith("%")]
+    known = {word: str(number) for word, number in numbers if number is not None}
+    words = [known.get(word, word) for word in process.arguments]
+    return await kill(process.with_arguments(words), shell.state.name)
 
 
 async def _jobs(shell: "Shell", process: Process) -> int:
@@ -257,13 +289,44 @@ async def _jobs(shell: "Shell", process: Process) -> int:
 
 
 async def _trap(shell: "Shell", process: Process) -> int:
-    """EXIT's action runs at the end. Programs here get no signals, so the others' never do."""
+    """trap [ACTION|-|''] [SIGNAL]…; without words it says which there are."""
     words = process.arguments[1:]
-    if len(words) >= 2:
-        action, *names = words
-        for name in names:
-            key = "EXIT" if name == "0" else name.removeprefix("SIG")
-            shell.state.traps.pop(key, None) if action == "-" else shell.state.traps.update({key: action})
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if not words:
+        lines = [f"trap -- {_quoted(action)} {name}\n" for name, action in shell.state.traps.items()]
+        await process.print("".join(lines))
+        return 0
+    action, names = (words[0], words[1:]) if len(words) > 1 else ("-", words)
+    status = 0
+    for name in names:
+        number = 0 if name in ("EXIT", "0") else signal_number(name)
+        if number is None or (not number and name not in ("EXIT", "0")):
+            await process.complain(f"{shell.state.name}: trap: line 0: {name}: invalid signal specification")
+            status = 1
+        else:
+            shell.trap(number, None if action == "-" else action, process)
+    return status
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+async def _readonly(shell: "Shell", process: Process) -> int:
+    variables = shell.state.variables
+    words = [word for word in process.arguments[1:] if word != "-p"]
+    if not words:
+        shown = [f"readonly {name}={_quoted(variables[name])}\n" for name in variables.readonly if name in variables]
+        await process.print("".join(shown))
+        return 0
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not _NAME.fullmatch(name):
+            return await _complain(shell, process, f"{word}: bad variable name")
+        if equals:
+            variables[name] = value
+        variables.readonly[name] = None
     return 0
 
 
@@ -333,6 +396,7 @@ BUILTINS: Final[dict[str, Builtin]] = {
     "kill": _kill,
     "jobs": _jobs,
     "trap": _trap,
+    "readonly": _readonly,
     "command": _command,
     "type": _type,
     "umask": _colon,

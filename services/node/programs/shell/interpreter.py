@@ -2,20 +2,22 @@
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from podwire.services.node.files import FileError, normal
-from podwire.services.node.pipes import BrokenPipe, Pipe, Reader, Sink, Writer
+from podwire.services.node.pipes import BrokenPipe, NoInput, Pipe, Sink
 from podwire.services.node.process import Process
-from podwire.services.node.programs.filesystem import BytesReader, open_to_read, open_to_write
+from podwire.services.node.processes import INTERRUPT, QUIT, TERMINATE, Running, signal_name
+from podwire.services.node.programs import system
 from podwire.services.node.programs.shell.builtins import BUILTINS
 from podwire.services.node.programs.shell.expansion import Expander
 from podwire.services.node.programs.shell.parser import parse
 from podwire.services.node.programs.shell.patterns import matches
-from podwire.services.node.programs.shell.state import Exit, Failure, Leave, ShellState
+from podwire.services.node.programs.shell.redirections import redirect
+from podwire.services.node.programs.shell.state import Exit, Failure, Leave, ShellState, Variables
 from podwire.services.node.programs.shell.syntax import (
     AndOr,
     Case,
@@ -33,12 +35,14 @@ from podwire.services.node.programs.shell.syntax import (
     While,
     Word,
 )
-from podwire.services.node.runtime.programs import find_program, run
+from podwire.services.node.runtime.programs import find_program, is_terminable, run, run_in_place
 
 _BURST: Final = 250
 _PAUSE: Final = 0.001
 """Seconds of rest after a burst of commands: else an endless loop stops everybody, and simulated time."""
 _DEEPEST_CALL: Final = 20
+_RUNNING_HERE: Final = ("eval", ".", "source")
+"""Builtins whose commands may redirect the shell itself."""
 _MOST_CAPTURED: Final = 4 * 1024 * 1024
 
 
@@ -47,12 +51,75 @@ class Shell:
 
     def __init__(self, state: ShellState, depth: int = 0) -> None:
         self.state, self.depth = state, depth
+        self.last_in_place = False
+        """Whether a script that is one program becomes it (ash's EV_EXIT), as it is in `sh -c` and in subshells."""
+        self.owns_process = False
+        self._becomes = False
 
     def subshell(self) -> "Shell":
         """A copy whose changes stay its own. Raises Failure for too many inside each other."""
         if self.depth >= _DEEPEST_CALL:
             raise Failure("too many nested commands")
         return Shell(self.state.copy(), self.depth + 1)
+
+    def fork(self, process: Process, *, background: bool = False) -> "tuple[Shell, Process, Running]":
+        """A subshell in a process of its own."""
+        shell = self.subshell()
+        shell.last_in_place = shell.owns_process = True
+        words = process.running.arguments if process.running is not None else [self.state.name]
+        running = process.processes.start(
+            list(words),
+            process.running,
+            user=process.user,
+            started_at=process.clock.now_ns(),
+            has_terminal=process.is_terminal,
+            background=background,
+        )
+        return shell, replace(process, running=running), running
+
+    async def _in_fork(self, script: Sequence, process: Process) -> int:
+        shell, inner, running = self.fork(process)
+        return await running.run(lambda: shell.finish(lambda: shell.sequence(script, inner), inner))
+
+    # -- signals
+
+    def trap(self, number: int, action: str | None, process: Process) -> None:
+        """What is done on a signal: a script, nothing (""), or the default (None)."""
+        name = signal_name(number) if number else "EXIT"
+        self.state.traps.pop(name, None) if action is None else self.state.traps.update({name: action})
+        if number and self.owns_process and process.running is not None:
+            handlers = process.running.handlers
+            if action is None:
+                handlers.pop(number, None)
+            else:
+                handlers[number] = self.catch if action else None
+
+    def ignore_on_terminal(self, process: Process) -> None:
+        """An interactive shell is not ended by what is typed, nor by SIGTERM."""
+        if process.running is not None:
+            process.running.handlers.update({number: lambda _: None for number in (INTERRUPT, QUIT, TERMINATE)})
+
+    def catches(self, number: int) -> bool:
+        """Whether there is a trap of its own for a signal."""
+        return bool(self.state.traps.get(signal_name(number)))
+
+    def catch(self, number: int) -> None:
+        """A signal whose trap runs after the present command."""
+        self.state.caught.append(number)
+        self.state.woken.set()
+
+    async def trap_interrupt(self, process: Process) -> None:
+        """Runs INT's trap, if there is one."""
+        if self.catches(INTERRUPT):
+            self.catch(INTERRUPT)
+            await self._run_traps(process)
+
+    async def _run_traps(self, process: Process) -> None:
+        while self.state.caught:
+            action = self.state.traps.get(signal_name(self.state.caught.pop(0)), "")
+            status = self.state.status
+            await self.run_text(action, process)
+            self.state.status = status
 
     # -- whole scripts
 
@@ -68,14 +135,28 @@ class Shell:
 
     async def run_to_end(self, text: str, process: Process) -> int:
         """Runs a script as a process of its own: exit, failures and the EXIT trap included."""
+        return await self.finish(lambda: self.run_text(text, process), process)
+
+    async def finish(self, work: Callable[[], Awaitable[int]], process: Process) -> int:
+        """What a process does to its end."""
+        code = await _quiet(self._guarded(work(), process))
+        if handler := self.state.traps.pop("EXIT", ""):
+            self.state.status = code
+            leaving = await self._leaving(handler, process)
+            code = code if leaving is None else leaving
+        return code
+
+    async def _leaving(self, handler: str, process: Process) -> int | None:
+        """Runs the EXIT trap; the code that it leaves with itself."""
         try:
-            code = await self._guarded(self.run_text(text, process), process)
-            if handler := self.state.traps.pop("EXIT", ""):
-                await self._guarded(self.run_text(handler, process), process)
-            return code
-        finally:
-            for job in self.state.jobs.values():
-                job.cancel()
+            await self.run_text(handler, process)
+        except Exit as leaving:
+            return leaving.code
+        except Leave:
+            pass
+        except Failure as failure:
+            await process.complain(f"{self.state.name}: {failure}")
+        return None
 
     async def _guarded(self, running: Awaitable[int], process: Process) -> int:
         try:
@@ -97,28 +178,38 @@ class Shell:
                 raise BrokenPipe(errno.EPIPE, "Broken pipe")
             output.extend(data)
 
-        shell = self.subshell()
-        inner = replace(process, stdout=Sink(take))
-        self.state.status = await shell._guarded(shell.sequence(script, inner), inner)
+        self.state.status = await self._in_fork(script, replace(process, stdout=Sink(take)))
         return output.decode(errors="replace").replace("\0", "").rstrip("\n")
 
     # -- lists
 
     async def sequence(self, sequence: Sequence, process: Process) -> int:
         """Runs lists in order; the last one's exit code."""
+        self._becomes = self.last_in_place and _is_one_program(sequence) and not any(self.state.traps.values())
+        self.last_in_place = False
         for item in sequence.items:
             if item.background:
                 self._start_job(item, process)
             else:
                 await self._and_or(item, process)
+            if self.state.caught:
+                await self._run_traps(process)
         return self.state.status
 
     def _start_job(self, item: AndOr, process: Process) -> None:
-        shell = self.subshell()
-        running = shell._guarded(shell._and_or(item, process), process)
-        number = max(self.state.jobs, default=1) + 1
-        self.state.jobs[number] = asyncio.get_running_loop().create_task(_quiet(running), name="background job")
-        self.state.last_job, self.state.status = number, 0
+        shell, inner, running = self.fork(process, background=True)
+        inner.stdin = NoInput()
+        script = Sequence((replace(item, background=False),))
+        work = running.run(lambda: shell.finish(lambda: shell.sequence(script, inner), inner))
+        job = asyncio.get_running_loop().create_task(work, name="background job")
+
+        def ended(_: object) -> None:
+            running.namespace.end(running)
+            self.state.woken.set()
+
+        job.add_done_callback(ended)
+        self.state.jobs[running.pid] = job
+        self.state.last_job, self.state.status = running.pid, 0
 
     async def _and_or(self, item: AndOr, process: Process) -> int:
         last = len(item.pipelines) - 1
@@ -157,7 +248,7 @@ class Shell:
             before = pipes[number - 1] if number else None
             after = pipes[number] if number < len(pipes) else None
             stage = replace(process, stdin=before or process.stdin, stdout=after or process.stdout)
-            tasks.append(loop.create_task(self.subshell()._stage(command, stage, before, after), name="pipeline"))
+            tasks.append(loop.create_task(self._stage(command, stage, before, after), name="pipeline"))
         try:
             codes = await asyncio.gather(*tasks)
             if "pipefail" in self.state.options:
@@ -168,8 +259,11 @@ class Shell:
                 task.cancel()
 
     async def _stage(self, command: Command, process: Process, before: Pipe | None, after: Pipe | None) -> int:
+        shell = self.subshell()
         try:
-            return await _quiet(self._guarded(self._command(command, process), process))
+            if isinstance(command, Simple):
+                return await _quiet(shell._guarded(shell._command(command, process), process))
+            return await self._in_fork(_script_of(command), process)
         finally:
             if after is not None:
                 after.close()
@@ -186,8 +280,7 @@ class Shell:
                 opened = await self._redirect(redirections, process)
                 return 1 if opened is None else await self._command(inner, opened)
             case Group(body=body, subshell=True):
-                shell = self.subshell()
-                return await shell._guarded(shell.sequence(body, process), process)
+                return await self._in_fork(body, process)
             case Group(body=body):
                 return await self.sequence(body, process)
             case If():
@@ -281,22 +374,29 @@ class Shell:
         if opened is None:
             return 1
         if not arguments:
-            self.state.variables.update(assigned)
+            self.state.variables.assign(assigned)
             return after_assignments
+        if arguments == ["exec"]:
+            _keep_streams(process, opened)
+            return 0
         return await self._call(arguments, assigned, opened)
 
     async def _call(self, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
         name = arguments[0]
         if name in self.state.functions:
             return await self._function(self.state.functions[name], arguments, assigned, process)
-        process = replace(process, arguments=arguments, folder=self.state.folder)
-        if name in BUILTINS:
+        outer, process = process, replace(process, arguments=arguments, folder=self.state.folder)
+        if name not in BUILTINS:
+            return await self.execute(arguments, assigned, process)
+        try:
             return await self._builtin(name, assigned, process)
-        return await self.execute(arguments, assigned, process)
+        finally:
+            if name in _RUNNING_HERE:
+                _keep_streams(outer, process)
 
     async def _builtin(self, name: str, assigned: dict[str, str], process: Process) -> int:
         hidden = {key: self.state.variables.get(key) for key in assigned}
-        self.state.variables.update(assigned)
+        self.state.variables.assign(assigned)
         try:
             return await BUILTINS[name](self, process)
         except BrokenPipe:
@@ -311,7 +411,7 @@ class Shell:
         for name, value in hidden.items():
             if value is None:
                 self.state.variables.pop(name, None)
-            else:
+            elif self.state.variables.get(name) != value:
                 self.state.variables[name] = value
 
     async def _function(self, body: Command, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
@@ -319,7 +419,7 @@ class Shell:
             raise Failure(f"{arguments[0]}: too many nested calls")
         outer, self.state.positional = self.state.positional, arguments[1:]
         self.state.saved.append({})
-        self.state.variables.update(assigned)
+        self.state.variables.assign(assigned)
         try:
             return await self._command(body, process)
         except Leave as leaving:
@@ -339,65 +439,67 @@ class Shell:
         program = find_program(process.programs, name) if name else None
         if script is not None:
             return await self._run_file(script, arguments, process)
+        if program is None and name == "time" and self.state.name.endswith("bash"):
+            program = system.bash_time
         if program is None:
             await process.complain(f"{self.state.name}: {name}: not found")
             return 127
+        if self._becomes and self.owns_process and process.running is not None:
+            process.running.become(arguments, graceful=is_terminable(program))
+            return await run_in_place(process, program)
         return await run(process, program)
+
+    def become(self) -> None:
+        """`exec`: the next program takes this process."""
+        self._becomes = True
 
     async def _run_file(self, script: bytes, arguments: list[str], process: Process) -> int:
         if self.depth >= _DEEPEST_CALL:
             raise Failure(f"{arguments[0]}: too many nested calls")
-        environment = process.environment
-        exported = dict.fromkeys(environment)
-        state = ShellState(arguments[0], dict(environment), exported, arguments[1:], process.folder)
-        return await Shell(state, self.depth + 1).run_to_end(script.decode(errors="replace"), process)
+        variables, exported = Variables(process.environment), dict.fromkeys(process.environment)
+        state = ShellState(arguments[0], variables, exported, arguments[1:], process.folder)
+        shell = Shell(state, self.depth + 1)
+        shell.owns_process = True
+
+        async def run_script(inner: Process) -> int:
+            state.pid = inner.pid
+            return await shell.run_to_end(script.decode(errors="replace"), inner)
+
+        return await run(replace(process, arguments=["/bin/sh", *arguments]), run_script)
 
     # -- redirections
 
     async def _redirect(self, redirections: tuple[Redirection, ...], process: Process) -> Process | None:
         """The process with its streams changed; None, after a complaint, if one cannot be opened."""
-        opened = replace(process, folder=self.state.folder)
+        if not redirections:
+            return process
+        opened = replace(process, folder=self.state.folder, files_open=dict(process.files_open))
         for redirection in redirections:
-            expander = Expander(self, opened)
-            target = await expander.text(redirection.target)
+            target = await Expander(self, opened).text(redirection.target)
             try:
-                opened = _redirected(opened, redirection, target)
+                redirect(opened, redirection, target)
             except FileError as error:
                 await process.complain(f"{self.state.name}: {_cannot_open(redirection, target, error)}")
                 return None
         return opened
 
 
-def _redirected(process: Process, redirection: Redirection, target: str) -> Process:
-    descriptor, kind = redirection.descriptor, redirection.kind
-    match kind:
-        case "<":
-            return _with_reader(process, open_to_read(process, target))
-        case "<<":
-            return _with_reader(process, BytesReader(target.encode()))
-        case ">" | ">>":
-            return _with_writer(process, descriptor, open_to_write(process, target, append=kind == ">>"))
-    if target == "-":
-        return _with_writer(process, descriptor, Sink(lambda _: None))
-    writers = {"1": process.stdout, "2": process.stderr}
-    if kind == "<&" and target == "0":
-        return process
-    if target not in writers:
-        raise FileError(errno.EBADF, "Bad file descriptor")
-    return _with_writer(process, descriptor, writers[target])
+def _is_one_program(script: Sequence) -> bool:
+    """Whether a script is a single simple command."""
+    if len(script.items) != 1 or len(script.items[0].pipelines) != 1 or script.items[0].background:
+        return False
+    pipeline = script.items[0].pipelines[0][1]
+    return len(pipeline.commands) == 1 and not pipeline.negated and isinstance(pipeline.commands[0], Simple)
 
 
-def _with_reader(process: Process, reader: Reader) -> Process:
-    return replace(process, stdin=reader)
+def _script_of(command: Command) -> Sequence:
+    return Sequence((AndOr((("", Pipeline((command,), False)),), False),))
 
 
-def _with_writer(process: Process, descriptor: int, writer: Writer) -> Process:
-    match descriptor:
-        case 1:
-            return replace(process, stdout=writer)
-        case 2:
-            return replace(process, stderr=writer)
-    raise Failure(f"{descriptor}: descriptors above 2 are not built")
+def _keep_streams(process: Process, opened: Process) -> None:
+    """`exec` without a command: the shell goes on with other streams."""
+    process.stdin, process.stdout, process.stderr = opened.stdin, opened.stdout, opened.stderr
+    process.files_open = opened.files_open
 
 
 def _cannot_open(redirection: Redirection, target: str, error: FileError) -> str:

@@ -3,13 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from surroundings import Machine, run_line, run_script
+from surroundings import Machine, run_line, run_script, type_into
 
-from podwire.services.node.programs.filesystem import BytesReader
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.shell.arithmetic import ArithmeticFailure, evaluate
 from podwire.services.node.programs.shell.parser import parse
 from podwire.services.node.programs.shell.syntax import ShellSyntaxError
+from podwire.services.node.programs.toolboxes import BUSYBOX
+from podwire.services.node.runtime.programs import run
 
 QUOTING = [
     ("echo a  b", "a b\n"),
@@ -115,17 +116,15 @@ def test_a_terminal_prompts_echoes_and_edits() -> None:
     async def scene(machine: Machine) -> str:
         out = bytearray()
 
-        process = machine.process(
-            ["sh"], BytesReader(b"echo hix\x7f\rfor i in 1\rdo echo $i; done\rexit 4\r"), out, out
+        code = await type_into(
+            machine, ["sh"], [b"echo hix\x7f\r", b"for i in 1\r", b"do echo $i; done\r", b"exit 4\r"], out
         )
-        process.is_terminal = True
-        code = await sh(process)
         return f"{code}:{out.decode()}"
 
     screen = Machine().play(scene)
     assert screen.startswith("4:/ # ")
     assert "\r\nhi\r\n" in screen
-    assert screen.endswith("/ # > 1\r\n/ # ")
+    assert screen.endswith("/ # for i in 1\r\n> do echo $i; done\r\n1\r\n/ # exit 4\r\n")
 
 
 @given(st.text(alphabet="abX=$(){}[]'\"`\\;&|<>!#*? \n\t0123456789-+/:if then fi do done case esac", max_size=60))
@@ -149,3 +148,73 @@ def test_any_expression_has_a_value_or_is_refused_by_one_error(text: str) -> Non
     except ArithmeticFailure:
         return
     assert -(2**63) <= value < 2**63
+
+
+LEAVE = b"exit\r"
+HEADING = "PID   USER     TIME  COMMAND\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "screen"),
+    [
+        (["sh"], [b"stty size; tty; echo $COLUMNS\r", LEAVE], "\r\n33 101\r\n/dev/pts/0\r\n\r\n/ # exit"),
+        (["bash"], [b"echo $COLUMNS $LINES\r", LEAVE], "\r\n101 33\r\n"),
+        (["sh"], [b"sleep 100; echo never\r", b"\x03", b"echo $?\r", LEAVE], "^C\r\n/ # echo $?\r\n130\r\n"),
+        (["sh"], [b"while :; do :; done\r", b"\x03", b"echo $?\r", LEAVE], "^C\r\n/ # echo $?\r\n130\r\n"),
+        (["sh"], [b"trap 'echo INT' INT\r", b"sleep 9; echo next\r", b"\x03", LEAVE], "^CINT\r\nnext\r\n/ # "),
+        (["sh"], [b"echo half", b"\x03", b"echo whole\r", LEAVE], "half^C\r\n/ # echo whole\r\nwhole\r\n"),
+        (["sh"], [b"ping 127.0.0.1\r", b"\x03", LEAVE], "^C\r\n--- 127.0.0.1 ping statistics ---\r\n"),
+        (["sh"], [b"read -s x\r", b"secret\r", b"echo $x\r", LEAVE], "read -s x\r\n/ # echo $x\r\nsecret\r\n"),
+        (["sh", "-c", "trap 'echo INT' INT; sleep 9; echo after"], [b"\x03"], "^CINT\r\nafter\r\n"),
+        (["sh", "-c", "trap 'stty size' WINCH; stty rows 9 cols 7; echo end"], [], "9 7\r\nend\r\n"),
+    ],
+)
+def test_a_terminal(arguments: list[str], typed: list[bytes], screen: str) -> None:
+    async def scene(machine: Machine) -> str:
+        out = bytearray()
+        await type_into(machine, arguments, typed, out)
+        return out.decode()
+
+    assert screen in Machine().play(scene)
+
+
+def test_an_interrupt_ends_a_script_that_has_no_trap() -> None:
+    async def scene(machine: Machine) -> int:
+        return await type_into(machine, ["sh", "-c", "sleep 9; echo never"], [b"\x03"], bytearray())
+
+    assert Machine().play(scene) == 130
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("ps", f"{HEADING}    1 root      0:00 sh -c ps; true\n    2 root      0:00 ps\n"),
+        ("ps aux", f"{HEADING}    1 root      0:00 sh -c ps aux; true\n    2 root      0:00 ps aux\n"),
+        ("ps -o pid,ppid,comm", "PID   PPID  COMMAND\n    1     0 sh\n    2     1 ps\n"),
+        ("sleep 9 & sleep 0.1; pidof sleep; pgrep -l slee; killall sleep; wait $!; echo $?", "2\n2 sleep\n143\n"),
+        ("pkill -f 'no suc[h]' ; echo $?", "1\n"),
+        ("echo $$; sh -c 'echo $$ $PPID; true'; (echo $$)", "1\n2 1\n1\n"),
+    ],
+)
+def test_processes_are_seen(command: str, output: str) -> None:
+    async def scene(machine: Machine) -> str:
+        out = bytearray()
+        process = machine.process(["sh", "-c", f"{command}; true"], machine.nobody, out, out)
+        process.programs = dict(BUSYBOX)
+        await run(process, sh)
+        return out.decode()
+
+    assert Machine().play(scene) == output
+
+
+def test_procps_prints_its_own_forms() -> None:
+    lines = run_script("sleep 9 & sleep 0.1; ps -ef; ps aux; ps -A; true").out.splitlines()
+    assert lines[0] == "UID          PID    PPID  C STIME TTY          TIME CMD"
+    assert lines[2].split()[:3] == ["root", "2", "1"] and lines[2].endswith(" 00:00:00 sleep 9")
+    assert lines[4] == "USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND"
+    assert lines[8] == "    PID TTY          TIME CMD"
+
+
+def test_watch_runs_its_command_again_and_again() -> None:
+    screen = run_script("timeout 5 watch -n 2 echo hi").out
+    assert screen.count("Every 2.0s: echo hi") == screen.count("\n\nhi\n") == 3
