@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def shell(name: str, script: str, **more: Any) -> Json:
-    return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **more}
+    return {"name": name, "image": "busybox", "command": ["sh", "-c", script]} | more
 
 
 class Pods:
@@ -259,6 +259,11 @@ def test_a_failing_hook_kills_its_container(booted: Booted) -> None:
         ({}, {"image": "nginx"}, 0, 2),
         ({"terminationGracePeriodSeconds": 4}, {"image": "busybox", "command": ["sleep", "3600"]}, 137, 6),
         ({"shareProcessNamespace": True}, {"image": "busybox", "command": ["sleep", "3600"]}, 143, 2),
+        ({}, shell("c", "trap 'exit 5' TERM; while true; do sleep 1; done"), 5, 3),
+        ({}, shell("c", "trap 'exit 6' TERM; sleep 3600 & wait"), 6, 2),
+        ({"terminationGracePeriodSeconds": 4}, shell("c", "trap 'exit 5' TERM; sleep 3600"), 137, 6),
+        ({}, shell("c", "nginx -g 'daemon off;'", image="nginx"), 0, 2),
+        ({}, shell("c", "exec nginx -g 'daemon off;'", image="nginx"), 0, 2),
     ],
 )
 def test_what_programs_make_of_sigterm(booted: Booted, spec: Json, container: Json, code: int, longest: float) -> None:

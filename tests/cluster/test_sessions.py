@@ -155,6 +155,49 @@ def test_a_silent_client_ends_what_it_started(booted: Booted) -> None:
     play(booted, scene)
 
 
+def test_a_terminal_has_its_clients_size_and_interrupts_what_runs(booted: Booted) -> None:
+    async def scene(made: Scene) -> None:
+        await made.run("sleep infinity")
+        client = await made.open(ExecRequest, command=["sh"], stdin=True, tty=True)
+        client.frames.resize(101, 33)
+        for typed in (b"stty size\r", b"sleep 1000\r", b"\x03", b"echo $?\r", b"exit 4\r"):
+            await client.frames.write(STDIN, typed)
+            await asyncio.sleep(1)
+        end = await client.ended
+        assert isinstance(end, Exit) and end.code == 4
+        assert b"\r\n33 101\r\n" in client.received and b"sleep 1000\r\n^C\r\n/ # echo $?\r\n130\r\n" in client.received
+
+    play(booted, scene)
+
+
+def test_the_main_programs_terminal_has_the_size_of_who_is_attached(booted: Booted) -> None:
+    async def scene(made: Scene) -> None:
+        await made.run("", image="busybox", stdin=True, tty=True)
+        client = await made.open(AttachRequest, stdin=True, tty=True)
+        client.frames.resize(80, 24)
+        await client.frames.write(STDIN, b"stty size\r")
+        await asyncio.sleep(1)
+        assert b"\r\n24 80\r\n" in client.received
+        client.frames.fail("the client is gone")
+
+    play(booted, scene)
+
+
+def test_a_process_that_a_signal_ends_is_gone_from_the_containers_list(booted: Booted) -> None:
+    async def scene(made: Scene) -> None:
+        await made.run("sleep 1000 & trap 'echo reloaded' HUP; while true; do sleep 1; done")
+        script = "kill -HUP 1; kill -9 1; sleep 2; ps -o pid,args; kill 2; sleep 0; pgrep -f '^sleep 1000'; echo $?"
+        client = await made.open(ExecRequest, command=["sh", "-c", script])
+        await client.ended
+        lines = client.received.decode().splitlines()
+        assert lines[1].startswith("    1 sh -c sleep 1000 &") and lines[2] == "    2 sleep 1000" and lines[-1] == "1"
+        log = await made.open(LogRequest)
+        await log.ended
+        assert log.received == b"reloaded\n"
+
+    play(booted, scene)
+
+
 def test_a_forwarded_connection_reaches_the_pods_loopback(booted: Booted) -> None:
     async def scene(made: Scene) -> None:
         await made.run("", image="nginx")

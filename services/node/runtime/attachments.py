@@ -5,12 +5,15 @@ where the log and the attached streams are written one after the other (`interna
 """
 
 import asyncio
+from typing import Final
 
 from podwire.services.chassis.clock import Clock
 from podwire.services.node.pipes import BrokenPipe, NewlineWriter, NoInput, Reader, Writer
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
 from podwire.services.node.terminal import Terminal
+
+_LOOK_AGAIN: Final = 5.0
 
 
 class MainOutput:
@@ -42,6 +45,19 @@ def main_streams(record: ContainerRecord, clock: Clock) -> tuple[Reader, Writer,
         shown = NewlineWriter(output)
         return record.terminal, shown, shown
     return stdin, output, MainOutput(record, "stderr", clock)
+
+
+async def follow(record: ContainerRecord, session: Session) -> None:
+    """Joins a session to a program that runs outside the machine: what it writes from now on, line by line."""
+    writers: dict[str, Writer] = {"stdout": session.stdout, "stderr": session.stderr}
+    position = record.log.end
+    while True:
+        begin, lines = record.log.read(position)
+        for line in lines:
+            await writers[line.stream].write(f"{line.text}\n".encode())
+        position = begin + len(lines)
+        if not lines:
+            await record.log.change(_LOOK_AGAIN)
 
 
 async def attach(record: ContainerRecord, session: Session) -> None:

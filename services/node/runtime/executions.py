@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final
 from podwire.proto.messages import runtime as messages
 from podwire.services.node.pipes import NewlineWriter, NoInput, Sink
 from podwire.services.node.runtime import programs
-from podwire.services.node.runtime.attachments import attach
+from podwire.services.node.runtime.attachments import attach, follow
 from podwire.services.node.runtime.containers import Containers, image_of
 from podwire.services.node.runtime.exit_codes import KILLED, NEVER_RAN, NOT_FOUND
-from podwire.services.node.runtime.failures import CallFailed
 from podwire.services.node.runtime.records import ContainerRecord
 from podwire.services.node.runtime.sessions import Session
 from podwire.services.node.terminal import Terminal
@@ -31,11 +30,9 @@ class Executions:
         record = self._containers.running(call.container)
         machine = self._machine
         session = Session(machine.bus, machine.name, call.session, call.stdin)
-        if call.attach and record.config.claimed:
-            text = f"attach is not possible to {record.config.image}, which runs outside the machine; see its log"
-            raise CallFailed("Unimplemented", text)
         if call.attach:
-            main = session.serve(machine.tasks, attach(record, session), killed=(0, ""))
+            join = follow if record.config.claimed else attach
+            main = session.serve(machine.tasks, join(record, session), killed=(0, ""))
         else:
             main = session.serve(machine.tasks, self._run(record, call, session))
         record.tasks.append(main)
