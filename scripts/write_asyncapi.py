@@ -53,8 +53,14 @@ CHANNELS: Final = {
     "kubelet": Channel(
         "kubelet.{node}",
         "What the API server asks of a kubelet.",
-        (kubelet.ExecRequest, kubelet.AttachRequest, kubelet.LogRequest, kubelet.PortForwardRequest),
-        (kubelet.StreamOpened, kubelet.StreamRefused),
+        (
+            kubelet.ExecRequest,
+            kubelet.AttachRequest,
+            kubelet.LogRequest,
+            kubelet.PortForwardRequest,
+            kubelet.PathRequest,
+        ),
+        (kubelet.StreamOpened, kubelet.StreamRefused, kubelet.PathAnswer),
     ),
     "streamInput": Channel(
         "stream.{node}.{session}.in",

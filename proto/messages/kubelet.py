@@ -87,8 +87,18 @@ class PortForwardRequest(msgspec.Struct, frozen=True, kw_only=True, tag="port_fo
     port: int = 0
 
 
+class PathRequest(msgspec.Struct, frozen=True, kw_only=True, tag="path"):
+    """A path of the kubelet's own HTTP server. Answer: PathAnswer."""
+
+    schema: int = SCHEMA
+    session: str
+    method: str
+    path: str
+
+
 type ContainerRequest = ExecRequest | AttachRequest | LogRequest
-type KubeletRequest = ContainerRequest | PortForwardRequest
+type StreamRequest = ContainerRequest | PortForwardRequest
+type KubeletRequest = StreamRequest | PathRequest
 
 
 class StreamOpened(msgspec.Struct, frozen=True, kw_only=True, tag="opened"):
@@ -107,7 +117,16 @@ class StreamRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
-type KubeletReply = StreamOpened | StreamRefused
+class PathAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="path_answer"):
+    """What the kubelet's HTTP server says."""
+
+    schema: int = SCHEMA
+    code: int
+    content_type: str
+    body: bytes
+
+
+type KubeletReply = StreamOpened | StreamRefused | PathAnswer
 
 
 class Data(msgspec.Struct, frozen=True, tag="data"):

@@ -15,8 +15,11 @@ from podwire.proto.messages.kubelet import (
     Exit,
     KubeletReply,
     KubeletRequest,
+    PathAnswer,
+    PathRequest,
     StreamError,
     StreamRefused,
+    StreamRequest,
 )
 from podwire.services.apiserver.core.errors import ApiError
 from podwire.services.chassis.bus.base import Bus, BusError
@@ -35,7 +38,7 @@ class Refused(ApiError):
 class Session:
     """One open session. Await `open` first; `close` always."""
 
-    def __init__(self, bus: Bus, node: str, request: KubeletRequest) -> None:
+    def __init__(self, bus: Bus, node: str, request: StreamRequest) -> None:
         self._bus, self._node, self._request = bus, node, request
         outgoing = subjects.stream_input(node, request.session)
         incoming = subjects.stream_output(node, request.session)
@@ -45,15 +48,7 @@ class Session:
 
     async def open(self) -> None:
         """Asks the kubelet. Raises Refused with the kubelet's words, or 500 when it does not answer."""
-        try:
-            await self._bus.flush()
-            answer = await ask(self._bus, subjects.kubelet(self._node), codec.encode(self._request), _ANSWER)
-            reply: KubeletReply = codec.decode_union(KubeletReply, answer)
-        except (BusError, codec.ForeignMessage) as error:
-            text = f"error dialing backend: kubelet {self._node}: {error}"
-            raise ApiError(500, "InternalError", text) from None
-        if isinstance(reply, StreamRefused):
-            raise Refused(reply.code, reply.reason, reply.message)
+        await _ask_kubelet(self._bus, self._node, self._request)
 
     def close(self) -> None:
         """Nothing more is received; a session that has not ended is ended there too. Idempotent."""
@@ -97,6 +92,27 @@ class Session:
     def _take(self, frame: AnyFrame) -> None:
         if isinstance(frame, Data | CloseStdin | Exit | StreamError):
             self._received.put_nowait(frame)
+
+
+async def _ask_kubelet(bus: Bus, node: str, request: KubeletRequest) -> KubeletReply:
+    """Raises Refused with the kubelet's words, or ApiError 500 when it does not answer."""
+    try:
+        await bus.flush()
+        answer = await ask(bus, subjects.kubelet(node), codec.encode(request), _ANSWER)
+        reply: KubeletReply = codec.decode_union(KubeletReply, answer)
+    except (BusError, codec.ForeignMessage) as error:
+        raise ApiError(500, "InternalError", f"error dialing backend: kubelet {node}: {error}") from None
+    if isinstance(reply, StreamRefused):
+        raise Refused(reply.code, reply.reason, reply.message)
+    return reply
+
+
+async def ask_path(bus: Bus, node: str, request: PathRequest) -> PathAnswer:
+    """What a kubelet's own HTTP server says. Raises Refused and ApiError 500."""
+    reply = await _ask_kubelet(bus, node, request)
+    if not isinstance(reply, PathAnswer):
+        raise ApiError(500, "InternalError", f"error dialing backend: kubelet {node}: it opened a stream")
+    return reply
 
 
 async def collect(session: Session) -> bytes:

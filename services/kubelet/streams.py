@@ -6,6 +6,7 @@ from podwire.proto.messages import kubelet as messages
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.chassis.context import Context
+from podwire.services.kubelet.core import paths
 from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.logs import LogReading
 from podwire.services.kubelet.pleg import PodLifecycle
@@ -24,12 +25,14 @@ class Streams:
             request: messages.KubeletRequest = codec.decode_union(messages.KubeletRequest, message.payload)
         except codec.ForeignMessage as error:
             return codec.encode(_refused(400, "BadRequest", str(error)))
+        if isinstance(request, messages.PathRequest):
+            return codec.encode(paths.answer(request.method, request.path, self._lifecycle.pods))
         try:
             return codec.encode(await self._open(request))
         except RuntimeFailed as error:
             return codec.encode(_refused(500, "InternalError", str(error)))
 
-    async def _open(self, request: messages.KubeletRequest) -> messages.KubeletReply:
+    async def _open(self, request: messages.StreamRequest) -> messages.KubeletReply:
         held = self._held(request)
         if isinstance(request, messages.LogRequest):
             return self._open_log(request, held)
@@ -61,7 +64,7 @@ class Streams:
         await self._client.call(call)
         return messages.StreamOpened(session=request.session)
 
-    def _held(self, request: messages.KubeletRequest) -> RuntimePod:
+    def _held(self, request: messages.StreamRequest) -> RuntimePod:
         """By uid; a mirror pod's uid is not the static pod's, so the name is tried as well."""
         if (held := self._lifecycle.pods.get(request.uid)) is not None:
             return held

@@ -1,12 +1,14 @@
 """Requests that the API server passes on to pods and Services, as `kubectl get --raw …/proxy/` and test suites do."""
 
+import asyncio
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from https_client import session
-from live_cluster import LiveCluster, until
+from https_client import server, session, tls
+from live_cluster import Client, LiveCluster, until
 from yarl import URL
 
 from podwire.proto.kube import resources
@@ -64,7 +66,7 @@ REFUSED = [
     ("services/echo:nope", 503, "no"),
     ("services/kubernetes:https", 501, "pod"),
     ("pods/echo:81", 503, "error trying to reach service"),
-    ("services/https:echo:8080", 501, "TLS"),
+    ("services/https:echo:8080", 503, "http: server gave HTTP response to HTTPS client"),
 ]
 
 
@@ -72,3 +74,72 @@ REFUSED = [
 def test_what_cannot_be_reached(echo: LiveCluster, place: str, code: int, text: str) -> None:
     found, told = ask(echo, "GET", f"{BASE}/{place}/proxy/")
     assert (found, text in told["message"]) == (code, True), told
+
+
+HEAD = r"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+SWITCHES = f"(printf '{HEAD}hello'; sleep 2; echo bye) | nc -l -p 90"
+
+
+@pytest.fixture(scope="module")
+def others(cluster: LiveCluster) -> Iterator[LiveCluster]:
+    """A pod that serves TLS, and one that switches to a protocol of its own."""
+    environment = [{"name": "SERVE_TLS_PORT_443", "value": "by tls"}]
+    porter = {"name": "a", "image": "agnhost", "args": ["porter"], "env": environment}
+    probe = {"httpGet": {"port": 443, "scheme": "HTTPS"}, "periodSeconds": 1}
+    switches = {"name": "a", "image": "busybox", "command": ["sh", "-c", SWITCHES]}
+    pods = {"porter": porter | {"readinessProbe": probe}, "switches": switches}
+    for name, container in pods.items():
+        spec = {"containers": [container], "restartPolicy": "Never"}
+        cluster.apply((resources.PODS, {"metadata": {"name": name}, "spec": spec}))
+
+    def unready() -> str:
+        found = cluster.pods()
+        return ", ".join(name for name in pods if not found[f"default/{name}"].ready)
+
+    until(unready, 15)
+    yield cluster
+    for name in pods:
+        cluster.run(functools.partial(_delete, name))
+
+
+async def _delete(name: str, client: Client) -> None:
+    await client.api.delete(resources.PODS, "default", name, {"gracePeriodSeconds": 0})
+
+
+def test_a_pod_is_probed_and_asked_over_tls(others: LiveCluster) -> None:
+    assert ask(others, "GET", f"{BASE}/pods/https:porter:443/proxy/") == (200, b"by tls")
+    code, told = ask(others, "GET", f"{BASE}/pods/http:porter:443/proxy/")
+    assert (code, told) == (400, b"Client sent an HTTP request to an HTTPS server.\n")
+
+
+def test_an_upgraded_connection_passes_both_ways(others: LiveCluster) -> None:
+    async def work() -> bytes:
+        reader, writer = await asyncio.open_connection(*server(others), ssl=tls(others))
+        lines = [f"GET {BASE}/pods/switches:90/proxy/ws HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: echo"]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        told = await reader.readuntil(b"hello")
+        writer.write(b"typed by the client\n")
+        await writer.drain()
+        rest = await reader.readuntil(b"bye\n")
+        writer.close()
+        return told + rest
+
+    told = others.run(lambda _: work())
+    assert told.startswith(b"HTTP/1.1 101 ") and told.endswith(b"\r\n\r\nhellobye\n")
+
+    def missing() -> str:
+        log = ask(others, "GET", f"{BASE}/pods/switches/log")[1]
+        return "" if b"typed by the client" in log else f"the pod has seen {log!r}"
+
+    until(missing, 10)
+
+
+def test_a_nodes_kubelet_answers(others: LiveCluster) -> None:
+    node = others.run(lambda client: client.api.get(resources.PODS, "default", "porter"))["spec"]["nodeName"]
+    base = f"/api/v1/nodes/{node}:10250/proxy"
+    assert ask(others, "GET", f"{base}/healthz") == (200, b"ok")
+    code, told = ask(others, "GET", f"{base}/runningpods/")
+    assert code == 200 and "porter" in [pod["metadata"]["name"] for pod in told["items"]]
+    code, text = ask(others, "GET", f"{base}/metrics")
+    assert code == 501 and b"/metrics" in text
+    assert ask(others, "GET", f"{base}/containerLogs/default/porter/a")[0] == 200

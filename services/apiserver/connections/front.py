@@ -7,7 +7,16 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from podwire.proto.messages.kubelet import Data, Exit, LogRequest, PortForwardRequest, StreamError
+from podwire.proto.messages.kubelet import (
+    AttachRequest,
+    Data,
+    ExecRequest,
+    Exit,
+    LogRequest,
+    PathRequest,
+    PortForwardRequest,
+    StreamError,
+)
 from podwire.services.apiserver.connections import negotiation, port_forward, proxy, spdy_command, websocket_command
 from podwire.services.apiserver.connections.channels import LARGEST_MESSAGE, RawChannel, TunnelChannel
 from podwire.services.apiserver.connections.spdy import SpdyLink
@@ -16,7 +25,7 @@ from podwire.services.apiserver.connections.websocket_forward import WebSocketFo
 from podwire.services.apiserver.core.decisions import OpenStream
 from podwire.services.apiserver.core.errors import bad_request
 from podwire.services.apiserver.core.remote_command import SPDY_VERSIONS, WEBSOCKET_VERSIONS
-from podwire.services.apiserver.sessions import Refused, Session
+from podwire.services.apiserver.sessions import Refused, Session, ask_path
 from podwire.services.chassis.context import Context
 
 _LOOK_EVERY: Final = 1.0
@@ -32,29 +41,30 @@ class Connections:
         """Until the client or the pod ends. Raises ApiError before anything is answered, ConnectionError after."""
         try:
             if isinstance(opened.request, LogRequest):
-                return await self._log(request, opened)
+                return await self._log(request, opened, opened.request)
+            if isinstance(opened.request, PathRequest):
+                told = await ask_path(self._context.bus, opened.node, opened.request)
+                return web.Response(status=told.code, body=told.body, headers={"Content-Type": told.content_type})
             if opened.prefix:
                 session = Session(self._context.bus, opened.node, opened.request)
-                return await proxy.serve(request, session, opened.prefix)
+                return await proxy.serve(request, session, opened.prefix, secure=opened.secure)
             if isinstance(opened.request, PortForwardRequest):
                 return await self._forward(request, opened, opened.request)
-            return await self._command(request, opened)
+            return await self._command(request, opened.node, opened.request)
         except Refused as error:
             if isinstance(opened.request, LogRequest):
                 raise
             # A kubelet refuses an upgrade in plain text, which clients show after "unable to upgrade connection: ".
             return web.Response(status=error.code, text=error.message)
 
-    async def _command(self, request: web.Request, opened: OpenStream) -> web.StreamResponse:
-        asked = opened.request
-        assert not isinstance(asked, LogRequest | PortForwardRequest)
+    async def _command(self, request: web.Request, node: str, asked: ExecRequest | AttachRequest) -> web.StreamResponse:
         over_spdy = negotiation.upgrade_of(request) == negotiation.SPDY
         version = (
             negotiation.spdy_version(request, SPDY_VERSIONS)
             if over_spdy
             else negotiation.websocket_version(request, WEBSOCKET_VERSIONS)
         )
-        session = Session(self._context.bus, opened.node, asked)
+        session = Session(self._context.bus, node, asked)
         try:
             await session.open()
             if not over_spdy:
@@ -88,8 +98,8 @@ class Connections:
             await WebSocketForward(socket, version, opened.ports).serve(connect)
         return socket
 
-    async def _log(self, request: web.Request, opened: OpenStream) -> web.StreamResponse:
-        session = Session(self._context.bus, opened.node, opened.request)
+    async def _log(self, request: web.Request, opened: OpenStream, asked: LogRequest) -> web.StreamResponse:
+        session = Session(self._context.bus, opened.node, asked)
         loop = asyncio.get_running_loop()
         alive, watch = loop.create_task(session.keep_alive()), loop.create_task(_watch_client(request, session))
         try:

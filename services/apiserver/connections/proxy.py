@@ -1,7 +1,6 @@
 """A request that is passed on to a pod's port: HTTP/1.1 over a forwarded connection.
 
-Source: apimachinery `util/proxy/{transport,upgradeaware}.go`. Links in pages are not rewritten, and upgrades are not
-passed on.
+Source: apimachinery `util/proxy/{transport,upgradeaware}.go`. Links in pages are not rewritten.
 """
 
 import asyncio
@@ -11,11 +10,13 @@ from typing import Final
 import h11
 from aiohttp import web
 
-from podwire.proto.messages.kubelet import Data, Exit, StreamError
-from podwire.services.apiserver.core.errors import ApiError, bad_request, unavailable
+from podwire.services.apiserver.connections.channels import ByteChannel, RawChannel
+from podwire.services.apiserver.connections.pod_bytes import PodChannel, SecureChannel, unreachable
+from podwire.services.apiserver.core.errors import ApiError, bad_request
 from podwire.services.apiserver.sessions import Refused, Session
 
 _HEAD_WITHIN: Final = 60.0
+_SWITCHING: Final = 101
 _OWN_HEADERS: Final = (
     "authorization", "connection", "content-length", "expect", "keep-alive", "proxy-authenticate",
     "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
@@ -23,8 +24,9 @@ _OWN_HEADERS: Final = (
 """Headers of the connection or for the API server alone; `Impersonate-*` too."""
 
 
-async def serve(request: web.Request, session: Session, prefix: str) -> web.StreamResponse:
-    """Passes the request on and the answer back. Raises ApiError 503 when there is none, ConnectionError after."""
+async def serve(request: web.Request, session: Session, prefix: str, *, secure: bool) -> web.StreamResponse:
+    """Passes the request on, over TLS if that is asked for, and the answer back. Raises ApiError 503 when there is
+    none, ConnectionError after."""
     target = request.raw_path[len(prefix) :]
     if target.partition("?")[0] == "" and request.method in ("GET", "HEAD"):
         return web.Response(status=301, headers={"Location": f"{prefix}/{target}"})
@@ -32,31 +34,37 @@ async def serve(request: web.Request, session: Session, prefix: str) -> web.Stre
     tasks = [loop.create_task(session.keep_alive())]
     try:
         await session.open()
-        exchange = _Exchange(request, session, prefix)
+        channel: ByteChannel = PodChannel(session)
+        if secure:
+            channel = secured = SecureChannel(channel)
+            await secured.handshake()
+        exchange = _Exchange(request, channel, prefix)
         asked = exchange.asked(target, await request.read())
-        tasks.append(loop.create_task(session.send_input(asked)))
+        tasks.append(loop.create_task(channel.write(asked)))
         return await exchange.answer()
     except Refused as error:
-        raise _unreachable(error.message) from None
+        raise unreachable(error.message) from None
     finally:
         for task in tasks:
             task.cancel()
         session.close()
 
 
-def _unreachable(why: str) -> ApiError:
-    return unavailable(f"error trying to reach service: {why}")
-
-
 def _is_passed_on(name: str) -> bool:
     return name.lower() not in _OWN_HEADERS and not name.lower().startswith("impersonate-")
+
+
+def _upgrade(request: web.Request) -> str:
+    """The protocol that the client wants to go on with, "" for none."""
+    wants = "upgrade" in request.headers.get("Connection", "").lower()
+    return request.headers.get("Upgrade", "") if wants else ""
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, request: web.Request, session: Session, prefix: str) -> None:
-        self._request, self._session, self._prefix = request, session, prefix
+    def __init__(self, request: web.Request, channel: ByteChannel, prefix: str) -> None:
+        self._request, self._channel, self._prefix = request, channel, prefix
         self._http = h11.Connection(h11.CLIENT)
 
     def asked(self, target: str, body: bytes) -> bytes:
@@ -69,7 +77,9 @@ class _Exchange:
     def _write(self, target: str, body: bytes) -> bytes:
         asked = self._request
         headers = [(name, value) for name, value in asked.headers.items() if _is_passed_on(name)]
-        headers += [("X-Forwarded-Uri", asked.raw_path), ("X-Forwarded-Host", asked.host), ("Connection", "close")]
+        headers += [("X-Forwarded-Uri", asked.raw_path), ("X-Forwarded-Host", asked.host)]
+        upgrade = _upgrade(asked)
+        headers += [("Connection", "Upgrade"), ("Upgrade", upgrade)] if upgrade else [("Connection", "close")]
         headers += [("X-Forwarded-Proto", asked.scheme), ("X-Forwarded-For", asked.remote or "")]
         if body or asked.method in ("POST", "PUT", "PATCH"):
             headers.append(("Content-Length", str(len(body))))
@@ -85,7 +95,9 @@ class _Exchange:
             async with asyncio.timeout(_HEAD_WITHIN):
                 head = await self._head(events)
         except TimeoutError:
-            raise _unreachable("timeout awaiting response headers") from None
+            raise unreachable("timeout awaiting response headers") from None
+        if isinstance(head, h11.InformationalResponse):
+            await self._go_on(head)
         response = web.StreamResponse(status=head.status_code, reason=head.reason.decode("latin-1"))
         for name, value in head.headers.raw_items():
             if _is_passed_on(name.decode("latin-1")):
@@ -99,11 +111,31 @@ class _Exchange:
             raise ConnectionResetError("the pod broke off its answer") from None
         return response
 
-    async def _head(self, events: AsyncIterator[h11.Event]) -> h11.Response:
+    async def _head(self, events: AsyncIterator[h11.Event]) -> h11.Response | h11.InformationalResponse:
+        """The answer's head, or that of the switch to another protocol."""
         async for event in events:
             if isinstance(event, h11.Response):
                 return event
-        raise _unreachable("EOF")
+            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
+                return event
+        raise unreachable("EOF")
+
+    async def _go_on(self, head: h11.InformationalResponse) -> None:
+        """Passes bytes both ways until one side ends. Raises ConnectionError then: the connection was taken over."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers.raw_items()}
+        client, pod = RawChannel(self._request, headers), self._channel
+        loop = asyncio.get_running_loop()
+        upwards = loop.create_task(_pass_on(client, pod))
+        try:
+            if early := self._http.trailing_data[0]:
+                await client.write(early)
+            await _pass_on(pod, client)
+        except ApiError as error:
+            raise ConnectionResetError(error.message) from None
+        finally:
+            upwards.cancel()
+            await client.close()
+        raise ConnectionResetError("the connection was taken over and has ended")
 
     def _rewritten(self, name: bytes, value: str) -> str:
         """Redirects within the pod go through the proxy again."""
@@ -115,21 +147,17 @@ class _Exchange:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise _unreachable(f"malformed HTTP response: {error}") from None
+                raise unreachable(f"malformed HTTP response: {error}") from None
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._read())
+                self._http.receive_data(await self._channel.read())
             elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
                 return
             elif isinstance(event, h11.Event):
                 yield event
             else:
-                raise _unreachable("the pod switched protocols")
+                raise unreachable("the pod switched protocols")
 
-    async def _read(self) -> bytes:
-        """Bytes from the pod, b"" at their end."""
-        frame = await self._session.receive()
-        if isinstance(frame, Data):
-            return frame.data
-        if isinstance(frame, StreamError) or (isinstance(frame, Exit) and frame.message):
-            raise _unreachable(frame.message)
-        return b""
+
+async def _pass_on(source: ByteChannel, target: ByteChannel) -> None:
+    while data := await source.read():
+        await target.write(data)

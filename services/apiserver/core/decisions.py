@@ -91,6 +91,8 @@ class OpenStream:
     """For port-forward over WebSocket channels: the ports that the query names."""
     prefix: str = ""
     """For proxy: what stands before the path that the pod is asked for."""
+    secure: bool = False
+    """For proxy: over TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,20 @@
 
 Source: ResourceLocation of kubernetes `pkg/registry/core/pod/strategy.go` and
 `pkg/registry/core/service/storage/storage.go`, apimachinery `util/net/port_split.go`. The way there is the kubelet's
-port-forward; `https:` and `nodes/proxy` are not built, nor endpoints that are no pods.
+port-forward; endpoints that are no pods are not built. `nodes/proxy` is the kubelet's own server.
 """
 
 from typing import Any, Final, NamedTuple
 
 from podwire.proto.kube.network import SERVICE_NAME_LABEL
-from podwire.proto.messages.kubelet import PortForwardRequest
+from podwire.proto.messages.kubelet import LogRequest, PathRequest, PortForwardRequest
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.decisions import OpenStream
 from podwire.services.apiserver.core.errors import ApiError, bad_request, not_found, unavailable
 from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.request import Request
-from podwire.services.apiserver.core.streams import pod_place
-from podwire.services.chassis.chance import choose
+from podwire.services.apiserver.core.streams import log_options, pod_place
+from podwire.services.chassis.chance import choose, hexadecimal
 
 SUBRESOURCE: Final = "proxy"
 
@@ -30,17 +30,37 @@ class Endpoint(NamedTuple):
 def decide(request: Request) -> OpenStream:
     """The stream that the request goes through. Raises ApiError 400, 404, 501 or 503."""
     if request.kind.resource == "nodes":
-        raise _not_built("nodes/proxy: kubelets serve no HTTP in podwire")
+        return _of_node(request)
     scheme, name, port = _split(request)
-    if scheme == "https":
-        raise _not_built(f'{request.kind.resource}/proxy over TLS ("{request.target.name}")')
     group, resource = request.kind.storage
     found = request.store.get(ObjectKey(group, resource, request.target.namespace, name))
     if found is None:
         raise not_found(request.kind.group, request.kind.resource, name)
     endpoint = _of_pod(found, port) if resource == "pods" else _of_service(request, found, port)
     asked = PortForwardRequest(**pod_place(request, endpoint.pod), port=endpoint.port)
-    return OpenStream(endpoint.pod["spec"]["nodeName"], asked, SUBRESOURCE, prefix=_prefix(request.message.path))
+    node, prefix = endpoint.pod["spec"]["nodeName"], _prefix(request.message.path)
+    return OpenStream(node, asked, SUBRESOURCE, prefix=prefix, secure=scheme == "https")
+
+
+def _of_node(request: Request) -> OpenStream:
+    """The kubelet's own server, and the logs of its containers."""
+    _, name, _ = _split(request)
+    if request.store.get(ObjectKey("", "nodes", "", name)) is None:
+        raise not_found("", "nodes", name)
+    path = request.message.path[len(_prefix(request.message.path)) :] or "/"
+    match path.strip("/").split("/"):
+        case ["containerLogs", namespace, pod, container]:
+            return _container_log(request, name, ObjectKey("", "pods", namespace, pod), container)
+    asked = PathRequest(session=hexadecimal(request.random, 24), method=request.message.method, path=path)
+    return OpenStream(name, asked, SUBRESOURCE)
+
+
+def _container_log(request: Request, node: str, key: ObjectKey, container: str) -> OpenStream:
+    pod = request.store.get(key)
+    if pod is None or section(pod, "spec").get("nodeName") != node:
+        raise not_found("", "pods", key.name)
+    asked = LogRequest(**pod_place(request, pod), container=container, **log_options(request))
+    return OpenStream(node, asked, "log")
 
 
 def _not_built(what: str) -> ApiError:

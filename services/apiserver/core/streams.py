@@ -86,16 +86,19 @@ def _log(request: Request, pod: Json) -> Decision:
         raise bad_request(f"{container_problems[0]}: Invalid value: must be greater than or equal to 0")
     place = _place(request, pod)
     _check_started(pod, place["container"], request.flag("previous"))
-    asked = LogRequest(
-        **place,
-        follow=request.flag("follow"),
-        previous=request.flag("previous"),
-        timestamps=request.flag("timestamps"),
-        tail_lines=request.number("tailLines"),
-        limit_bytes=request.number("limitBytes"),
-        since_time=_since(request),
-    )
-    return OpenStream(pod["spec"]["nodeName"], asked, "log")
+    return OpenStream(pod["spec"]["nodeName"], LogRequest(**place, **log_options(request)), "log")
+
+
+def log_options(request: Request) -> dict[str, Any]:
+    """The fields of a LogRequest that the query sets."""
+    return {
+        "follow": request.flag("follow"),
+        "previous": request.flag("previous"),
+        "timestamps": request.flag("timestamps"),
+        "tail_lines": request.number("tailLines"),
+        "limit_bytes": request.number("limitBytes"),
+        "since_time": _since(request),
+    }
 
 
 def _since(request: Request) -> int | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.messages.kubelet import LogRequest, PathRequest
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import OpenStream
 
@@ -17,6 +18,7 @@ READY: list[tuple[str, bool | None]] = [("ready", True), ("failing", False)]
 @pytest.fixture
 def web(server: Any) -> Any:
     """A service with two ports over a ready pod and one that is not, and an endpoint that is no pod."""
+    server.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}})
     for name, _ in READY:
         ports = [{"containerPort": 8080, "name": "web"}, {"containerPort": 9090}]
         spec = {"nodeName": "node-1", "containers": [{"name": "a", "image": "a", "ports": ports}]}
@@ -73,8 +75,8 @@ REFUSED = [
     (f"{SERVICES}/web:admin/proxy/", 503, 'no endpoints available for service "web:admin"'),
     (f"{SERVICES}/web/proxy/", 503, 'no endpoints available for service "web"'),
     (f"{SERVICES}/web:82/proxy/", 501, "192.0.2.1, which is no pod"),
-    (f"{SERVICES}/https:web:80/proxy/", 501, "over TLS"),
-    ("/api/v1/nodes/node-1/proxy/healthz", 501, "nodes/proxy"),
+    ("/api/v1/nodes/node-9/proxy/healthz", 404, 'nodes "node-9" not found'),
+    ("/api/v1/nodes/node-1/proxy/containerLogs/default/nobody/a", 404, 'pods "nobody" not found'),
 ]
 
 
@@ -82,6 +84,28 @@ REFUSED = [
 def test_where_it_does_not(web: Any, path: str, code: int, says: str) -> None:
     given, status = web.request("GET", path)
     assert (given, says in status["message"]) == (code, True), status
+
+
+@pytest.mark.parametrize(
+    ("place", "secure"), [("https:ready:8080", True), ("http:ready:8080", False), ("ready", False)]
+)
+def test_the_scheme_says_whether_tls_is_spoken(web: Any, place: str, secure: bool) -> None:
+    opened = web.decide("GET", f"{PODS}/{place}/proxy/", b"")
+    assert isinstance(opened, OpenStream) and opened.secure is secure
+
+
+@pytest.mark.parametrize("place", ["node-1", "node-1:10250", "https:node-1:10250"])
+def test_a_node_is_its_kubelet(web: Any, place: str) -> None:
+    opened = web.decide("GET", f"/api/v1/nodes/{place}/proxy/runningpods/?a=b", b"")
+    assert isinstance(opened, OpenStream) and isinstance(opened.request, PathRequest)
+    assert (opened.node, opened.request.method, opened.request.path) == ("node-1", "GET", "/runningpods/?a=b")
+
+
+def test_a_containers_log_is_read_through_its_node(web: Any) -> None:
+    path = "/api/v1/nodes/node-1/proxy/containerLogs/default/ready/a"
+    opened = web.decide("GET", path, b"", tailLines="3")
+    assert isinstance(opened, OpenStream) and isinstance(opened.request, LogRequest)
+    assert (opened.request.pod, opened.request.container, opened.request.tail_lines) == ("ready", "a", 3)
 
 
 def test_only_who_may(web: Any) -> None:
