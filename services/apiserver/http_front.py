@@ -4,6 +4,7 @@ The requester is the client certificate's subject: CN is the user, each O a grou
 """
 
 import asyncio
+import hashlib
 import ssl
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from podwire.services.apiserver.writer import Writer, refusal
 from podwire.services.chassis.context import Context
 
 _SHUTDOWN: Final = 0.5
+_CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 
 
 def tls_context(settings: ApiServerSettings) -> ssl.SSLContext:
@@ -35,14 +37,18 @@ def tls_context(settings: ApiServerSettings) -> ssl.SSLContext:
     return context
 
 
-def requester(certificate: dict[str, Any] | None) -> Requester | None:
-    """The user behind a verified client certificate."""
+def requester(certificate: dict[str, Any] | None, encoded: bytes = b"") -> Requester | None:
+    """The user behind a verified client certificate, which is named by its digest (apiserver
+    `authentication/request/x509/x509.go`)."""
     if not certificate:
         return None
     pairs = [pair for part in certificate.get("subject", ()) for pair in part]
     names = [value for name, value in pairs if name == "commonName"]
     groups = [value for name, value in pairs if name == "organizationName"]
-    return Requester(names[0], (*groups, "system:authenticated")) if names else None
+    if not names:
+        return None
+    identity = f"X509SHA256={hashlib.sha256(encoded).hexdigest()}"
+    return Requester(names[0], (*groups, "system:authenticated"), extra=((_CREDENTIAL, (identity,)),))
 
 
 class HttpFront:
@@ -83,9 +89,11 @@ class HttpFront:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         message = await _read(request)
-        transport = request.transport
-        certificate = transport.get_extra_info("peercert") if transport is not None else None
-        who = requester(certificate) or self._bearer(request)
+        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        certificate, encoded = (
+            (tls.getpeercert(), tls.getpeercert(binary_form=True)) if tls is not None else (None, b"")
+        )
+        who = requester(certificate, encoded or b"") or self._bearer(request)
         outcome = await self._writer.handle(message, who, impersonation.read(request.headers.items()))
         if isinstance(outcome, ApiResponse):
             return respond(outcome, request)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,18 @@ def test_auth(kubectl: Kubectl) -> None:
     assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
     assert kubectl.run("auth", "can-i", "list", "pods", "--as", "nobody").stdout == "no\n"
     assert "*.*" in kubectl("auth", "can-i", "--list")
+
+
+def test_auth_whoami(kubectl: Kubectl, record_property: Callable[[str, object], None]) -> None:
+    """kubectl 1.27 asks only for v1alpha1 and v1beta1, which Kubernetes 1.33 does not serve any more."""
+    if kubectl.binary.endswith("1.27"):
+        record_property("shown", "as 1.33")
+        assert "the selfsubjectreviews API is not enabled in the cluster" in kubectl.refused("auth", "whoami")
+        return
+    assert {row["ATTRIBUTE"]: row["VALUE"] for row in kubectl.rows("auth", "whoami")}["Username"] == "kubernetes-admin"
+    acting = ("--as", "ann", "--as-uid", "u-1", "--as-group", "devs")
+    told = yaml.safe_load(kubectl("auth", "whoami", "-o", "yaml", *acting))["status"]["userInfo"]
+    assert told == {"username": "ann", "uid": "u-1", "groups": ["devs", "system:authenticated"]}
 
 
 # -- changing

@@ -18,10 +18,12 @@ _WRITES: Final = ("create", "update", "patch")
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """An authenticated user and its groups."""
+    """An authenticated user and its groups; `uid` and `extra` are only told."""
 
     user: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def component(self) -> str:

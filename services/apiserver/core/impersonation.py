@@ -63,7 +63,10 @@ def act(who: Requester, wanted: Impersonation, store: Store) -> Requester:
     everybody = _UNAUTHENTICATED if wanted.user == _ANONYMOUS else _AUTHENTICATED
     if _AUTHENTICATED not in groups and _UNAUTHENTICATED not in groups:
         groups.append(everybody)
-    return Requester(wanted.user, tuple(groups))
+    extra: dict[str, tuple[str, ...]] = {}
+    for name, value in wanted.extra:
+        extra[name] = (*extra.get(name, ()), value)
+    return Requester(wanted.user, tuple(groups), wanted.uid, tuple(extra.items()))
 
 
 def _account(user: str) -> tuple[str, str] | None:

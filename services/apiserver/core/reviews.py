@@ -39,7 +39,12 @@ def _token(asked: Json) -> ReviewToken:
 
 
 def _user_info(who: Requester) -> Json:
-    return {"username": who.user, "groups": list(who.groups)}
+    told: Json = {"username": who.user, "groups": list(who.groups)}
+    if who.uid:
+        told["uid"] = who.uid
+    if who.extra:
+        told["extra"] = {name: list(values) for name, values in who.extra}
+    return told
 
 
 def _subject(request: Request, spec: Json) -> Requester:

@@ -169,7 +169,9 @@ def authenticate(
             _check_there(store, f"{kind}s", namespace, section(own, kind))
     user = f"system:serviceaccount:{namespace}:{account['name']}"
     groups = (GROUP, f"{GROUP}:{namespace}", "system:authenticated")
-    return Requester(user, groups), _user_info(claims, own, user, groups)
+    info = _user_info(claims, own, user, groups)
+    extra = tuple((name, tuple(values)) for name, values in info["extra"].items())
+    return Requester(user, groups, info["uid"], extra), info
 
 
 def _user_info(claims: Json, own: Json, user: str, groups: tuple[str, ...]) -> Json:

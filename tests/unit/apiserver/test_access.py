@@ -116,6 +116,10 @@ def test_who_am_i(granted: Any) -> None:
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     code, answer = granted.request("POST", path, body, who=who)
     assert (code, answer["status"]["userInfo"]) == (201, {"username": "ann", "groups": ["system:authenticated"]})
+    who = Requester("joe", ("system:authenticated",), "u-1", (("scopes", ("a", "b")), ("team", ("x",))))
+    told = granted.request("POST", path, body, who=who)[1]["status"]["userInfo"]
+    assert (told["username"], told["uid"]) == ("joe", "u-1")
+    assert told["extra"] == {"scopes": ["a", "b"], "team": ["x"]}
 
 
 @pytest.mark.parametrize("spec", [{}, {"resourceAttributes": {}, "nonResourceAttributes": {}}])

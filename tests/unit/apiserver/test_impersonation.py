@@ -31,7 +31,8 @@ EVALUATED = [
 def test_who_is_evaluated(server: Any, headers: dict[str, str], user: str, groups: tuple[str, ...]) -> None:
     wanted = impersonation.read(headers.items())
     assert wanted is not None
-    assert impersonation.act(ADMIN, wanted, server.store) == Requester(user, groups)
+    acting = impersonation.act(ADMIN, wanted, server.store)
+    assert (acting.user, acting.groups) == (user, groups)
 
 
 def test_nothing_is_asked_for() -> None:
@@ -82,6 +83,10 @@ def test_who_may_not(server: Any, ann: Requester, wanted: Impersonation, says: s
 def test_who_may_loses_what_it_had(server: Any, ann: Requester) -> None:
     joe = impersonation.act(ann, Impersonation("joe"), server.store)
     assert joe.user == "joe"
+    extra = (("scopes", "a"), ("team", "x"), ("scopes", "b"))
+    wanted = Impersonation("joe", ("devs",), "u-1", extra)
+    told = impersonation.act(ADMIN, wanted, server.store)
+    assert (told.uid, told.extra) == ("u-1", (("scopes", ("a", "b")), ("team", ("x",))))
     reads = Attributes("list", "", "pods", "", "default", "")
     nobody = impersonation.act(ADMIN, Impersonation("nobody"), server.store)
     assert judge(ADMIN, reads, server.store)[0] and not judge(nobody, reads, server.store)[0]

@@ -84,10 +84,10 @@ def test_a_token_proves_its_account_until_it_expires(server: Any) -> None:
     account(server)
     token = ask(server, expirationSeconds=600)
     who = KEY.authenticate(token, server.store, server.now)
-    assert who == Requester(
-        "system:serviceaccount:default:default",
-        ("system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"),
-    )
+    assert who.user == "system:serviceaccount:default:default"
+    assert who.groups == ("system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated")
+    [(name, [identity])] = who.extra
+    assert who.uid and name == "authentication.kubernetes.io/credential-id" and identity.startswith("JTI=")
     with pytest.raises(InvalidToken, match="expired"):
         KEY.authenticate(token, server.store, server.now + 600 * SECOND)
 
