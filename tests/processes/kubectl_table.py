@@ -9,8 +9,8 @@ _TEST: Final = re.compile(r"test_kubectl_commands\.py::test_(\w+)\[(\d+\.\d+)")
 _HEAD: Final = """# kubectl
 
 Which command passes on which version, over a live cluster: each row is the test of that name in
-`tests/processes/test_kubectl_commands.py`, whose run with `--write-kubectl-table` writes this page. "as 1.33" means that
-the command fails, and would on a real Kubernetes 1.33, which does not serve what that version of kubectl asks for.
+`tests/processes/test_kubectl_commands.py`, whose run with `--write-kubectl-table` writes this page. "as 1.33" means
+that the command fails, and would on a real Kubernetes 1.33, which does not serve what that version of kubectl asks for.
 
 """
 
