@@ -304,9 +304,10 @@ class SandboxAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ContainerAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A container."""
+    """A container; `stand_in` says what runs in the place of an image that nobody knows."""
 
     container: Container
+    stand_in: str = ""
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, tag=True):

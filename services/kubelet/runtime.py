@@ -57,9 +57,9 @@ class RuntimeClient:
             raise RuntimeFailed("Internal", f"RunPodSandbox was answered with {type(result).__name__}")
         return result.sandbox
 
-    async def create_container(self, sandbox: str, config: runtime.ContainerConfig) -> runtime.Container:
+    async def create_container(self, sandbox: str, config: runtime.ContainerConfig) -> runtime.ContainerAnswer:
         """Makes a container. Raises RuntimeFailed."""
         result = await self.call(runtime.CreateContainer(sandbox=sandbox, config=config))
         if not isinstance(result, runtime.ContainerAnswer):
             raise RuntimeFailed("Internal", f"CreateContainer was answered with {type(result).__name__}")
-        return result.container
+        return result

@@ -38,8 +38,11 @@ class Starting:
         if sandbox is None:
             raise RuntimeFailed("FailedPrecondition", "the sandbox is gone")
         config = await self._config(spec, action.attempt)
-        container = await self._around.runtime.create_container(sandbox.id, config)
+        answer = await self._around.runtime.create_container(sandbox.id, config)
+        container = answer.container
         view.event("Created", f"Created container: {name}", container=name)
+        if answer.stand_in:
+            view.event("ImageNotBuilt", answer.stand_in, container=name)
         claimant = await self._find_process(config.claimed, container.id) if config.claimed else ""
         await self._around.runtime.call(runtime.StartContainer(container=container.id, claimant=claimant))
         if action.attempt:

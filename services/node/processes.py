@@ -122,6 +122,7 @@ class PidNamespace:
         self.depth: int = parent.depth + 1 if parent is not None else 0
         self._parent, self._last = parent, first - 1
         self._processes: dict[int, Running] = {}
+        self._kept: dict[asyncio.Task[int], None] = {}
 
     def start(self, arguments: list[str], parent: Running | None = None, **more: Any) -> Running:
         """A new process; `more` are fields of Running."""
@@ -148,6 +149,11 @@ class PidNamespace:
         """The kernel does so when a namespace's first process ends."""
         for running in list(self._processes.values()):
             running.send(KILL)
+
+    def keep(self, task: asyncio.Task[int]) -> None:
+        """A process that goes on when the one that started it has ended, until this namespace ends."""
+        self._kept[task] = None
+        task.add_done_callback(lambda done: self._kept.pop(done, None))
 
     def find(self, number: int) -> Running | None:
         """A process by its id here."""

@@ -317,3 +317,28 @@ def test_a_debug_container_joins_a_running_pod(booted: Booted) -> None:
         assert "nginx -g daemon off;" in said and "<!DOCTYPE html>" in said
 
     run(booted, work)
+
+
+@pytest.mark.parametrize(
+    ("container", "says"),
+    [
+        ({"image": "team/api:1"}, ["a generic server answers on its declared ports (8080/TCP)"]),
+        (
+            {"image": "team/api:1", "command": ["/api", "--port=9"]},
+            ["a generic server answers on its declared ports (8080/TCP); command and args have no effect"],
+        ),
+        (
+            {"image": "team/api:1", "command": ["sh", "-c", "sleep 100"]},
+            ["sh runs with the programs of an Alpine image"],
+        ),
+        ({"image": "nginx"}, []),
+    ],
+)
+def test_what_stands_for_an_unknown_image_is_said(booted: Booted, container: Json, says: list[str]) -> None:
+    async def work(pods: Pods) -> None:
+        await pods.create("some", {"name": "c", "ports": [{"containerPort": 8080}], **container})
+        await pods.until("some", is_ready, 20, "it runs")
+        found = await pods.events("some", "ImageNotBuilt")
+        assert found == [f'podwire does not know the image "team/api:1": {text}' for text in says]
+
+    run(booted, work)

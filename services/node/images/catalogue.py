@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from podwire.services.node.images import nginx, redis, redis_cli, web
+from podwire.services.node.images import echoes, nginx, redis, redis_cli, web
 from podwire.services.node.images.agnhost.command import agnhost
 from podwire.services.node.images.agnhost.pause import pause
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
+from podwire.services.node.images.python import VERSION, python
 from podwire.services.node.process import Process, Program
 from podwire.services.node.programs import toolboxes
 from podwire.services.node.programs.curl import curl
@@ -91,6 +92,17 @@ def _curl(name: str) -> Image:
     return Image(name=name, entrypoint=("/entrypoint.sh",), arguments=("curl",), programs=programs, environment=_PATH)
 
 
+def _python(name: str) -> Image:
+    programs = {**toolboxes.CURL_DEBIAN, "python": python, "python3": python}
+    return Image(name=name, arguments=("python3",), programs=programs, environment={**_PATH, "PYTHON_VERSION": VERSION})
+
+
+def _nginx_hello(name: str) -> Image:
+    """nginxdemos/hello, whose tags that end in `plain-text` answer in text."""
+    programs = {**toolboxes.ALPINE, "nginx": echoes.nginx_hello(plain=name.endswith("plain-text"))}
+    return Image(name=name, arguments=("nginx", "-g", "daemon off;"), programs=programs, environment=_PATH)
+
+
 _AGNHOST: Final = {**toolboxes.CURL_ALPINE, **toolboxes.NETWORK_TOOLS}
 
 
@@ -114,6 +126,7 @@ _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "flannel": _tools(toolboxes.NETWORK_TOOLS, "sh"),
     "fedora": _tools(toolboxes.CURL_DEBIAN, "bash"),
     "http-echo": _server("http-echo", web.http_echo, {}),
+    "http-https-echo": _server("http-https-echo", echoes.http_https_echo, toolboxes.ALPINE),
     "httpd": _httpd,
     "jessie-dnsutils": _tools(toolboxes.NETWORK_TOOLS, "sh"),
     "kube-apiserver": _without_programs,
@@ -122,7 +135,9 @@ _ROWS: Final[dict[str, Callable[[str], Image]]] = {
     "kube-scheduler": _without_programs,
     "netshoot": _tools(toolboxes.NETWORK_TOOLS, "bash"),
     "nginx": _nginx,
+    "nginxdemos/hello": _nginx_hello,
     "pause": _server("pause", pause, {}),
+    "python": _python,
     "redis": _redis,
     "ubuntu": _tools({**toolboxes.DEBIAN, **toolboxes.PROCPS}, "bash"),
     "whoami": _server("whoami", web.whoami, {}),
@@ -136,7 +151,9 @@ def last_component(name: str) -> str:
 
 def find_image(name: str, ports: Ports) -> Image:
     """The image of a name; for one that nobody knows the generic server on the declared (protocol, port)s."""
-    row = _ROWS.get(last_component(name))
+    component = last_component(name)
+    owner = name.partition("@")[0].rpartition("/")[0].rpartition("/")[2]
+    row = _ROWS.get(f"{owner}/{component}") or _ROWS.get(component)
     return generic_image(name, ports, toolboxes.CURL_ALPINE) if row is None else row(name)
 
 

@@ -26,7 +26,7 @@ from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
 from podwire.services.node.programs.http_client import BadUrl, Exchange, Url, header_of, parse_url
-from podwire.services.node.runtime.programs import handles_termination
+from podwire.services.node.runtime.programs import handles_termination, is_terminable
 
 VERSION: Final = "nginx/1.27.5"
 ROOT: Final = "/usr/share/nginx/html"
@@ -449,4 +449,6 @@ async def docker_entrypoint(process: Process) -> int:
         name = command[0] if command else ""
         await process.complain(f"/docker-entrypoint.sh: exec: line 47: {name}: not found")
         return 127
+    if process.running is not None:
+        process.running.become(command, graceful=is_terminable(program))
     return await program(process.with_arguments(command))

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from podwire.services.node.images.busybox_httpd import httpd
 from podwire.services.node.process import Program
 from podwire.services.node.programs import (
     characters,
@@ -128,6 +129,7 @@ BUSYBOX: Final[dict[str, Program]] = {
     "arp": routes.arp,
     "ash": sh,
     "cut": characters.busybox_cut,
+    "httpd": httpd,
     "ifconfig": routes.ifconfig,
     "ip": ip,
     "kill": process_tools.kill,

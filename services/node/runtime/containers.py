@@ -35,6 +35,20 @@ def image_of(record: ContainerRecord) -> Image:
     return find_image(record.config.image, record.config.ports)
 
 
+def stand_in(record: ContainerRecord) -> str:
+    """What runs in the place of an image that nobody knows, "" for one that is known."""
+    config, image = record.config, image_of(record)
+    if config.claimed or image.known:
+        return ""
+    words = programs.command_line(image, record)
+    name = words[0].rpartition("/")[2] if words else ""
+    if dict.get(image.programs, name) is not None:
+        return f'podwire does not know the image "{config.image}": {name} runs with the programs of an Alpine image'
+    ports = ", ".join(f"{port}/{protocol}" for protocol, port in config.ports) or "none"
+    text = f'podwire does not know the image "{config.image}": a generic server answers on its declared ports ({ports})'
+    return text + "; command and args have no effect" if config.command or config.arguments else text
+
+
 class Containers:
     """All containers of a machine, and the claims of those that are served elsewhere."""
 

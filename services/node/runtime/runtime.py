@@ -13,7 +13,7 @@ from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.node.cni.chain import network_condition
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.runtime.claimed import end_silent_after_reconnect, foreign_caller
-from podwire.services.node.runtime.containers import Containers
+from podwire.services.node.runtime.containers import Containers, stand_in
 from podwire.services.node.runtime.executions import Executions
 from podwire.services.node.runtime.exit_codes import KILLED
 from podwire.services.node.runtime.failures import CallFailed
@@ -73,7 +73,7 @@ class Runtime:
                 await self.sandboxes.remove(name)
             case messages.CreateContainer(sandbox=name, config=container):
                 record = containers.create(self.sandboxes.ready(name), container)
-                return messages.ContainerAnswer(container=record.status())
+                return messages.ContainerAnswer(container=record.status(), stand_in=stand_in(record))
             case messages.StartContainer(container=name, claimant=claimant):
                 containers.start(containers.get(name), claimant)
             case messages.StopContainer(container=name, grace=grace):

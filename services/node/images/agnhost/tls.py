@@ -5,17 +5,11 @@ here each container makes its own, when it is first asked for.
 """
 
 import ssl
-from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from podwire.services.node.files import normal
-from podwire.services.node.network.tls import TlsFailure, refuse_in_simulation, server_context
+from podwire.services.node.images.certificates import self_signed
+from podwire.services.node.network.tls import TlsFailure, server_context
 from podwire.services.node.process import Process
 
 CERTIFICATE: Final = "/localhost.crt"
@@ -31,10 +25,11 @@ def tls_settings(process: Process, certificate: str, key: str) -> ssl.SSLContext
     if not certificate:
         return None
     try:
-        refuse_in_simulation(process.clock)
         names = [normal(name, process.folder) for name in (certificate, key)]
         if names == [CERTIFICATE, KEY] and process.files.read(CERTIFICATE) is None:
-            _make_own(process)
+            made, made_key = self_signed("Acme Co", ["127.0.0.1", "::1"], process.clock)
+            process.files.write(CERTIFICATE, made)
+            process.files.write(KEY, made_key)
         contents = [process.files.read(name) for name in names]
         if None in contents:
             missing = (certificate, key)[contents.index(None)]
@@ -42,25 +37,3 @@ def tls_settings(process: Process, certificate: str, key: str) -> ssl.SSLContext
         return server_context(*(content or b"" for content in contents))
     except TlsFailure as failure:
         raise CannotServeTls(f"tls: {failure}") from None
-
-
-def _make_own(process: Process) -> None:
-    """As Go's generate_cert.go makes it: of its own authority, for localhost, valid until January 2084."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme Co")])
-    places = x509.SubjectAlternativeName([x509.IPAddress(ip_address(place)) for place in ("127.0.0.1", "::1")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(1970, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2084, 1, 29, 16, tzinfo=UTC))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(places, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    process.files.write(CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
-    process.files.write(KEY, key.private_bytes(serialization.Encoding.PEM, *form))

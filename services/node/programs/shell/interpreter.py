@@ -208,6 +208,7 @@ class Shell:
             self.state.woken.set()
 
         job.add_done_callback(ended)
+        running.namespace.keep(job)
         self.state.jobs[running.pid] = job
         self.state.last_job, self.state.status = running.pid, 0
 

@@ -26,9 +26,9 @@ def serving(image: str, *words: str, log: bytearray | None = None) -> Server:
     return server
 
 
-def get(image: str, url: str, *words: str, options: tuple[str, ...] = ()) -> str:
+def get(image: str, url: str, *words: str, options: tuple[str, ...] = (), files: dict[str, bytes] | None = None) -> str:
     """What curl prints."""
-    return talk(["curl", "-s", *options, url], serving(image, *words)).out
+    return talk(["curl", "-s", *options, url], serving(image, *words), files=files).out
 
 
 @pytest.mark.parametrize(
@@ -296,3 +296,37 @@ def test_redis_over_the_wire() -> None:
     assert refused.err == "Could not connect to Redis at 10.244.1.3:6379: Connection refused\n"
     nonsense = talk(["sh", "-c", f"printf '*1\\r\\n!x\\r\\n' | nc {SERVER} 6379"], serving("redis"))
     assert nonsense.out == "-ERR Protocol error: expected '$', got '!'\r\n"
+
+
+def test_pythons_http_server_lists_and_serves_a_folder() -> None:
+    words = ("python", "-m", "http.server", "8000", "-d", "/srv")
+    files = {"/srv/a b.txt": b"text\n", "/srv/sub/index.html": b"<p>in"}
+    assert get("python:3.13", f"{HTTP}:8000/a%20b.txt", *words, files=files) == "text\n"
+    assert get("python:3.13", f"{HTTP}:8000/sub/", *words, files=files) == "<p>in"
+    listing = get("python:3.13", f"{HTTP}:8000/", *words, files=files)
+    assert "<title>Directory listing for /</title>" in listing
+    assert '<li><a href="a%20b.txt">a b.txt</a></li>\n<li><a href="sub/">sub/</a></li>\n' in listing
+    missing = get("python", f"{HTTP}:8000/no", *words, files=files)
+    assert "<p>Message: File not found.</p>" in missing
+
+
+def test_busyboxs_httpd_serves_a_folder_in_the_background_too() -> None:
+    files = {"/www/index.html": b"<p>hi"}
+    assert get("busybox", f"{HTTP}:8080/", "httpd", "-f", "-p", "8080", "-h", "/www", files=files) == "<p>hi"
+    words = ("sh", "-c", "httpd -p 8080 -h /www && echo started; sleep 1000")
+    assert get("busybox", f"{HTTP}:8080/", *words, files=files) == "<p>hi"
+    missing = get("busybox", f"{HTTP}:8080/x", *words, files=files)
+    assert missing.endswith("<BODY><H1>404 Not Found</H1>\nThe requested URL was not found\n</BODY></HTML>\n")
+
+
+def test_http_https_echo_tells_what_it_was_asked() -> None:
+    document = json.loads(get("mendhak/http-https-echo:35", f"{HTTP}:8080/a?b=c", options=("-H", "X-Y: z")))
+    assert (document["path"], document["query"], document["protocol"]) == ("/a", {"b": "c"}, "http")
+    assert document["headers"]["x-y"] == "z" and document["os"] == {"hostname": "server"}
+
+
+def test_nginx_hello_says_who_it_is() -> None:
+    lines = get("nginxdemos/hello:plain-text", f"{HTTP}/a?b").splitlines()
+    assert lines[:2] == ["Server address: 10.244.1.3:80", "Server name: server"]
+    assert lines[3] == "URI: /a?b" and lines[4].startswith("Request ID: ") and len(lines[4]) == 44
+    assert "<title>Hello World</title>" in get("docker.io/nginxdemos/hello", f"{HTTP}/")
