@@ -36,6 +36,8 @@ CHANGES: Final = 100
 PODS: Final = 10_000
 SERVICES: Final = 5_000
 CONFIG_MAPS: Final = "/api/v1/namespaces/default/configmaps"
+DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/default/deployments"
+APPLIED: Final = 300
 LIST: Final = "/api/v1/namespaces/bench/pods"
 type Json = dict[str, Any]
 
@@ -247,9 +249,11 @@ def speeds(folder: ClusterFolder, scratch: Path) -> Iterator[Row]:
         process.join()
     raw = asyncio.run(published(scratch / "nats", 1000))
     made = asyncio.run(with_session(url, context, creates))
+    applied = asyncio.run(with_session(url, context, applies))
     yield from compared("GET/s over HTTPS", ours[0], bare[0], "aiohttp of the same bytes")
     yield from compared(f"LIST of {LISTED:,} pods/s ({len(listed) // 1024:,} KiB)", ours[1], bare[1], "aiohttp")
     yield from compared("create/s over HTTPS", made, raw, "raw JetStream publishes of 1,000 bytes")
+    yield from applied
     yield from compared(f"watch events/s to {WATCHERS} watchers", told, bare_told, "aiohttp streams")
 
 
@@ -259,6 +263,40 @@ async def creates(session: aiohttp.ClientSession) -> float:
             await response.read()
 
     return await rate(create, 1000)
+
+
+def deployment(number: int, replicas: int) -> Json:
+    """A Deployment that makes nothing."""
+    labels = {"app": f"applied-{number}"}
+    container = {"name": "main", "image": "nginx:1.27", "ports": [{"containerPort": 80}]}
+    template = {"metadata": {"labels": labels}, "spec": {"schedulerName": "nobody", "containers": [container]}}
+    spec = {"replicas": 0, "revisionHistoryLimit": replicas, "selector": {"matchLabels": labels}, "template": template}
+    meta = {"name": f"applied-{number}", "namespace": "default"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
+async def applies(session: aiohttp.ClientSession) -> Iterator[Row]:
+    """Server-side apply of Deployments that are new, changed, and as they were; a merge patch beside them."""
+
+    async def patch(number: int, body: Json, kind: str) -> None:
+        path = f"{DEPLOYMENTS}/applied-{number}?fieldManager=bench"
+        headers = {"Content-Type": f"application/{kind}"}
+        async with session.patch(path, data=json.dumps(body), headers=headers) as response:
+            assert response.status in (200, 201), await response.text()
+
+    async def apply(number: int, limit: int) -> None:
+        await patch(number, deployment(number, limit), "apply-patch+yaml")
+
+    async def merge(number: int) -> None:
+        await patch(number, {"spec": {"revisionHistoryLimit": 3}}, "merge-patch+json")
+
+    new = await rate(lambda number: apply(number, 1), APPLIED)
+    changed = await rate(lambda number: apply(number, 2), APPLIED)
+    same = await rate(lambda number: apply(number, 2), APPLIED)
+    merged = await rate(merge, APPLIED)
+    rows = [Row("server-side apply/s of new Deployments", f"{new:,.0f}")]
+    rows += [Row("  changed ones", f"{changed:,.0f}"), Row("  as they were", f"{same:,.0f}")]
+    return iter([*rows, Row("  merge patches/s of the same", f"{merged:,.0f}")])
 
 
 def compared(what: str, ours: float, base: float, title: str) -> Iterator[Row]:

@@ -3,11 +3,12 @@
 Source: apiserver `endpoints/handlers/patch.go` (applyPatcher), apimachinery `util/managedfields/internal`.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from podwire.services.apiserver.core import bodies, duplicates, objects, writing
 from podwire.services.apiserver.core.apply import conflicts, last_applied, managers, tracking
-from podwire.services.apiserver.core.apply.managers import MalformedManagers, Managed
+from podwire.services.apiserver.core.apply.managers import MalformedManagers, Managed, Writer
 from podwire.services.apiserver.core.apply.shapes import NoElement, Shape, shape_of_definition
 from podwire.services.apiserver.core.apply.typed import problems
 from podwire.services.apiserver.core.apply.updater import Conflict, Conflicts
@@ -141,8 +142,15 @@ def _check_taken_over(request: Request, live: Json, found: list[Conflict]) -> No
     if request.field_manager == last_applied.KUBECTL:
         own = last_applied.taken_over(live, tracking.updater_of(request).shape)
         left = [entry for entry in found if entry.path not in own]
+    if request.target.subresource == "scale":
+        left = [replace(entry, writer=_seen_in_scale(entry.writer)) for entry in left]
     if left:
         raise conflicts.refused(left)
+
+
+def _seen_in_scale(writer: Writer) -> Writer:
+    """Whoever has the replicas has them in the Scale's version, as the applier sees them (`scalehandler.go`)."""
+    return writer._replace(api_version=_SCALE[0]) if writer.operation == managers.UPDATE else writer
 
 
 def _create(request: Request, config: Json, warnings: list[str]) -> Decision:

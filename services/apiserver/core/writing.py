@@ -41,9 +41,12 @@ def create(request: Request) -> Decision:
 def store_new(request: Request, value: Json, warnings: list[str], managed: Managed | None = None) -> Decision:
     """The write of a new object, with its managers where it is applied."""
     _ = request.field_manager
+    given = value["metadata"].get("managedFields")
     objects.prepare_new(request, value)
     if managed:
         tracking.keep(value, managed)
+    elif given:
+        tracking.begin(request, given, value)
     check_namespace(request, request.target.namespace, str(value["metadata"].get("name", "")))
     name = str(value["metadata"].get("name", ""))
     key = request.key(name)

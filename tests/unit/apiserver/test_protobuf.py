@@ -208,6 +208,20 @@ def test_other_bodies_in_protobuf(server: Any) -> None:
     assert bodies.read(envelope.write(SCALE), PROTOBUF) == SCALE
 
 
+def test_managers_go_through_protobuf(server: Any) -> None:
+    """FieldsV1 is bytes there; an update in protobuf changes who manages what as one in JSON does."""
+    path = "/api/v1/namespaces/default/configmaps/a"
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}, "data": {"x": "1", "y": "1"}}
+    code, made = server.request("PATCH", path, body, content_type="application/apply-patch+yaml", fieldManager="one")
+    assert code == 201
+    read = bodies.read(envelope.write(server.get(path)), PROTOBUF)
+    assert read["metadata"]["managedFields"] == made["metadata"]["managedFields"]
+    changed = envelope.write(read | {"data": {"x": "2", "y": "1"}})
+    code, updated = server.request("PUT", path, changed, content_type=PROTOBUF, fieldManager="two")
+    fields = {entry["manager"]: entry["fieldsV1"] for entry in updated["metadata"]["managedFields"]}
+    assert (code, fields) == (200, {"one": {"f:data": {"f:y": {}}}, "two": {"f:data": {"f:x": {}}}})
+
+
 # -- what is no message
 
 

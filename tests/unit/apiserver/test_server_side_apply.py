@@ -438,3 +438,33 @@ def test_the_answer_and_the_stored_object_are_one(server: Any) -> None:
     assert server.get(WEB) == made
     table = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
     assert server.get(WEB, accept=table)["metadata"]["managedFields"] == made["metadata"]["managedFields"]
+
+
+def test_a_conflict_over_a_scale_names_its_version(server: Any) -> None:
+    applied(server, WEB, deployment())
+    patched(server, WEB, {"spec": {"replicas": 4}}, fieldManager="two")
+    code, status = apply(server, f"{WEB}/scale", scale(5), "three")
+    assert code == 409
+    says = 'Apply failed with 1 conflict: conflict with "two" using autoscaling/v1: .spec.replicas'
+    assert status["message"] == says
+
+
+def test_who_creates_with_managers_has_what_is_there(server: Any) -> None:
+    entry = {"manager": "one", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    fields = {"f:data": {"f:a": {}, "f:gone": {}}}
+    body = config_map(a="1")
+    body["metadata"]["managedFields"] = [entry | {"fieldsV1": fields}]
+    code, made = server.request("POST", MAPS, body, fieldManager="maker")
+    assert code == 201
+    assert owners(made) == {
+        "one/Apply": {"f:data": {"f:gone": {}}},
+        "maker/Update": {"f:data": {".": {}, "f:a": {}}},
+    }
+
+
+@pytest.mark.parametrize("given", [[], [{}], [{"manager": "a", "operation": "Nothing"}]])
+def test_a_creation_that_names_no_managers_is_not_tracked(server: Any, given: Any) -> None:
+    body = config_map(a="1")
+    body["metadata"]["managedFields"] = given
+    code, made = server.request("POST", MAPS, body)
+    assert code == 201 and "managedFields" not in made["metadata"]

@@ -46,6 +46,22 @@ def follow(request: Request, given: Any, new: Json, old: Json) -> None:
     keep(new, managed, entries, known)
 
 
+def begin(request: Request, given: Any, new: Json) -> None:
+    """Writes down who manages an object whose creation named managers: the creator has every field that is there, the
+    others what is not (fieldmanager.go, decodeLiveOrNew; update.go, Update of nothing)."""
+    managed = _decoded(given)
+    if not managed:
+        return
+    writer = managers.updater(request.writer, request.kind.api_version)
+    try:
+        managed = updater_of(request).update(
+            {}, bare(from_storage(request.kind, new)), managed, writer, rfc3339(request.now)
+        )
+    except NoElement:
+        return
+    keep(new, managed)
+
+
 def _decoded(entries: Any) -> Managed:
     try:
         return managers.decode(entries)
