@@ -1,5 +1,6 @@
 """Real processes: one cluster for all tests of a worker, others for those that must break the whole of it."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from kubectl_table import write_table
 from live_cluster import WORKLOAD, LiveCluster, until
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so; what is tested here is interrupted, and inherits it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,7 @@ class PodState:
 
     node: str
     ready: bool
+    finished: bool
     restarts: int
 
 
@@ -137,7 +138,8 @@ class LiveCluster:
             statuses = pod["status"].get("containerStatuses") or []
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             restarts = sum(status["restartCount"] for status in statuses)
-            found[name] = PodState(pod["spec"].get("nodeName", ""), is_ready(pod), restarts)
+            finished = pod["status"].get("phase") in ("Succeeded", "Failed")
+            found[name] = PodState(pod["spec"].get("nodeName", ""), is_ready(pod), finished, restarts)
         return found
 
     def missing(self) -> str:
@@ -147,7 +149,7 @@ class LiveCluster:
         except UNAVAILABLE as error:
             return str(error)
         unready = [node["metadata"]["name"] for node in nodes if not is_ready(node)]
-        unready += [name for name, pod in pods.items() if not pod.ready]
+        unready += [name for name, pod in pods.items() if not (pod.ready or pod.finished)]
         if unready:
             return f"not Ready: {', '.join(unready)}"
         system = [name for name in pods if name.startswith("kube-system/")]

@@ -6,6 +6,7 @@ Source: apimachinery `pkg/util/remotecommand/constants.go`, `pkg/util/httpstream
 `tools/remotecommand/websocket.go`, kubelet `pkg/cri/streaming/remotecommand/websocket.go`, KEP-4006.
 """
 
+import asyncio
 import base64
 import binascii
 from typing import Final
@@ -23,6 +24,8 @@ _STDIN: Final = 0
 _STATUS: Final = 3
 _RESIZE: Final = 4
 _CLOSE: Final = 255
+_MOMENT: Final = 0.05
+"""Seconds."""
 
 
 async def serve(
@@ -31,21 +34,24 @@ async def serve(
     """Joins a client's WebSocket to an open session until either ends."""
     socket = web.WebSocketResponse(protocols=WEBSOCKET_VERSIONS, max_msg_size=LARGEST_MESSAGE, compress=False)
     await socket.prepare(request)
-    wire = WebSocketCommand(socket, version)
-    # An empty message on the lowest output channel says that the connection stands.
-    await wire.send(1 if asked.stdout else 2 if asked.stderr else _STATUS, b"")
-    await join(wire, session)
+    await join(WebSocketCommand(socket, version, 1 if asked.stdout else 2 if asked.stderr else _STATUS), session)
     return socket
 
 
 class WebSocketCommand:
-    """One client's messages."""
+    """One client's messages; `lowest` is its lowest output channel."""
 
-    def __init__(self, socket: web.WebSocketResponse, version: str) -> None:
-        self._socket, self._version = socket, version
+    def __init__(self, socket: web.WebSocketResponse, version: str, lowest: int = 1) -> None:
+        self._socket, self._version, self._lowest = socket, version, lowest
 
     async def ready(self) -> None:
-        """It is, at once."""
+        """An empty message on the lowest output channel says that the connection stands.
+
+        client-go reads before it knows its streams and drops what comes too early ("Unknown stream id"), the exit code
+        too; a real kubelet takes longer to start a program.
+        """
+        await asyncio.sleep(_MOMENT)
+        await self.send(self._lowest, b"")
 
     async def pump(self, session: Session) -> None:
         async for message in self._socket:

@@ -13,10 +13,11 @@ from podwire.services.node.process import Process
 from podwire.services.node.processes import INTERRUPT, QUIT, TERMINATE, Running, signal_name
 from podwire.services.node.programs import system
 from podwire.services.node.programs.shell.builtins import BUILTINS
+from podwire.services.node.programs.shell.connections import is_connection, open_connection
 from podwire.services.node.programs.shell.expansion import Expander
 from podwire.services.node.programs.shell.parser import parse
 from podwire.services.node.programs.shell.patterns import matches
-from podwire.services.node.programs.shell.redirections import redirect
+from podwire.services.node.programs.shell.redirections import redirect, redirect_to, release
 from podwire.services.node.programs.shell.state import Exit, Failure, Leave, ShellState, Variables
 from podwire.services.node.programs.shell.syntax import (
     AndOr,
@@ -279,7 +280,12 @@ class Shell:
                 return await self._simple(command, process)
             case Redirected(command=inner, redirections=redirections):
                 opened = await self._redirect(redirections, process)
-                return 1 if opened is None else await self._command(inner, opened)
+                if opened is None:
+                    return 1
+                try:
+                    return await self._command(inner, opened)
+                finally:
+                    release(opened, process)
             case Group(body=body, subshell=True):
                 return await self._in_fork(body, process)
             case Group(body=body):
@@ -375,12 +381,16 @@ class Shell:
         if opened is None:
             return 1
         if not arguments:
+            release(opened, process)
             self.state.variables.assign(assigned)
             return after_assignments
         if arguments == ["exec"]:
             _keep_streams(process, opened)
             return 0
-        return await self._call(arguments, assigned, opened)
+        try:
+            return await self._call(arguments, assigned, opened)
+        finally:
+            release(opened, process)
 
     async def _call(self, arguments: list[str], assigned: dict[str, str], process: Process) -> int:
         name = arguments[0]
@@ -478,9 +488,14 @@ class Shell:
         for redirection in redirections:
             target = await Expander(self, opened).text(redirection.target)
             try:
-                redirect(opened, redirection, target)
+                if is_connection(self.state.name, target) and not redirection.kind.endswith("&"):
+                    redirect_to(opened, redirection, await open_connection(process, target))
+                else:
+                    redirect(opened, redirection, target)
             except FileError as error:
-                await process.complain(f"{self.state.name}: {_cannot_open(redirection, target, error)}")
+                await process.complain(
+                    f"{self.state.name}: {_cannot_open(self.state.name, redirection, target, error)}"
+                )
                 return None
         return opened
 
@@ -503,8 +518,10 @@ def _keep_streams(process: Process, opened: Process) -> None:
     process.files_open = opened.files_open
 
 
-def _cannot_open(redirection: Redirection, target: str, error: FileError) -> str:
+def _cannot_open(shell: str, redirection: Redirection, target: str, error: FileError) -> str:
     if redirection.kind in (">&", "<&"):
+        return f"{target}: {error.strerror}"
+    if is_connection(shell, target):
         return f"{target}: {error.strerror}"
     if redirection.kind == "<":
         reason = "no such file" if error.errno == errno.ENOENT else error.strerror

@@ -25,7 +25,7 @@ from podwire.services.node.programs.shell.syntax import (
 )
 from podwire.services.node.programs.shell.words import Characters, joined, plain_text
 
-_REDIRECTIONS: Final = ("<<-", "<<", ">>", "<&", ">&", "&>", ">|", "<", ">")
+_REDIRECTIONS: Final = ("<<-", "<<", ">>", "<&", ">&", "<>", "&>", ">|", "<", ">")
 _OPERATORS: Final = ("&&", "||", ";;", *_REDIRECTIONS, "\n", ";", "&", "|", "(", ")")
 _CLOSING: Final = ("then", "else", "elif", "fi", "do", "done", "esac", "}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -323,7 +323,7 @@ class _Parser:
         self._take(kind)
         if self._operator() is not None:
             raise self._unexpected()
-        descriptor = int(given) if given else int(kind not in ("<", "<&", "<<", "<<-"))
+        descriptor = int(given) if given else int(kind not in ("<", "<&", "<>", "<<", "<<-"))
         if kind in ("<<", "<<-"):
             return [Redirection(descriptor, "<<", self._here_document(strip=kind == "<<-"))]
         target = self._characters.word()

@@ -27,7 +27,7 @@ def redirect(process: Process, redirection: Redirection, target: str) -> None:
     """Changes one descriptor of a process. Raises FileError."""
     descriptor = redirection.descriptor
     match redirection.kind:
-        case "<":
+        case "<" | "<>":
             _set(process, descriptor, open_to_read(process, target))
         case "<<":
             _set(process, descriptor, BytesReader(target.encode()))
@@ -37,6 +37,24 @@ def redirect(process: Process, redirection: Redirection, target: str) -> None:
             _close(process, descriptor)
         case _:
             _set(process, descriptor, _get(process, target))
+
+
+def redirect_to(process: Process, redirection: Redirection, stream: Any) -> None:
+    """Changes one descriptor to a stream that is open. Raises FileError."""
+    _set(process, redirection.descriptor, stream)
+
+
+def release(opened: Process, outer: Process) -> None:
+    """Closes the connections that were opened for one command."""
+    kept = _connections(outer)
+    for stream in _connections(opened):
+        if all(stream is not other for other in kept):
+            stream.release()
+
+
+def _connections(process: Process) -> list[Any]:
+    streams = [process.stdin, process.stdout, process.stderr, *process.files_open.values()]
+    return [stream for stream in streams if hasattr(stream, "release")]
 
 
 def _get(process: Process, target: str) -> Any:
@@ -73,4 +91,6 @@ def _close(process: Process, descriptor: int) -> None:
         case 2:
             process.stderr = Sink(lambda _: None)
         case _:
-            process.files_open.pop(descriptor, None)
+            stream = process.files_open.pop(descriptor, None)
+            if stream is not None and hasattr(stream, "release"):
+                stream.release()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -517,6 +518,7 @@ def test_the_same_output_and_exit_code(command: str, tools: Path, tmp_path: Path
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=20,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what ignores it at its start cannot trap it
     )
     result = here(command)
     code = 128 - real.returncode if real.returncode < 0 else real.returncode

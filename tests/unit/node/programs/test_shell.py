@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from surroundings import Machine, run_line, run_script, type_into
+from scenes import serve_image, talk
+from surroundings import SERVER, Machine, run_line, run_script, type_into
 
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.shell.arithmetic import ArithmeticFailure, evaluate
@@ -148,6 +149,33 @@ def test_any_expression_has_a_value_or_is_refused_by_one_error(text: str) -> Non
     except ArithmeticFailure:
         return
     assert -(2**63) <= value < 2**63
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        (f"echo >/dev/tcp/{SERVER}/80 && echo open", "open\n"),
+        (f"timeout 1 bash -c '</dev/tcp/{SERVER}/80'; echo $?", "0\n"),
+        (f"exec 3<>/dev/tcp/{SERVER}/80; printf 'GET /hostname HTTP/1.0\\r\\n\\r\\n' >&3; tail -1 <&3", "server"),
+        (
+            f"echo >/dev/tcp/{SERVER}/81; echo $?",
+            f"bash: connect: Connection refused\nbash: /dev/tcp/{SERVER}/81: Connection refused\n1\n",
+        ),
+        ("echo >/dev/tcp/10.244.1.9/80 || echo shut", None),
+        (f"echo >/dev/tcp/{SERVER}/http", "bash: http: invalid service\n"),
+        (f"echo -n hostname >/dev/udp/{SERVER}/8081; echo $?", "0\n"),
+    ],
+)
+def test_bash_connects(command: str, output: str | None) -> None:
+    async def server(machine: Machine) -> None:
+        await serve_image(machine, "agnhost", "netexec", "--http-port=80")
+
+    result = talk(["bash", "-c", f"{{ {command}; }} 2>&1"], server)
+    assert result.out.startswith(output) if output is not None else result.out.endswith("shut\n")
+
+
+def test_only_bash_connects() -> None:
+    assert "nonexistent directory" in run_script(f"echo >/dev/tcp/{SERVER}/80").err
 
 
 LEAVE = b"exit\r"
