@@ -25,6 +25,7 @@ from podwire.services.apiserver.writer import Writer, refusal
 from podwire.services.chassis.context import Context
 
 _SHUTDOWN: Final = 0.5
+_MOST_KNOWN: Final = 1024
 _CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 
 
@@ -58,6 +59,7 @@ class HttpFront:
         self._context, self._settings, self._replica, self._writer = context, settings, replica, writer
         self.listening = asyncio.Event()
         self._connections = Connections(context)
+        self._users: dict[bytes, Requester | None] = {}
 
     async def run(self) -> None:
         """Serves until cancelled. Raises OSError when the port is taken."""
@@ -89,17 +91,24 @@ class HttpFront:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         message = await _read(request)
-        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
-        certificate, encoded = (
-            (tls.getpeercert(), tls.getpeercert(binary_form=True)) if tls is not None else (None, b"")
-        )
-        who = requester(certificate, encoded or b"") or self._bearer(request)
+        who = self._certified(request) or self._bearer(request)
         outcome = await self._writer.handle(message, who, impersonation.read(request.headers.items()))
         if isinstance(outcome, ApiResponse):
             return respond(outcome, request)
         if isinstance(outcome, OpenWatch):
             return await HttpWatch(outcome, self._replica, self._context.clock).serve(request)
         return await self._connections.serve(request, outcome)
+
+    def _certified(self, request: web.Request) -> Requester | None:
+        """The user behind the connection's client certificate, which is read once."""
+        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        if tls is None or not (encoded := tls.getpeercert(binary_form=True)):
+            return None
+        if encoded not in self._users:
+            if len(self._users) >= _MOST_KNOWN:
+                self._users.clear()
+            self._users[encoded] = requester(tls.getpeercert(), encoded)
+        return self._users[encoded]
 
     def _bearer(self, request: web.Request) -> Requester | None:
         """The service account behind a bearer token, None without one. Raises ApiError 401."""

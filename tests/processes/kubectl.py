@@ -6,6 +6,7 @@ import re
 import select
 import shutil
 import subprocess
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,10 @@ class Kubectl:
         )
 
     def terminal(self, *arguments: str, typed: str = "", after: str = "", seconds: float = 40) -> tuple[int, str]:
-        """Runs a command in a terminal; types once `after` was shown. The exit code and all that was shown."""
+        """Runs a command in a terminal of 33 rows and 101 columns; types once `after` was shown. The exit code and all
+        that was shown."""
         ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (33, 101))
         process = subprocess.Popen(self.command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         try:

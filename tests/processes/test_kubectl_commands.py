@@ -350,7 +350,7 @@ def test_exec(kubectl: Kubectl) -> None:
     code, shown = kubectl.terminal(
         "exec", "-it", "box", "-c", "box", "--", "sh", typed="stty size; tty; exit 7\n", after="# "
     )
-    assert code == 7, shown
+    assert code == 7 and "\n33 101\r\n/dev/pts/0\r\n" in shown, shown
     assert "web-" in kubectl("exec", "deploy/web", "--", "hostname")
 
 
