@@ -160,12 +160,15 @@ def test_a_terminal_has_its_clients_size_and_interrupts_what_runs(booted: Booted
         await made.run("sleep infinity")
         client = await made.open(ExecRequest, command=["sh"], stdin=True, tty=True)
         client.frames.resize(101, 33)
-        for typed in (b"stty size\r", b"sleep 1000\r", b"\x03", b"echo $?\r", b"exit 4\r"):
+        for typed in (b"stty size; echo $TERM\r", b"sleep 1000\r", b"\x03", b"echo $?\r", b"exit 4\r"):
             await client.frames.write(STDIN, typed)
             await asyncio.sleep(1)
         end = await client.ended
         assert isinstance(end, Exit) and end.code == 4
-        assert b"\r\n33 101\r\n" in client.received and b"sleep 1000\r\n^C\r\n/ # echo $?\r\n130\r\n" in client.received
+        assert (
+            b"\r\n33 101\r\nxterm\r\n" in client.received
+            and b"sleep 1000\r\n^C\r\n/ # echo $?\r\n130\r\n" in client.received
+        )
 
     play(booted, scene)
 

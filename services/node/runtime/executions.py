@@ -55,6 +55,7 @@ class Executions:
         shown = NewlineWriter(session.stdout)
         process = programs.container_process(self._machine, record, image, call.command, (terminal, shown, shown))
         process.terminal = terminal
+        process.environment |= programs.TERMINAL
         pump = self._machine.tasks.start(terminal.pump(), name="terminal")
         try:
             session.finish(await programs.run(process, program))

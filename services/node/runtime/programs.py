@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from podwire.services.node.images.image import Image
 from podwire.services.node.network.sockets import Network
@@ -13,6 +13,10 @@ from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
+
+
+TERMINAL: Final = {"TERM": "xterm"}
+"""What containerd says to programs on a terminal (oci.WithTTY)."""
 
 
 def handles_termination(program: Program) -> Program:
@@ -52,7 +56,7 @@ def container_process(
     sandbox = record.sandbox
     return Process(
         arguments=arguments,
-        environment={**image.environment, **record.config.environment},
+        environment={**(TERMINAL if record.config.tty else {}), **image.environment, **record.config.environment},
         files=record.files,
         network=Network(machine.shell, sandbox.namespace, trace),
         stdin=streams[0],
