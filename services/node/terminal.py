@@ -10,6 +10,8 @@ from podwire.services.node.processes import INTERRUPT, QUIT, WINDOW_CHANGED, Run
 
 _LONGEST_LINE: Final = 4096
 _MOST_LINES: Final = 1024
+_ESCAPE: Final = 27
+_UP: Final = ord("A")
 
 
 class Terminal:
@@ -24,6 +26,10 @@ class Terminal:
         self._ended = False
         self.columns = self.rows = 0
         self.echoes = True
+        self.history: list[bytes] | None = None
+        """Earlier lines that the arrow keys bring back, while a shell reads that edits its line."""
+        self._back = 0
+        self._escape = b""
         self.leader: Running | None = None
         self.on_interrupt: Callable[[], None] | None = None
 
@@ -64,6 +70,9 @@ class Terminal:
         self._changed.set()
 
     async def _key(self, byte: int) -> None:
+        if self._escape or (byte == _ESCAPE and self.history is not None):
+            await self._sequence(byte)
+            return
         match byte:
             case 3 | 28:
                 self._line.clear()
@@ -82,6 +91,22 @@ class Terminal:
                 self._line.append(byte)
                 await self._show(bytes((byte,)))
 
+    async def _sequence(self, byte: int) -> None:
+        """A key that sends several bytes (ECMA-48, 5.4): up and down bring lines back, the others do nothing."""
+        self._escape += bytes((byte,))
+        if len(self._escape) == 1 or self._escape in (b"\x1b[", b"\x1bO") or 0x20 <= byte < 0x40:
+            return
+        self._escape = b""
+        if byte in b"AB" and self.history is not None:
+            back = min(max(self._back + (1 if byte == _UP else -1), 0), len(self.history))
+            if back != self._back:
+                self._back = back
+                await self._replace(self.history[-back] if back else b"")
+
+    async def _replace(self, line: bytes) -> None:
+        await self._show(b"\b \b" * len(self._line) + line)
+        self._line[:] = line
+
     async def _show(self, data: bytes) -> None:
         if self.echoes:
             await self._echo.write(data)
@@ -94,6 +119,7 @@ class Terminal:
 
     def _finish(self, line: bytes) -> None:
         self._line.clear()
+        self._back = 0
         if len(self._ready) < _MOST_LINES:
             self._ready.append(line)
             self._changed.set()

@@ -13,26 +13,29 @@ from podwire.services.node.programs.shell.syntax import ShellSyntaxError
 from podwire.services.node.terminal import Terminal
 
 _INTERRUPTED: Final = 130
+_MOST_REMEMBERED: Final = 256
 
 
 async def interact(shell: Shell, process: Process, terminal: Terminal) -> int:
     """Prompts, reads and runs until `exit` or the end of the input; the exit code."""
     shell.ignore_on_terminal(process)
+    past: list[bytes] = []
     try:
-        while (text := await _read_command(shell, process, terminal)) is not None:
+        while (text := await _read_command(shell, process, terminal, past)) is not None:
             await _run_interruptible(shell, text, process, terminal)
         await process.print("\n")
         return shell.state.status
     except Exit as leaving:
         return leaving.code
     finally:
-        terminal.on_interrupt = None
+        terminal.on_interrupt = terminal.history = None
         for job in shell.state.jobs.values():
             job.cancel()
 
 
-async def _read_command(shell: Shell, process: Process, terminal: Terminal) -> str | None:
-    """Lines until they make a command; None at the end of the input. ^C begins a new one and runs its trap."""
+async def _read_command(shell: Shell, process: Process, terminal: Terminal, past: list[bytes]) -> str | None:
+    """Lines until they make a command; None at the end of the input. ^C begins a new one and runs its trap. `past`
+    gets what was typed."""
     text, prompt = "", f"{shell.state.folder} # "
     interrupted = False
 
@@ -45,7 +48,9 @@ async def _read_command(shell: Shell, process: Process, terminal: Terminal) -> s
         _tell_size(shell, terminal)
         await process.print(prompt)
         terminal.on_interrupt, interrupted = interrupt, False
+        terminal.history = past
         line = await process.stdin.read()
+        terminal.history = None
         if interrupted:
             await process.print("\n")
             shell.state.status = _INTERRUPTED
@@ -54,6 +59,9 @@ async def _read_command(shell: Shell, process: Process, terminal: Terminal) -> s
             continue
         if not line:
             return None
+        if line.strip() and past[-1:] != [line.rstrip(b"\n")]:
+            past.append(line.rstrip(b"\n"))
+            del past[:-_MOST_REMEMBERED]
         text += line.decode(errors="replace")
         if not _is_unfinished(text):
             return text
