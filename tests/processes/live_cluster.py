@@ -26,6 +26,8 @@ Json = dict[str, Any]
 WORKERS: Final = 3
 MACHINES: Final = WORKERS + 1
 SYSTEM_PODS: Final = 2 * MACHINES + 2 + 4
+IDLE: Final = 20.0
+"""Seconds after which a connection is made anew."""
 UNAVAILABLE: Final = (ApiError, ApiUnavailable, UserError)
 
 
@@ -70,6 +72,8 @@ class PodState:
     node: str
     ready: bool
     finished: bool
+    running: int
+    """How many containers run."""
     restarts: int
 
 
@@ -81,6 +85,7 @@ class LiveCluster:
         self.data_dir = str(self.folder.path)
         self._runner = asyncio.Runner()
         self._client: Client | None = None
+        self._used = 0.0
 
     def up(self) -> None:
         """Starts it in the background, or fails with what the command said."""
@@ -112,14 +117,20 @@ class LiveCluster:
     # -- asking
 
     def run[T](self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        """Runs a coroutine with the operator's connection, which stays open."""
+        """Runs a coroutine with the operator's connection, which stays open while it is used: nobody answers NATS's
+        pings in between."""
+        if time.monotonic() - self._used > IDLE:
+            self.disconnect()
 
         async def main() -> T:
             if self._client is None:
                 self._client = await connect(self.folder.read_cluster(), self.folder)
             return await work(self._client)
 
-        return self._runner.run(main())
+        try:
+            return self._runner.run(main())
+        finally:
+            self._used = time.monotonic()
 
     def disconnect(self) -> None:
         """Closes the operator's connection."""
@@ -139,7 +150,8 @@ class LiveCluster:
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             restarts = sum(status["restartCount"] for status in statuses)
             finished = pod["status"].get("phase") in ("Succeeded", "Failed")
-            found[name] = PodState(pod["spec"].get("nodeName", ""), is_ready(pod), finished, restarts)
+            running = sum("running" in status["state"] for status in statuses)
+            found[name] = PodState(pod["spec"].get("nodeName", ""), is_ready(pod), finished, running, restarts)
         return found
 
     def missing(self) -> str:

@@ -36,7 +36,7 @@ def restarted(before: dict[str, PodState], after: dict[str, PodState]) -> dict[s
 def expected(before: dict[str, PodState], process: RunningProcess, pod: str) -> dict[str, int]:
     """The restarts that the death of a process shows."""
     if process.component == "node":
-        return {name: 1 for name, state in before.items() if state.node == process.node}
+        return {name: state.running for name, state in before.items() if state.node == process.node and state.running}
     names = [name for name, state in before.items() if pod and name.startswith(pod)]
     if process.node:
         names = [name for name in names if before[name].node == process.node]
