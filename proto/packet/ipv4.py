@@ -11,6 +11,7 @@ MINIMUM_HEADER: Final = 20
 ICMP: Final = 1
 TCP: Final = 6
 UDP: Final = 17
+SCTP: Final = 132
 DONT_FRAGMENT: Final = 0x4000
 MORE_FRAGMENTS: Final = 0x2000
 OFFSET_MASK: Final = 0x1FFF

@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from podwire.proto.packet import arp, icmp, icmpv6, tcp
+from podwire.proto.packet import arp, icmp, icmpv6, sctp, tcp
 from podwire.proto.packet.addresses import format_address, format_ipv4, format_mac
 from podwire.proto.packet.arp import Arp
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6, Ethernet
 from podwire.proto.packet.icmp import Icmp
-from podwire.proto.packet.ipv4 import ICMP, OFFSET_MASK, TCP, UDP, IPv4
+from podwire.proto.packet.ipv4 import ICMP, OFFSET_MASK, SCTP, TCP, UDP, IPv4
 from podwire.proto.packet.ipv6 import ICMPV6, NO_NEXT_HEADER, IPv6, find_upper
+from podwire.proto.packet.sctp import Data, Init, Sack, Sctp
 from podwire.proto.packet.summary6 import describe_icmpv6
 from podwire.proto.packet.tcp import Tcp
 from podwire.proto.packet.udp import Udp
@@ -23,6 +24,7 @@ _FLAG_LETTERS: Final = (
     (tcp.URG, "U"),
     (tcp.ACK, "."),
 )
+_PORT_PROTOCOLS: Final = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _UNREACHABLE: Final = {
     icmp.NET_UNREACHABLE: "net {0} unreachable",
     icmp.HOST_UNREACHABLE: "host {0} unreachable",
@@ -103,6 +105,8 @@ def _packet6(octets: bytes) -> str:
 def _transport(source: str, destination: str, protocol: int, payload: bytes) -> str:
     if protocol == TCP:
         return _tcp(source, destination, payload)
+    if protocol == SCTP:
+        return _sctp(source, destination, payload)
     return _udp(source, destination, payload) if protocol == UDP else ""
 
 
@@ -146,6 +150,31 @@ def _udp(source: str, destination: str, payload: bytes) -> str:
     return f"{line}UDP, length {header.length - 8}"
 
 
+def _sctp(source: str, destination: str, payload: bytes) -> str:
+    packet = Sctp.parse(payload, verify=False)
+    chunks = "".join(f" ({number}) [{_chunk(chunk)}]" for number, chunk in enumerate(packet.chunks, 1))
+    return f"{source}.{packet.source_port} > {destination}.{packet.destination_port}: sctp{chunks}"
+
+
+def _chunk(chunk: sctp.Chunk) -> str:
+    name = sctp.NAMES.get(chunk.type, f"Unknown chunk type: {chunk.type:#x}")
+    if chunk.type in (sctp.INIT, sctp.INIT_ACK):
+        body = Init.parse(chunk.value)
+        streams = f"[OS: {body.outbound_streams}] [MIS: {body.inbound_streams}]"
+        return f"{name}] [init tag: {body.tag}] [rwnd: {body.window}] {streams} [init TSN: {body.first_tsn}"
+    if chunk.type == sctp.DATA:
+        data = Data.parse(chunk)
+        pieces = "(B)" * bool(data.flags & sctp.BEGINNING) + "(E)" * bool(data.flags & sctp.ENDING)
+        return (
+            f"{name}] {pieces} [TSN: {data.tsn}] [SID: {data.stream}] [SSEQ {data.sequence}] [PPID {data.protocol:#x}"
+        )
+    if chunk.type == sctp.SACK:
+        sack = Sack.parse(chunk.value)
+        gaps = f"[#gap acks {len(sack.gaps)}] [#dup tsns {len(sack.duplicates)}"
+        return f"{name}] [cum ack {sack.cumulative}] [a_rwnd {sack.window}] {gaps}"
+    return name
+
+
 def _icmp(payload: bytes) -> str:
     header, at = Icmp.parse(payload)
     if header.type in (icmp.ECHO_REQUEST, icmp.ECHO_REPLY):
@@ -167,5 +196,5 @@ def _unreachable(header: Icmp, quoted: bytes) -> str:
     if header.code == icmp.PORT_UNREACHABLE:
         at = (quoted[0] & 15) * 4
         port = int.from_bytes(quoted[at + 2 : at + 4])
-        return f"{destination} {'tcp' if protocol == TCP else 'udp'} port {port} unreachable"
+        return f"{destination} {_PORT_PROTOCOLS.get(protocol, 'udp')} port {port} unreachable"
     return _UNREACHABLE.get(header.code, "unreachable code-#{2}").format(destination, protocol, header.code)

@@ -10,6 +10,7 @@ from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import Ethernet
 from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.ipv4 import build_packet
+from podwire.proto.packet.sctp import Chunk, Data, Init, Sack, Sctp
 from podwire.proto.packet.summary import summarize_frame
 from podwire.proto.packet.tcp import ACK, PSH, SYN, Tcp, build_segment
 from podwire.proto.packet.udp import build_datagram
@@ -56,6 +57,17 @@ CASES = {
         ETHERNET + build_packet(A, B, 17, build_datagram(A, 5, B, 8472, Vxlan(1).build() + ETHERNET + QUERY)),
         "IP 10.244.1.2.5 > 10.244.2.3.8472: OTV/VXLAN, flags [I] (0x08), vni 1: "
         "IP 10.244.1.2.40000 > 10.244.2.3.53: UDP, length 5",
+    ),
+    "sctp": (
+        ETHERNET + build_packet(A, B, 132, Sctp(40000, 38412, 0, (Chunk(1, 0, Init(9, 4, 2, 3, 7).build()),)).build()),
+        "IP 10.244.1.2.40000 > 10.244.2.3.38412: sctp (1) [INIT] [init tag: 9] [rwnd: 4] [OS: 2] [MIS: 3] "
+        "[init TSN: 7]",
+    ),
+    "sctp data": (
+        ETHERNET
+        + build_packet(A, B, 132, Sctp(1, 2, 3, (Sack(8, 100).chunk(), Data(3, 5, 1, 6, 0, b"hello").chunk())).build()),
+        "IP 10.244.1.2.1 > 10.244.2.3.2: sctp (1) [SACK] [cum ack 8] [a_rwnd 100] [#gap acks 0] [#dup tsns 0] "
+        "(2) [DATA] (B)(E) [TSN: 5] [SID: 1] [SSEQ 6] [PPID 0x0]",
     ),
     "nothing": (b"", "[truncated Ethernet header: 0 of 14 bytes]"),
 }
