@@ -205,7 +205,7 @@ class IpsetRestore(_Operation, frozen=True):
 class ConntrackDelete(_Operation, frozen=True):
     """`conntrack -D`: every connection that fits; "" and 0 fit all. Reply fields are those after NAT."""
 
-    protocol: Literal["", "tcp", "udp", "icmp", "icmpv6"] = ""
+    protocol: Literal["", "tcp", "udp", "icmp", "icmpv6", "sctp"] = ""
     original_source: str = ""
     original_destination: str = ""
     original_destination_port: int = 0

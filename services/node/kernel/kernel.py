@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from podwire.proto.messages.telemetry import Drop, Hop, HopKind
 from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
 from podwire.proto.packet.icmpv6 import DESTINATION_UNREACHABLE as UNREACHABLE6
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel import icmp, icmpv6, internet, unreachable
 from podwire.services.node.kernel.conntrack.entry import attach
@@ -260,6 +260,8 @@ class Kernel:
             return icmp.receive(namespace, packet)
         if packet.protocol == ICMPV6 and packet.ethertype == TYPE_IPV6:
             return icmpv6.receive(namespace, packet)
+        if packet.protocol == SCTP:
+            return namespace.sockets.sctp.input(packet)
         self.drop(packet, namespace, DropReason.IP_NOPROTO, f"protocol {packet.protocol}")
         return unreachable.protocol_unreachable(namespace, packet)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import is_ipv6
 from podwire.services.node.kernel import internet
+from podwire.services.node.kernel.conntrack import sctp
 from podwire.services.node.kernel.error_limits import ErrorLimits
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Fib, Route
@@ -43,6 +44,7 @@ DEFAULTS: Final = {
     "net.netfilter.nf_conntrack_tcp_timeout_close_wait": "60",
     "net.netfilter.nf_conntrack_udp_timeout": "30",
     "net.netfilter.nf_conntrack_udp_timeout_stream": "120",
+    **sctp.SYSCTLS,
 }
 
 

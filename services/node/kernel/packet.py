@@ -11,8 +11,10 @@ from podwire.proto.packet.addresses import format_address, ipv6_number, ipv6_oct
 from podwire.proto.packet.checksum import internet_checksum, updated_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import TYPE_ARP, TYPE_IPV4, TYPE_IPV6
-from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv4 import SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6, find_upper
+from podwire.proto.packet.sctp import HEADER_LENGTH as SCTP_HEADER
+from podwire.proto.packet.sctp import packet_checksum
 from podwire.proto.packet.summary import summarize_arp, summarize_packet
 from podwire.services.node.kernel.drops import DropReason
 
@@ -28,6 +30,7 @@ _PORTS: Final = struct.Struct("!HH")
 FRAGMENT_BITS: Final = 0x3FFF
 _CHECKSUM_AT: Final = {TCP: 16, UDP: 6}
 _CHECKSUM6_AT: Final = {**_CHECKSUM_AT, ICMPV6: 2}
+_WITH_PORTS: Final = (TCP, UDP, SCTP)
 
 
 class Packet:
@@ -151,7 +154,7 @@ class Packet:
     def parse_ports(self) -> None:
         """Read the ports again, after `header_length`, `protocol` and `fragment` were set."""
         self.source_port = self.destination_port = 0
-        has_ports = self.protocol in _CHECKSUM_AT and not self.fragment & 0x1FFF
+        has_ports = self.protocol in _WITH_PORTS and not self.fragment & 0x1FFF
         if has_ports and len(self.data) >= self.header_length + 4:
             self.source_port, self.destination_port = _PORTS.unpack_from(self.data, self.header_length)
 
@@ -212,8 +215,10 @@ class Packet:
             data[at : at + 4] = new.to_bytes(4)
             self._update(10, old, new)
             checksum_at = _CHECKSUM_AT.get(self.protocol)
+        if self.protocol == SCTP:
+            return self._translate_sctp(port_at, old_port, new_port)
         if checksum_at is None or self.fragment & 0x1FFF or len(data) < self.header_length + checksum_at + 2:
-            return
+            return None
         checksum_at += self.header_length
         if old_port:
             port_at += self.header_length
@@ -221,8 +226,21 @@ class Packet:
         else:
             new_port = 0
         if self.protocol == UDP and not (data[checksum_at] or data[checksum_at + 1]):
+            return None
+        return self._update(checksum_at, old + old_port, new + new_port)
+
+    def _translate_sctp(self, port_at: int, old_port: int, new_port: int) -> None:
+        """A port, and the CRC32c, which covers no address (nf_nat_proto.c, sctp_manip_pkt).
+
+        Of a packet that an ICMP error quotes the checksum is left alone: most of what it covers is missing.
+        """
+        data, at = self.data, self.header_length
+        if not old_port or old_port == new_port:
             return
-        self._update(checksum_at, old + old_port, new + new_port)
+        data[at + port_at : at + port_at + 2] = new_port.to_bytes(2)
+        whole = 40 + int.from_bytes(data[4:6]) if self.ethertype == TYPE_IPV6 else int.from_bytes(data[2:4])
+        if len(data) >= at + SCTP_HEADER and whole == len(data):
+            data[at + 8 : at + 12] = packet_checksum(memoryview(data)[at:]).to_bytes(4)
 
     def _update(self, at: int, old: int, new: int) -> None:
         data = self.data

@@ -100,7 +100,7 @@ def _deletion(process: Process, line: str) -> operations.ConntrackDelete:
     words = line.split()
     return operations.ConntrackDelete(
         netns=process.network.namespace,
-        protocol=cast(Literal["tcp", "udp", "icmp", "icmpv6"], words[0]),
+        protocol=cast(Literal["tcp", "udp", "icmp", "icmpv6", "sctp"], words[0]),
         original_source=_nth(words, "src", 0),
         original_destination=_nth(words, "dst", 0),
         original_destination_port=int(_nth(words, "dport", 0) or 0),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podwire.proto.packet.addresses import format_address
+from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -21,10 +22,14 @@ _SS_STATES: Final = {
     "CLOSING": "CLOSING",
     "CLOSED": "CLOSED",
 }
+_ASSOCIATION: Final = "`- "
+"""What stands before the state of an SCTP association, which follows its socket."""
+_LETTERS: Final = {"tcp": "t", "udp": "u", "sctp": "S"}
 _NETSTAT_STATES: Final = {"SYN_RECEIVED": "SYN_RECV", "FIN_WAIT_1": "FIN_WAIT1", "FIN_WAIT_2": "FIN_WAIT2"}
 _SS_LONG: Final = {
     "tcp": "t",
     "udp": "u",
+    "sctp": "S",
     "listening": "l",
     "all": "a",
     "numeric": "n",
@@ -54,7 +59,7 @@ _STATE_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One socket. `state` is RFC 9293's name, LISTEN, or "" for UDP without a peer."""
+    """One socket. `state` is RFC 9293's name, LISTEN, or "" for UDP without a peer; an association's has a mark."""
 
     protocol: str
     state: str
@@ -89,11 +94,37 @@ def rows(namespace: Namespace) -> list[Row]:
         socket = table.connections[key]
         local, remote = (format_address(key[0]), key[1]), (format_address(key[2]), key[3])
         found.append(Row("tcp", socket.state, socket.waiting, socket.unsent, local, remote))
+    return found + _sctp_rows(namespace)
+
+
+def _sctp_rows(namespace: Namespace) -> list[Row]:
+    """Listeners, then each one-to-one socket with its association beneath it (inet_diag shows both)."""
+    table = namespace.sockets.sctp
+    found = [
+        Row("sctp", "LISTEN", each.waiting, each.backlog, each.local_endpoint, ("0.0.0.0", 0))
+        for port in sorted(table.listeners)
+        for each in table.listeners[port]
+    ]
+    for key in sorted(table.associations):
+        socket = table.associations[key]
+        (address, port), remote = socket.local_endpoint, (format_address(key[2]), key[3])
+        opening = socket.state.startswith("COOKIE")
+        device = next((each.name for each in namespace.devices.values() if _holds(each, key[0])), "lo")
+        state = socket.state.removeprefix("SHUTDOWN_") if socket.state == "SHUTDOWN_ACK_SENT" else socket.state
+        found.append(
+            Row("sctp", "CLOSED" if opening else "ESTABLISHED", socket.waiting, 0, (address, port), remote),
+        )
+        under = _ASSOCIATION + ("ESTAB" if state == "ESTABLISHED" else state)
+        found.append(Row("sctp", under, socket.waiting, socket.unsent, (f"{address}%{device}", port), remote))
     return found
 
 
+def _holds(device: Device, address: int) -> bool:
+    return any(each.address == address for each in device.addresses)
+
+
 def _chosen(options: Options, row: Row) -> bool:
-    if ("t" in options or "u" in options) and row.protocol[0] not in options:
+    if any(letter in options for letter in _LETTERS.values()) and _LETTERS[row.protocol] not in options:
         return False
     is_server = row.state in ("LISTEN", "")
     return "a" in options or is_server == ("l" in options)
@@ -107,9 +138,9 @@ def _endpoint(endpoint: tuple[str, int]) -> str:
 
 
 async def ss(process: Process) -> int:
-    """ss [-tulanpsH] [state STATE] [sport = :PORT] [dport = :PORT]"""
+    """ss [-tuSlanpsH] [state STATE] [sport = :PORT] [dport = :PORT]"""
     try:
-        options = parse_options(process.arguments[1:], "tulanpsHOiemo4r", _SS_LONG)
+        options = parse_options(process.arguments[1:], "tuSlanpsHOiemo4r", _SS_LONG)
         wanted = _filter(options.operands)
     except UsageError as error:
         await process.complain(f"ss: {error}\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]")
@@ -163,7 +194,7 @@ def _filter(words: list[str]) -> _Filter:
 
 
 def _ss_text(options: Options, chosen: list[Row]) -> str:
-    with_protocol = ("t" in options) == ("u" in options)
+    with_protocol = sum(letter in options for letter in _LETTERS.values()) != 1
     header = ["State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process"]
     lines = [["Netid", *header] if with_protocol else header] if "H" not in options else []
     for row in chosen:
@@ -193,7 +224,7 @@ def _aligned(lines: list[list[str]]) -> str:
 def _summary(everything: list[Row]) -> str:
     tcp = [row for row in everything if row.protocol == "tcp"]
     states = {state: sum(row.state == state for row in tcp) for state in ("ESTABLISHED", "TIME_WAIT", "LISTEN")}
-    udp = len(everything) - len(tcp)
+    udp = sum(row.protocol == "udp" for row in everything)
     inet = len(tcp) - states["TIME_WAIT"]
     return (
         f"Total: {len(everything)}\n"
@@ -210,12 +241,21 @@ def _summary(everything: list[Row]) -> str:
 
 
 async def netstat(process: Process) -> int:
-    """netstat [-tulanpr]"""
-    long = {"tcp": "t", "udp": "u", "listening": "l", "all": "a", "numeric": "n", "route": "r", "program": "p"}
+    """netstat [-tuSlanpr]"""
+    long = {
+        "tcp": "t",
+        "udp": "u",
+        "sctp": "S",
+        "listening": "l",
+        "all": "a",
+        "numeric": "n",
+        "route": "r",
+        "program": "p",
+    }
     try:
-        options = parse_options(process.arguments[1:], "tulanprW4e", long)
+        options = parse_options(process.arguments[1:], "tuSlanprW4e", long)
     except UsageError as error:
-        await process.complain(f"netstat: {error}\nusage: netstat [-tulanprW4e]")
+        await process.complain(f"netstat: {error}\nusage: netstat [-tuSlanprW4e]")
         return 1
     namespace = process.network.shell.kernel.namespace(process.network.namespace)
     if "r" in options:
@@ -226,7 +266,8 @@ async def netstat(process: Process) -> int:
     tail = f"{'PID/Program name':<20}" if "p" in options else ""
     heads = ("Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State")
     lines.append("{:<5} {:<6} {:<6} {:<23} {:<23} {:<11} ".format(*heads) + tail)
-    lines += [_netstat_line(row, named="p" in options) for row in reversed(rows(namespace)) if _chosen(options, row)]
+    shown = [row for row in rows(namespace) if _chosen(options, row) and not row.state.startswith(_ASSOCIATION)]
+    lines += [_netstat_line(row, named="p" in options) for row in reversed(shown)]
     await process.print("".join(f"{line}\n" for line in lines))
     return 0
 

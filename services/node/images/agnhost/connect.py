@@ -17,6 +17,7 @@ from podwire.services.node.images.agnhost.go import (
     split_host_port,
 )
 from podwire.services.node.images.agnhost.options import read_options
+from podwire.services.node.network import sctp
 from podwire.services.node.network.resolver import ResolutionFailure
 from podwire.services.node.network.sockets import Endpoint
 from podwire.services.node.process import Process
@@ -30,7 +31,7 @@ class Verdict(Exception):
 
 
 async def connect(process: Process) -> int:
-    """connect HOST:PORT [--timeout 5s] [--protocol tcp|udp|sctp] [--udp-data TEXT]"""
+    """connect HOST:PORT [--timeout 5s] [--protocol tcp|udp|sctp] [--udp-data TEXT] [--sctp-data TEXT]"""
     options = read_options(process.arguments[1:], _FLAGS, operands=1)
     try:
         timeout = parse_duration(options.value("timeout")) / SECOND
@@ -50,8 +51,8 @@ async def _by_protocol(process: Process, options: Options, timeout: float | None
         raise Verdict(f"Unsupported protocol\n{protocol}")
     endpoint = await _resolved(process, options.operands[0], protocol)
     if protocol == "sctp":
-        raise Verdict("OTHER: protocol not supported")
-    if protocol == "udp":
+        await _connect_sctp(process, endpoint, timeout or 0.0, options.value("sctp-data"))
+    elif protocol == "udp":
         await _connect_udp(process, endpoint, timeout, options.value("udp-data"))
     else:
         await _connect_tcp(process, endpoint, timeout)
@@ -79,6 +80,25 @@ async def _connect_tcp(process: Process, endpoint: Endpoint, timeout: float | No
         words = {errno.ECONNREFUSED: "REFUSED", errno.ETIMEDOUT: "TIMEOUT"}
         raise Verdict(words.get(error.errno or 0) or f"OTHER: {dial_error('tcp', endpoint, error)}") from None
     stream.close()
+
+
+async def _connect_sctp(process: Process, endpoint: Endpoint, timeout: float, data: str) -> None:
+    """Says something and waits for an answer. Without --timeout it is over at once, as time.After(0) makes it there."""
+    if not timeout:
+        raise Verdict("TIMEOUT")
+    try:
+        async with asyncio.timeout(timeout):
+            channel = await sctp.connect(process.network, endpoint)
+            try:
+                await channel.write(f"{data}\n".encode())
+                if await channel.read() is None:
+                    raise Verdict("OTHER: EOF")
+            finally:
+                channel.close()
+    except TimeoutError:
+        raise Verdict("TIMEOUT") from None
+    except OSError as error:
+        raise Verdict(f"OTHER: {error_text(error)}") from None
 
 
 async def _connect_udp(process: Process, endpoint: Endpoint, timeout: float | None, data: str) -> None:

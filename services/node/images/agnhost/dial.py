@@ -8,6 +8,7 @@ import h11
 
 from podwire.services.node.images.agnhost.go import dial_error, error_text, join, lookup_error, quoted, resolve, to_json
 from podwire.services.node.images.http_server import Request, Response
+from podwire.services.node.network import sctp
 from podwire.services.node.network.resolver import ResolutionFailure
 from podwire.services.node.network.sockets import Endpoint, TcpStream
 from podwire.services.node.process import Process
@@ -143,7 +144,24 @@ async def dial_udp(process: Process, what: str, endpoint: Endpoint) -> str:
 
 
 async def _dial_sctp(process: Process, what: str, endpoint: Endpoint) -> str:
-    raise DialFailure("sctp dial failed. err:protocol not supported")
+    """The answer to one message. Raises DialFailure."""
+    try:
+        channel = await sctp.connect(process.network, endpoint)
+    except OSError as error:
+        raise DialFailure(f"sctp dial failed. err:{error_text(error)}") from None
+    try:
+        await channel.write(what.encode())
+        async with asyncio.timeout(_TIMEOUT):
+            message = await channel.read()
+    except TimeoutError:
+        raise DialFailure("reading from sctp connection failed. err:'resource temporarily unavailable'") from None
+    except OSError as error:
+        raise DialFailure(f"reading from sctp connection failed. err:'{error_text(error)}'") from None
+    finally:
+        channel.close()
+    if message is None:
+        raise DialFailure("reading from sctp connection failed. err:'EOF'")
+    return message.payload[:1024].decode(errors="replace")
 
 
 _DIALERS: Final[dict[str, Dialer]] = {"http": dial_http, "udp": dial_udp, "sctp": _dial_sctp}

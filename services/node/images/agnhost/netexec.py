@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from podwire.services.chassis.clock import SECOND
-from podwire.services.node.images.agnhost import commands_udp, dial, upload
+from podwire.services.node.images.agnhost import commands_sctp, commands_udp, dial, upload
 from podwire.services.node.images.agnhost.ending import Ending
 from podwire.services.node.images.agnhost.go import BadDuration, error_text, join, log, parse_duration, quoted, to_json
 from podwire.services.node.images.agnhost.options import number, read_options
@@ -35,7 +35,7 @@ _MOST_OUTPUT: Final = 4 * 1024 * 1024
 
 @dataclass(slots=True)
 class Server:
-    """One netexec. `ready` is what /healthz says: the UDP server is there."""
+    """One netexec. `ready` is what /healthz says: the UDP or SCTP server is there."""
 
     process: Process
     ending: Ending
@@ -44,17 +44,16 @@ class Server:
 
 
 async def netexec(process: Process) -> int:
-    """netexec [--http-port 8080] [--udp-port 8081] [--udp-listen-addresses A,B] [--http-override PATH]"""
+    """netexec [--http-port 8080] [--udp-port 8081] [--sctp-port -1] [--udp-listen-addresses A,B] [--http-override P]"""
     options = read_options(process.arguments[1:], _FLAGS)
     http, udp = number(options, "http-port"), number(options, "udp-port", least=-1)
+    sctp = number(options, "sctp-port", least=-1)
     addresses = [each for each in options.value("udp-listen-addresses").split(",") if each] or ["0.0.0.0"]
     for address in addresses:
         if not is_address(address):
             await log(process, f"parseAddress: invalid address {address}")
             return 1
-    if number(options, "sctp-port", least=-1) != -1:
-        await log(process, f"SCTP is not built in podwire: port {options.value('sctp-port')} is not served")
-    server = Server(process, Ending(), udp != -1, options.value("http-override"))
+    server = Server(process, Ending(), udp != -1 or sctp != -1, options.value("http-override"))
     try:
         tls = tls_settings(process, options.value("tls-cert-file"), options.value("tls-private-key-file"))
     except CannotServeTls as error:
@@ -64,6 +63,8 @@ async def netexec(process: Process) -> int:
     work: list[Coroutine[Any, Any, None]] = [HttpServer(process, handler, tls=tls).run(http)]
     if udp != -1:
         work += [commands_udp.serve(process, udp, address) for address in addresses]
+    if sctp != -1:
+        work.append(commands_sctp.serve(process, sctp, server.ending))
     await log(process, f"Started HTTP server on port {http}")
     try:
         return await server.ending.serve(work)

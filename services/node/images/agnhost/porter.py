@@ -1,4 +1,4 @@
-"""agnhost porter (porter.go): serves the values of SERVE_PORT_n, SERVE_TCP_PORT_n, SERVE_UDP_PORT_n on those ports."""
+"""agnhost porter (porter.go): serves the values of SERVE_PORT_n and SERVE_{TCP,UDP,SCTP}_PORT_n on those ports."""
 
 import functools
 from collections.abc import Coroutine
@@ -8,7 +8,9 @@ from podwire.services.node.images.agnhost.go import error_text, log, to_json
 from podwire.services.node.images.agnhost.options import read_options
 from podwire.services.node.images.agnhost.tls import CannotServeTls, tls_settings
 from podwire.services.node.images.http_server import HttpServer, Request, Response
+from podwire.services.node.images.sctp_server import serve_sctp
 from podwire.services.node.images.serving import run_all, run_for_ever
+from podwire.services.node.network.sctp import SctpChannel
 from podwire.services.node.process import Process
 
 _PREFIXES: Final = {
@@ -18,6 +20,10 @@ _PREFIXES: Final = {
     "SERVE_SCTP_PORT_": "sctp",
     "SERVE_TLS_PORT_": "tls",
 }
+
+
+class _Failed(Exception):
+    """log.Fatal was called."""
 
 
 async def porter(process: Process) -> int:
@@ -37,9 +43,14 @@ async def porter(process: Process) -> int:
             servers.append(_serve_tls(process, int(port), value, as_json=as_json))
         elif protocol == "udp":
             servers.append(_serve_udp(process, int(port), value))
+        elif protocol == "sctp":
+            servers.append(_serve_sctp(process, int(port), value))
         else:
             await log(process, f"{protocol.upper()} is not built in podwire: port {port} is not served")
-    await run_all(servers)
+    try:
+        await run_all(servers)
+    except _Failed:
+        return 1
     return 0
 
 
@@ -89,3 +100,20 @@ async def _serve_udp(process: Process, port: int, value: str) -> None:
                 continue
     finally:
         channel.close()
+
+
+async def _serve_sctp(process: Process, port: int, value: str) -> None:
+    async def attend(channel: SctpChannel) -> None:
+        await log(process, "Sending response")
+        try:
+            await channel.write(value.encode())
+        except OSError as error:
+            return await log(process, f"Failed to send response {error_text(error)}")
+        return await log(process, "Response sent")
+
+    await log(process, "Started SCTP server")
+    try:
+        await serve_sctp(process.network, port, attend)
+    except OSError as error:
+        await log(process, f"Failed to listen SCTP. error:{error_text(error)}")
+        raise _Failed from None

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from podwire.services.node.kernel.conntrack.sctp import Tracking
     from podwire.services.node.kernel.flows import Flow
     from podwire.services.node.kernel.packet import Packet
 
@@ -47,6 +48,7 @@ class Connection:
         "nat_destination_done",
         "nat_source",
         "nat_source_done",
+        "sctp",
         "seen_reply",
         "tcp_state",
         "timeout",
@@ -63,9 +65,15 @@ class Connection:
         self.nat_source = self.nat_destination = False
         self.nat_source_done = self.nat_destination_done = False
         self.tcp_state = "NONE"
+        self.sctp: Tracking | None = None
         self.mark = 0
         self.trace = ""
         self.flows: list[Flow] = []
+
+    @property
+    def state(self) -> str:
+        """TCP's or SCTP's state as `conntrack -L` prints it."""
+        return self.tcp_state if self.sctp is None else self.sctp.state
 
     def refresh(self, now: int, timeout: int) -> None:
         """A packet passed: live until `timeout` ns from now."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.checksum import internet_checksum, transport_checksum, updated_checksum
-from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv4 import SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.conntrack.entry import IDENTIFIER, ORIGINAL, Connection, Tuple, inverse
 from podwire.services.node.kernel.conntrack.table import ECHOES, quoted_packet
@@ -64,7 +64,7 @@ def _choose(namespace: "Namespace", current: Tuple, wanted: NatRange, *, source:
     kept = not wanted.random and (wanted.low_port is None or ports[0] <= port <= ports[1])
     if kept and (not source or _free(namespace, moved)):
         return moved
-    if moved[0] not in (TCP, UDP, *ECHOES):
+    if moved[0] not in (TCP, UDP, SCTP, *ECHOES):
         return moved
     return _search_port(namespace, moved, ports, source=source)
 

@@ -9,9 +9,10 @@ from podwire.proto.packet.checksum import internet_checksum, transport_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.proto.packet.icmp import ECHO_REPLY, ECHO_REQUEST, ERRORS
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import HEADER_LENGTH, ICMPV6, find_upper
-from podwire.services.node.kernel.conntrack import tcp
+from podwire.proto.packet.sctp import packet_checksum
+from podwire.services.node.kernel.conntrack import sctp, tcp
 from podwire.services.node.kernel.conntrack.entry import ORIGINAL, REPLY, Connection, Tuple, inverse
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
@@ -79,7 +80,7 @@ class ConnectionTable:
 
     def _tuple(self, packet: Packet) -> Tuple | None:
         protocol = packet.protocol
-        if protocol in (TCP, UDP):
+        if protocol in (TCP, UDP, SCTP):
             return (
                 protocol,
                 packet.source,
@@ -108,6 +109,12 @@ class ConnectionTable:
         return None
 
     def _begin(self, packet: Packet, key: Tuple) -> bool:
+        tracking = None
+        if packet.protocol == SCTP:
+            first = sctp.read(packet.payload)
+            tracking = None if first is None else sctp.begin(first)
+            if tracking is None:
+                return True
         state = self._first_state(packet)
         if state is None:
             return True
@@ -120,7 +127,7 @@ class ConnectionTable:
             )
             return False
         connection = Connection(key, self._namespace.kernel.now)
-        connection.tcp_state = state
+        connection.tcp_state, connection.sctp = state, tracking
         self._attach(packet, connection, ORIGINAL)
         self._touch(packet, connection)
         return True
@@ -149,11 +156,25 @@ class ConnectionTable:
                 self.remove(connection)
                 return self._begin(packet, key)
             self._set_tcp_state(connection, state, direction)
+        if packet.protocol == SCTP and not self._continue_sctp(packet, connection, direction):
+            return True
         if direction == REPLY and not connection.seen_reply:
             connection.seen_reply = True
             connection.invalidate_flows()
         self._attach(packet, connection, direction)
         self._touch(packet, connection)
+        return True
+
+    def _continue_sctp(self, packet: Packet, connection: Connection, direction: int) -> bool:
+        """Whether the packet fits the association's state and tags."""
+        tracking, read = connection.sctp, sctp.read(packet.payload)
+        if tracking is None or read is None:
+            return False
+        before = tracking.state
+        if not sctp.advance(tracking, read, direction):
+            return False
+        if direction == REPLY and (before, tracking.state) == ("COOKIE_ECHOED", "ESTABLISHED"):
+            connection.assured = True
         return True
 
     def _echo_direction(self, packet: Packet, connection: Connection, direction: int) -> int:
@@ -188,6 +209,8 @@ class ConnectionTable:
             packet.recording = None
 
     def _touch(self, packet: Packet, connection: Connection) -> None:
+        if connection.sctp is not None and not connection.sctp.refreshed:
+            return
         timeout = self._timeout(packet, connection)
         connection.refresh(self._namespace.kernel.now, timeout)
         recording = packet.recording
@@ -213,6 +236,8 @@ class ConnectionTable:
                 connection.assured = True
                 return int(sysctls["net.netfilter.nf_conntrack_udp_timeout_stream"]) * SECOND
             return int(sysctls["net.netfilter.nf_conntrack_udp_timeout"]) * SECOND
+        if connection.sctp is not None:
+            return int(sysctls[f"net.netfilter.nf_conntrack_sctp_timeout_{connection.sctp.state.lower()}"]) * SECOND
         return ICMP_TIMEOUT if packet.protocol in ECHOES else GENERIC_TIMEOUT
 
     def _track_icmp_error(self, packet: Packet) -> bool:
@@ -279,6 +304,8 @@ def is_sound(packet: Packet, *, verify: bool) -> bool:
         return True
     if protocol == ICMP:
         return not internet_checksum(payload)
+    if protocol == SCTP:
+        return len(payload) >= 12 and int.from_bytes(payload[8:12]) == packet_checksum(payload)
     if protocol not in (TCP, UDP, ICMPV6):
         return True
     if protocol == UDP and len(payload) >= 8 and packet.ethertype != TYPE_IPV6 and not payload[6] | payload[7]:

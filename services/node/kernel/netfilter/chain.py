@@ -8,6 +8,7 @@ from typing import Final
 
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
 from podwire.services.node.kernel.netfilter.matches.transport import Tcp, Udp
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 from podwire.services.node.kernel.netfilter.rule import Rule
@@ -90,7 +91,7 @@ def _index_key(rule: Rule) -> tuple[str, int]:
     if destination is not None and destination.is_host and not destination.inverted:
         return "destination", destination.address
     for match in rule.matches:
-        if isinstance(match, Tcp | Udp) and match.destinations is not None:
+        if isinstance(match, Tcp | Udp | Sctp) and match.destinations is not None:
             low, high, inverted = match.destinations
             if low == high and not inverted:
                 return "port", low

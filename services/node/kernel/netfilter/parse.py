@@ -86,7 +86,8 @@ class _Parser:
 
     def _implicit(self, option: str) -> Match:
         """`-p tcp --dport` loads the tcp match by itself."""
-        name = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp6"}.get(self.rule.protocol[0] if self.rule.protocol else 0)
+        names = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp6", 132: "sctp"}
+        name = names.get(self.rule.protocol[0] if self.rule.protocol else 0)
         kind = self.known_matches.get(name or "")
         loaded = any(match.name == name for match in self.rule.matches)
         if kind is None or option not in kind.options or loaded:

@@ -125,7 +125,7 @@ def _flows(namespace: Namespace, wanted: messages.Read) -> list[messages.Flow]:
     return [
         messages.Flow(
             protocol=connection.tuples[0][0],
-            state=connection.tcp_state,
+            state=connection.state,
             expires=connection.expires,
             original=_tuple(connection.tuples[0]),
             reply=_tuple(connection.tuples[1]),

@@ -1,14 +1,14 @@
 """The texts of conntrack -L and ipset save."""
 
 from podwire.proto.packet.addresses import format_address, is_ipv6
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.conntrack.entry import IDENTIFIER, Connection, Tuple
 from podwire.services.node.kernel.conntrack.table import ECHOES
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 
-_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
+_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6", SCTP: "sctp"}
 
 
 def conntrack_list(namespace: Namespace, family: str = "ipv4") -> str:
@@ -25,8 +25,8 @@ def _line(connection: Connection, now: int) -> str:
     protocol = connection.tuples[0][0]
     seconds = max(connection.expires - now, 0) // 1_000_000_000
     parts = [f"{_NAMES.get(protocol, 'unknown'):<8} {protocol} {seconds}"]
-    if protocol == TCP:
-        parts.append(connection.tcp_state)
+    if protocol in (TCP, SCTP):
+        parts.append(connection.state)
     parts.append(_tuple(connection.tuples[0], is_reply=False))
     if not connection.seen_reply:
         parts.append("[UNREPLIED]")
@@ -43,7 +43,7 @@ def _tuple(tuple_: Tuple, *, is_reply: bool) -> str:
         question = source_port >> 16
         kind = ECHOES[protocol].get(question, question) if is_reply else question
         return f"{text} type={kind} code=0 id={source_port & IDENTIFIER}"
-    if protocol in (TCP, UDP):
+    if protocol in (TCP, UDP, SCTP):
         return f"{text} sport={source_port} dport={destination_port}"
     return text
 

@@ -8,20 +8,27 @@ MAXIMUM: Final = 120_000_000_000
 
 
 class RttEstimator:
-    """Smoothed round-trip time and variation; `timeout` includes back-off."""
+    """Smoothed round-trip time and variation; `timeout` includes back-off. `least_variation` is Linux's for TCP."""
 
-    __slots__ = ("_backoff", "_base", "_smoothed", "_variation")
+    __slots__ = ("_backoff", "_base", "_least_variation", "_maximum", "_minimum", "_smoothed", "_variation")
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        initial: int = INITIAL,
+        minimum: int = MINIMUM,
+        maximum: int = MAXIMUM,
+        least_variation: int = MINIMUM,
+    ) -> None:
+        self._minimum, self._maximum, self._least_variation = minimum, maximum, least_variation
         self._smoothed: int | None = None
         self._variation = 0
-        self._base = INITIAL
+        self._base = initial
         self._backoff = 0
 
     @property
     def timeout(self) -> int:
         """How long to wait for an acknowledgement now."""
-        return min(self._base << self._backoff, MAXIMUM)
+        return min(self._base << self._backoff, self._maximum)
 
     def measured(self, sample: int) -> None:
         """Take in one round trip, of a segment that was sent once (Karn)."""
@@ -30,7 +37,8 @@ class RttEstimator:
         else:
             self._variation += (abs(self._smoothed - sample) - self._variation) // 4
             self._smoothed += (sample - self._smoothed) // 8
-        self._base = min(max(self._smoothed + max(4 * self._variation, MINIMUM), MINIMUM), MAXIMUM)
+        wanted = self._smoothed + max(4 * self._variation, self._least_variation)
+        self._base = min(max(wanted, self._minimum), self._maximum)
         self._backoff = 0
 
     def backed_off(self) -> None:

@@ -7,7 +7,7 @@ from podwire.proto.packet.checksum import transport_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import Icmp
 from podwire.proto.packet.internet import build_packet
-from podwire.proto.packet.ipv4 import TCP, UDP
+from podwire.proto.packet.ipv4 import SCTP, TCP, UDP
 from podwire.proto.packet.tcp import ACK, FIN, RST, SYN, Tcp, build_segment
 from podwire.proto.packet.udp import Udp
 from podwire.services.node.kernel import internet, unreachable
@@ -19,6 +19,7 @@ from podwire.services.node.kernel.sockets.base import ANY, ANY6, accepts
 from podwire.services.node.kernel.sockets.capture import PacketSocket
 from podwire.services.node.kernel.sockets.path import MINIMUM_PATH_MTU, PathError, read_error
 from podwire.services.node.kernel.sockets.ping import PingSocket
+from podwire.services.node.kernel.sockets.sctp_table import SctpTable
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
 from podwire.services.node.kernel.sockets.udp import UdpSocket
 
@@ -42,6 +43,7 @@ class SocketTable:
         self.listeners: dict[int, list[TcpListener]] = {}
         self.connections: dict[FourTuple, TcpSocket] = {}
         self.pings: dict[int, PingSocket] = {}
+        self.sctp = SctpTable(namespace)
         self._path_mtus: dict[int, int] = {}
 
     def open_udp(self, trace: str = "") -> UdpSocket:
@@ -192,6 +194,8 @@ class SocketTable:
             connection = self.connections.get(key)
             if connection is not None:
                 connection.icmp_arrived(error, int.from_bytes(inner.payload[4:8]))
+        elif inner.protocol == SCTP:
+            self.sctp.icmp_error(inner, error)
         elif inner.protocol == UDP:
             socket = self._udp_socket(inner.source, inner.source_port, inner.destination, inner.destination_port)
             if socket is not None and socket.remote is not None and error.number:
@@ -208,6 +212,7 @@ class SocketTable:
         """The namespace goes: every socket dies without a word."""
         for connection in list(self.connections.values()):
             connection.vanish()
+        self.sctp.close_all()
         everything = [*self.pings.values()]
         for ping in everything:
             ping.close()

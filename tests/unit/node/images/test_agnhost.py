@@ -1,6 +1,8 @@
 """agnhost's sub-commands: what suites look for in their output, exit codes, and the servers' ends."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from scenes import Server, serve_bytes, serve_image, talk
@@ -10,6 +12,7 @@ from podwire.services.node.images.agnhost.command import COMMANDS, NOT_BUILT, ag
 from podwire.services.node.images.agnhost.go import BadDuration, parse_duration
 
 HTTP = f"http://{SERVER}"
+SCTP = (f"{SERVER}:80", "--protocol=sctp", "--timeout=5s")
 
 
 def serving(*words: str) -> Server:
@@ -43,7 +46,12 @@ async def closed_names(machine: Machine) -> None:
         (("10.244.1.9:80",), (), 1, "OTHER: dial tcp 10.244.1.9:80: connect: no route to host\n"),
         (("no.such:80",), (closed_names,), 1, "DNS: lookup no.such on 10.244.1.3:53: no such host\n"),
         ((SERVER,), (), 1, f"UNKNOWN: address {SERVER}: missing port in address\n"),
-        ((f"{SERVER}:80", "--protocol=sctp"), (), 1, "OTHER: protocol not supported\n"),
+        (SCTP, (serving("netexec", "--sctp-port", "80", "--http-port=81"),), 0, ""),
+        (SCTP, (serving("netexec", "--sctp-port", "81", "--http-port=80"),), 1, "OTHER: connection refused\n"),
+        (("10.244.1.9:80", "--protocol=sctp", "--timeout=2s"), (), 1, "TIMEOUT\n"),
+        ((*SCTP, "--sctp-data=nothing known"), (serving("netexec", "--sctp-port", "80"),), 1, "OTHER: EOF\n"),
+        ((f"{SERVER}:80", "--protocol=sctp"), (), 1, "TIMEOUT\n"),
+        ((SERVER, "--protocol=sctp"), (), 1, f"DNS: address {SERVER}: missing port in address\n"),
         ((f"{SERVER}:80", "--protocol=icmp"), (), 1, "Unsupported protocol\nicmp\n"),
         ((), (), 1, "Error: accepts 1 arg(s), received 0\nUsage:\n  app connect [flags]\n\n"),
     ],
@@ -85,6 +93,47 @@ def test_servers(words: tuple[str, ...], environment: dict[str, str], url: str, 
         await agnhost(process)
 
     assert talk(["curl", "-s", url], server).out == answer
+
+
+def porting(machine: Machine) -> Coroutine[Any, Any, int]:
+    """agnhost porter with an SCTP port."""
+    process = machine.process(["agnhost", "porter"], machine.nobody, bytearray(), bytearray(), "server")
+    process.environment["SERVE_SCTP_PORT_80"] = "pass"
+    return agnhost(process)
+
+
+@pytest.mark.parametrize(
+    ("server", "request_text", "answer"),
+    [
+        (serving("netexec", "--sctp-port=80"), "hostname", '{"responses":["server"]}'),
+        (serving("netexec", "--sctp-port=80"), "echo A b", '{"responses":["a b"]}'),
+        (porting, "x", '{"responses":["pass"]}'),
+        (serving("pause"), "x", '{"errors":["sctp dial failed. err:connection refused"]}'),
+    ],
+)
+def test_dial_by_sctp(server: Server, request_text: str, answer: str) -> None:
+    async def dialling(machine: Machine) -> None:
+        process = machine.process(["agnhost", "netexec"], machine.nobody, bytearray(), bytearray(), "client")
+        await agnhost(process)
+
+    query = f"host={SERVER}&port=80&protocol=sctp&request={request_text.replace(' ', '+')}"
+    assert talk(["curl", "-s", f"http://{CLIENT}:8080/dial?{query}"], server, dialling).out == answer
+
+
+@pytest.mark.parametrize("words", [("netexec", "--sctp-port=80"), ("porter",)])
+def test_a_port_that_is_taken_ends_the_server(words: tuple[str, ...]) -> None:
+    async def scene(machine: Machine) -> Result:
+        first = asyncio.get_running_loop().create_task(serve_image(machine, "agnhost", "netexec", "--sctp-port=80"))
+        await asyncio.sleep(1)
+        process = machine.process(["agnhost", *words], machine.nobody, out := bytearray(), out, "server")
+        process.environment["SERVE_SCTP_PORT_80"] = "x"
+        code = await agnhost(process)
+        first.cancel()
+        return Result(code, "", out.decode())
+
+    result: Result = Machine().play(scene)
+    assert result.code == 1
+    assert "address already in use" in result.err
 
 
 @pytest.mark.parametrize(

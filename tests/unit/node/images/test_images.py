@@ -132,7 +132,7 @@ def test_whoami_tells_who_it_is() -> None:
         ),
         (
             "/dial?host=10.244.1.3&port=80&protocol=sctp&request=a",
-            '{"errors":["sctp dial failed. err:protocol not supported"]}',
+            '{"errors":["sctp dial failed. err:connection refused"]}',
         ),
         ("/dial?host=10.244.1.3&port=80", "request parameter not specified. <nil>\n"),
         ("/dial?host=10.244.1.3&port=80&request=a&protocol=x", "unsupported protocol. x\n"),

@@ -1,8 +1,12 @@
 """dig, host, ss, netstat, route, arp and ifconfig: their output line by line."""
 
+import asyncio
+
 import pytest
 from scenes import serve_dns, serve_image, talk
 from surroundings import SERVER, Machine
+
+from podwire.services.node.network import sctp
 
 NAME = "web.default.svc.cluster.local"
 ANSWER = """
@@ -114,3 +118,34 @@ def test_sockets_and_routes(script: str, code: int, output: str) -> None:
     result = talk(["sh", "-c", script], nginx)
     assert (result.code, result.out[: len(output) or None]) == (code, output)
     assert bool(result.err) == bool(code)
+
+
+def test_sctp_sockets() -> None:
+    """A listener, and a one-to-one socket with its association beneath it."""
+
+    async def server(machine: Machine) -> None:
+        await serve_image(machine, "agnhost", "netexec", "--sctp-port=9999", "--http-port=80")
+
+    async def scene(machine: Machine) -> list[str]:
+        task = asyncio.get_running_loop().create_task(server(machine))
+        await asyncio.sleep(0.001)
+        network = machine.process([], machine.nobody, bytearray(), bytearray()).network
+        channel = await sctp.connect(network, (SERVER, 9999))
+        port = str(channel.socket.local[1])
+        await asyncio.sleep(0.001)
+        lines = ["ss -SanO", "ss -SlnH", "netstat -Sn"]
+        outs = [(await machine.run(line.split(), where="server")).out.replace(port, "PORT") for line in lines]
+        channel.close()
+        task.cancel()
+        return outs
+
+    assert Machine().play(scene) == [
+        "State    Recv-Q Send-Q   Local Address:Port Peer Address:Port  Process \n"
+        "LISTEN   0      128            0.0.0.0:9999      0.0.0.0:* \n"
+        "ESTAB    0      0           10.244.1.3:9999   10.244.1.2:PORT \n"
+        "`- ESTAB 0      0      10.244.1.3%eth0:9999   10.244.1.2:PORT \n",
+        "LISTEN 0 128 0.0.0.0:9999 0.0.0.0:* \n",
+        "Active Internet connections (w/o servers)\n"
+        "Proto Recv-Q Send-Q Local Address           Foreign Address         State       \n"
+        "sctp       0      0 10.244.1.3:9999         10.244.1.2:PORT        ESTABLISHED \n",
+    ]

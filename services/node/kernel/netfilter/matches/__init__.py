@@ -5,6 +5,7 @@ from typing import Final
 from podwire.services.node.kernel.netfilter.matches.base import Match
 from podwire.services.node.kernel.netfilter.matches.interface import AddressType, Physdev
 from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Recent6, Statistic
+from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
 from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
 from podwire.services.node.kernel.netfilter.matches.state import Comment, Conntrack, Mark, State
 from podwire.services.node.kernel.netfilter.matches.transport import Icmp, Icmp6, Multiport, Tcp, Udp
@@ -21,6 +22,7 @@ MATCHES: Final[dict[str, type[Match]]] = {
         Multiport,
         Physdev,
         Recent,
+        Sctp,
         SetMatch,
         State,
         Statistic,

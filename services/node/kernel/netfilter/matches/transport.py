@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.base import Match, bang
@@ -67,7 +67,9 @@ _ICMPV6_NAMES: Final = {
 }
 
 
-class _Ports(Match):
+class Ports(Match):
+    """What the matches of protocols with ports share."""
+
     protocol: ClassVar[int]
     options: ClassVar = {
         "sport": 1,
@@ -113,19 +115,19 @@ def _within(ports: tuple[int, int, bool] | None, port: int) -> bool:
     return ports is None or (ports[0] <= port <= ports[1]) != ports[2]
 
 
-class Udp(_Ports):
+class Udp(Ports):
     """`-m udp`."""
 
     name = "udp"
     protocol = UDP
 
 
-class Tcp(_Ports):
+class Tcp(Ports):
     """`-m tcp`: ports and flags."""
 
     name = "tcp"
     protocol = TCP
-    options: ClassVar = {**_Ports.options, "tcp-flags": 2, "syn": 0}
+    options: ClassVar = {**Ports.options, "tcp-flags": 2, "syn": 0}
 
     def __init__(self) -> None:
         super().__init__()
@@ -264,7 +266,7 @@ class Multiport(Match):
             raise NetfilterError("multiport expection an option")
 
     def test(self, packet: Packet, at: "Evaluation") -> bool:
-        if packet.protocol not in (TCP, UDP) or packet.fragment & 0x1FFF:
+        if packet.protocol not in (TCP, UDP, SCTP) or packet.fragment & 0x1FFF:
             return False
         return self._hit(packet) != self.inverted
 
