@@ -197,7 +197,7 @@ class IptablesCommand(_Operation, frozen=True):
 
 
 class IpsetRestore(_Operation, frozen=True):
-    """`ipset restore`: all or nothing."""
+    """`ipset restore`: line by line; the first that fails is named, and the lines before it stay done."""
 
     text: str
 

@@ -1,10 +1,10 @@
-"""conntrack -L, -C, -D, -F (conntrack-tools), ipset list by save, and sysctl, on the program's own namespace."""
+"""conntrack -L, -C, -D, -F (conntrack-tools), and sysctl, on the program's own namespace."""
 
 from typing import Final, Literal, cast
 
 from podwire.proto.messages import kernel as operations
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.printing.netfilter import conntrack_list, ipset_save
+from podwire.services.node.kernel.printing.netfilter import conntrack_list
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -112,17 +112,6 @@ def _deletion(process: Process, line: str) -> operations.ConntrackDelete:
 def _delete(process: Process, operation: operations.ConntrackDelete) -> None:
     with process.network.shell.turn() as kernel:
         apply_operation(kernel, operation)
-
-
-async def ipset(process: Process) -> int:
-    """ipset save"""
-    if process.arguments[1:2] != ["save"] or process.machine is None:
-        await process.complain("ipset v7.17: only save is built, and only on the machine")
-        return 1
-    with process.network.shell.turn() as kernel:
-        text = ipset_save(kernel.namespace(process.network.namespace).netfilter)
-    await process.print(text)
-    return 0
 
 
 async def sysctl(process: Process) -> int:

@@ -31,7 +31,7 @@ from podwire.services.node.programs import (
 )
 from podwire.services.node.programs.awk.command import awk
 from podwire.services.node.programs.conditions import test
-from podwire.services.node.programs.conntrack import conntrack, ipset, sysctl
+from podwire.services.node.programs.conntrack import conntrack, sysctl
 from podwire.services.node.programs.curl import curl
 from podwire.services.node.programs.dd import dd
 from podwire.services.node.programs.dig import dig, host
@@ -39,6 +39,7 @@ from podwire.services.node.programs.expr import expr
 from podwire.services.node.programs.find import find
 from podwire.services.node.programs.grep import grep
 from podwire.services.node.programs.ip import bridge, ip
+from podwire.services.node.programs.ipset import ipset
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar

@@ -12,6 +12,25 @@ create HOSTS hash:ip
 add NETS 10.0.0.0/24
 add PORTS 10.0.0.2,udp:53
 add HOSTS 10.244.1.5
+create THREE hash:ip,port,ip
+add THREE 10.0.0.2,udp:53,10.244.1.5
+create TO hash:ip,port,net
+add TO 10.0.0.2,udp:53,10.244.0.0/16
+create EXCEPT hash:net
+add EXCEPT 10.0.0.0/8
+add EXCEPT 10.0.0.2 nomatch
+create NETPORT hash:net,port
+add NETPORT 10.0.0.0/24,udp:53
+create NUMBERS bitmap:port range 50-60
+add NUMBERS 53
+create LIST list:set
+add LIST NUMBERS
+add LIST HOSTS
+create SIX hash:ip family inet6
+add SIX fe80::1
+create SOON hash:ip timeout 2
+add SOON 10.244.1.5
+add SOON 10.0.0.2 timeout 0
 """
 
 
@@ -39,10 +58,28 @@ def passed(rule: tuple[str, ...], sends: int = 1, gap: int = 0) -> int:
         ("-m set ! --match-set PORTS dst,dst", 0),
         ("-m set --match-set HOSTS src", 1),
         ("-m set --match-set GONE src", 0),
+        ("-m set --match-set THREE dst,dst,src", 1),
+        ("-m set --match-set THREE src,src,dst", 0),
+        ("-m set --match-set THREE dst,dst", 0),
+        ("-m set --match-set TO dst,dst,src", 1),
+        ("-m set --match-set EXCEPT dst", 0),
+        ("-m set --match-set EXCEPT src", 1),
+        ("-m set --match-set NETPORT dst,dst", 1),
+        ("-m set --match-set NETPORT src,src", 0),
+        ("-m set --match-set NUMBERS dst", 1),
+        ("-m set --match-set NUMBERS src", 0),
+        ("-m set --match-set LIST src", 1),
+        ("-m set --match-set LIST dst", 1),
+        ("-m set --match-set SIX dst", 0),
     ],
 )
 def test_sets(rule: str, hit: int) -> None:
     assert passed(tuple(rule.split())) == hit
+
+
+@pytest.mark.parametrize(("rule", "hits"), [("src", 2), ("dst", 9)])
+def test_an_element_s_time_runs_out_for_cached_flows_too(rule: str, hits: int) -> None:
+    assert passed(("-m", "set", "--match-set", "SOON", rule), 9, SECOND) == hits
 
 
 @pytest.mark.parametrize(
@@ -64,17 +101,16 @@ def test_matches_that_count_are_asked_every_time(rule: str, sends: int, gap: int
     [
         "create X hash:nonsense",
         "add NETS 10.0.0.0/24",
-        "add HOSTS 10.0.0.0/24",
+        "add HOSTS 10.0.0.0/0",
         "add PORTS 10.0.0.1",
         "destroy NETS",
-        "what",
     ],
 )
-def test_what_is_refused_changes_nothing(text: str) -> None:
+def test_what_is_refused_ends_a_restore_and_is_named(text: str) -> None:
     network = Network(1)
     network[1].do(m.IpsetRestore(text=SETS))
     network[1].do(m.IptablesCommand(arguments=("-A", "INPUT", "-m", "set", "--match-set", "NETS", "src")))
     before = list(network[1].kernel.root.netfilter.sets)
     with pytest.raises(KernelError, match=r"Error in line 2"):
-        network[1].do(m.IpsetRestore(text=f"create NEW hash:ip\n{text}\n"))
-    assert list(network[1].kernel.root.netfilter.sets) == before
+        network[1].do(m.IpsetRestore(text=f"create NEW hash:ip\n{text}\ncreate LATER hash:ip\n"))
+    assert list(network[1].kernel.root.netfilter.sets) == [*before, "NEW"]

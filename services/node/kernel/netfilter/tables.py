@@ -9,7 +9,7 @@ from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
-    from podwire.services.node.kernel.netfilter.ipset import IpSet
+    from podwire.services.node.kernel.netfilter.ipset.sets import IpSet
 
 
 class Netfilter:

@@ -8,8 +8,9 @@ from podwire.services.node.kernel.devices.bridge import Bridge, FdbEntry
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice, VxlanEntry
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.kernel import Kernel
-from podwire.services.node.kernel.netfilter import ipset, restore
+from podwire.services.node.kernel.netfilter import restore
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.ipset import commands as ipset
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 from podwire.services.node.kernel.operations import addresses, text
@@ -120,9 +121,9 @@ def run_iptables(kernel: Kernel, operation: messages.IptablesCommand) -> None:
 
 
 def restore_ipset(kernel: Kernel, operation: messages.IpsetRestore) -> None:
-    """EINVAL with the tool's message, and nothing applied."""
+    """EINVAL with the tool's message and line number; the lines before it are applied."""
     try:
-        ipset.restore(kernel.namespace(operation.netns).netfilter, operation.text)
+        ipset.restore(kernel.namespace(operation.netns), operation.text)
     except NetfilterError as error:
         raise KernelError(errno.EINVAL, error.message) from None
 

@@ -14,8 +14,8 @@ from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.operations.routes import table_name
+from podwire.services.node.kernel.printing.ipset import ipset_save
 from podwire.services.node.kernel.printing.iptables import iptables_save
-from podwire.services.node.kernel.printing.netfilter import ipset_save
 from podwire.services.node.kernel.printing.rules import rule_text
 
 
@@ -172,6 +172,6 @@ _READERS: Final[dict[str, Callable[[Namespace, messages.Read], Any]]] = {
     "iptables-save": _iptables,
     "rules": _rules,
     "conntrack": _flows,
-    "ipset-save": lambda namespace, _: ipset_save(namespace.netfilter),
+    "ipset-save": lambda namespace, _: ipset_save(namespace),
     "drops": _drops,
 }

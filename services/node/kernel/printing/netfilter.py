@@ -1,4 +1,4 @@
-"""The texts of conntrack -L and ipset save."""
+"""The text of conntrack -L."""
 
 from podwire.proto.packet.addresses import format_address, is_ipv6
 from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
@@ -6,7 +6,6 @@ from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.conntrack.entry import IDENTIFIER, Connection, Tuple
 from podwire.services.node.kernel.conntrack.table import ECHOES
 from podwire.services.node.kernel.namespace import Namespace
-from podwire.services.node.kernel.netfilter.tables import Netfilter
 
 _NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6", SCTP: "sctp"}
 
@@ -46,12 +45,3 @@ def _tuple(tuple_: Tuple, *, is_reply: bool) -> str:
     if protocol in (TCP, UDP, SCTP):
         return f"{text} sport={source_port} dport={destination_port}"
     return text
-
-
-def ipset_save(netfilter: Netfilter) -> str:
-    """`ipset save`."""
-    lines = []
-    for each in netfilter.sets.values():
-        lines.append(f"create {each.name} {each.kind} family inet hashsize 1024 maxelem {each.maxelem}")
-        lines += [f"add {each.name} {each.format(member)}" for member in each.members]
-    return "".join(line + "\n" for line in lines)

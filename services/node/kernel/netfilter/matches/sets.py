@@ -33,8 +33,15 @@ class SetMatch(Match):
             raise NetfilterError("You must specify `--match-set' with proper arguments")
 
     def test(self, packet: Packet, at: "Evaluation") -> bool:
-        found = at.namespace.netfilter.sets.get(self.set)
-        return (found is not None and found.contains(packet, self.directions)) != self.inverted
+        namespace = at.namespace
+        sets, now = namespace.netfilter.sets, namespace.kernel.now
+        found = sets.get(self.set)
+        entry = None if found is None else found.match(packet, self.directions, sets, now)
+        if entry is not None:
+            packet.count(entry.counter, packet.length)
+            if entry.expires is not None and packet.recording is not None:
+                packet.recording.limit_time(entry.expires)
+        return (entry is not None) != self.inverted
 
     def save(self) -> str:
         return f"{bang(self.inverted)}--match-set {self.set} {','.join(self.directions)}"
