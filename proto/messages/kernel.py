@@ -214,6 +214,77 @@ class ConntrackDelete(_Operation, frozen=True):
     reply_destination: str = ""
 
 
+class _OfIpvsService(_Operation, frozen=True, kw_only=True):
+    """Names a virtual service: by `fwmark` and `family` if the mark is not 0, else by protocol, address and port."""
+
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+    address: str = ""
+    port: int = 0
+    fwmark: int = 0
+    family: Literal["ipv4", "ipv6"] = "ipv4"
+
+
+class _IpvsService(_OfIpvsService, frozen=True, kw_only=True):
+    scheduler: str = "wlc"
+    persistent: int = 0
+    netmask: str = ""
+    """Dotted, or for IPv6 a prefix length: clients under it are one; "" for each by itself."""
+    one_packet: bool = False
+    schedule_flags: tuple[str, ...] = ()
+
+
+class IpvsServiceAdd(_IpvsService, frozen=True):
+    """`ipvsadm -A`: `persistent` is seconds, 0 for none; EEXIST, ENOENT for an unknown scheduler."""
+
+
+class IpvsServiceSet(_IpvsService, frozen=True):
+    """`ipvsadm -E`: ESRCH if there is no such service."""
+
+
+class IpvsServiceDelete(_OfIpvsService, frozen=True):
+    """`ipvsadm -D`."""
+
+
+class _OfIpvsDestination(_OfIpvsService, frozen=True):
+    server: str
+    server_port: int
+
+
+class _IpvsDestination(_OfIpvsDestination, frozen=True):
+    weight: int = 1
+    forward: Literal["masquerade"] = "masquerade"
+    upper_threshold: int = 0
+    lower_threshold: int = 0
+
+
+class IpvsDestinationAdd(_IpvsDestination, frozen=True):
+    """`ipvsadm -a -m`: ESRCH if there is no such service, EEXIST."""
+
+
+class IpvsDestinationSet(_IpvsDestination, frozen=True):
+    """`ipvsadm -e -m`: ENOENT if there is no such server. Weight 0 lets its connections run out."""
+
+
+class IpvsDestinationDelete(_OfIpvsDestination, frozen=True):
+    """`ipvsadm -d`: the server's connections die with it."""
+
+
+class IpvsFlush(_Operation, frozen=True):
+    """`ipvsadm -C`."""
+
+
+class IpvsZero(_OfIpvsService, frozen=True):
+    """`ipvsadm -Z`: the counters of a service, or with neither address nor mark of all."""
+
+
+class IpvsTimeouts(_Operation, frozen=True):
+    """`ipvsadm --set`: seconds; 0 leaves one as it is."""
+
+    tcp: int = 0
+    tcp_fin: int = 0
+    udp: int = 0
+
+
 class Read(_Operation, frozen=True):
     """Read state back; the reply is a list of structs, or text for the iptables kinds."""
 
@@ -228,6 +299,9 @@ class Read(_Operation, frozen=True):
         "iptables-save",
         "conntrack",
         "ipset-save",
+        "ipvs-services",
+        "ipvs-connections",
+        "ipvs-timeouts",
         "drops",
         "rules",
     ]
@@ -258,6 +332,15 @@ type Operation = (
     | IptablesCommand
     | IpsetRestore
     | ConntrackDelete
+    | IpvsServiceAdd
+    | IpvsServiceSet
+    | IpvsServiceDelete
+    | IpvsDestinationAdd
+    | IpvsDestinationSet
+    | IpvsDestinationDelete
+    | IpvsFlush
+    | IpvsZero
+    | IpvsTimeouts
     | Read
 )
 
@@ -383,3 +466,58 @@ class DropCount(msgspec.Struct, frozen=True, kw_only=True):
     netns: str
     reason: str
     packets: int
+
+
+class IpvsStatistics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Connections, packets and bytes, in all or per second."""
+
+    connections: int = 0
+    in_packets: int = 0
+    out_packets: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class IpvsDestination(msgspec.Struct, frozen=True, kw_only=True):
+    """A real server, read back."""
+
+    server: str
+    server_port: int
+    weight: int
+    active: int
+    inactive: int
+    persistent: int
+    upper_threshold: int
+    lower_threshold: int
+    statistics: IpvsStatistics
+    rates: IpvsStatistics
+
+
+class IpvsService(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual service, read back; the server that was added last comes first."""
+
+    fwmark: int
+    family: str
+    protocol: str
+    address: str
+    port: int
+    scheduler: str
+    persistent: int
+    netmask: str
+    one_packet: bool
+    schedule_flags: tuple[str, ...]
+    statistics: IpvsStatistics
+    rates: IpvsStatistics
+    destinations: tuple[IpvsDestination, ...]
+
+
+class IpvsConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection or template of IPVS, read back: endpoints as (address, port), `expires` in ns."""
+
+    protocol: int
+    client: tuple[str, int]
+    virtual: tuple[str, int]
+    server: tuple[str, int]
+    state: str
+    expires: int
+    template: bool

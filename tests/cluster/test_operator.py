@@ -50,6 +50,11 @@ async def shell(booted: Booted, node: str, command: str) -> tuple[str, int]:
         ("cat /run/flannel/subnet.env | grep MTU", "FLANNEL_MTU=1450\n"),
         ("sudo iptables -t nat -L KUBE-SERVICES -n | grep kube-dns:dns-tcp", "KUBE-SVC-ERIFXISQEP7F7OF4  tcp  --"),
         ("ip route | grep flannel | wc -l", "2\n"),
+        ("sudo ipvsadm -A -t 10.96.0.7:80 -s rr; sudo ipvsadm -Ln | tail -1", "TCP  10.96.0.7:80 rr\n"),
+        (
+            "sudo ipset create S hash:ip,port; sudo ipset add S 10.0.0.1,sctp:7; ipset save | tail -1",
+            "add S 10.0.0.1,sctp:7",
+        ),
         ("ip -br addr show lo", "127.0.0.1/8"),
         ("nc -z -w 2 127.0.0.1 1; echo $?", "1\n"),
     ],

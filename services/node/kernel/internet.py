@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.services.node.kernel import ip, ipv6
 from podwire.services.node.kernel.fib import Route, Selector
+from podwire.services.node.kernel.netfilter import hooks
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.device import Device
@@ -17,6 +18,19 @@ def output(namespace: "Namespace", packet: "Packet") -> None:
     if packet.ethertype == TYPE_IPV6:
         return ipv6.output(namespace, packet)
     return ip.output(namespace, packet)
+
+
+def output_by(namespace: "Namespace", packet: "Packet", route: Route) -> None:
+    """OUTPUT and on, for a packet whose route is known."""
+    assert route.device is not None
+    packet.in_device = None
+    packet.out_device = route.device
+    if not hooks.run(namespace, "OUTPUT", packet):
+        return None
+    next_hop = packet.destination if route.gateway is None else route.gateway
+    if packet.ethertype == TYPE_IPV6:
+        return ipv6.finish_output(namespace, packet, route.device, next_hop)
+    return ip.finish_output(namespace, packet, route.device, next_hop)
 
 
 def route_to(namespace: "Namespace", destination: int, source: int = 0) -> Route | None:

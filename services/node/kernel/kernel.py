@@ -6,7 +6,7 @@ queue and a bound on the devices a packet may cross keep forwarding loops from r
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from podwire.proto.messages.telemetry import Drop, Hop, HopKind
 from podwire.proto.packet.ethernet import TYPE_IPV4, TYPE_IPV6
@@ -19,6 +19,7 @@ from podwire.services.node.kernel.devices import vxlan
 from podwire.services.node.kernel.devices.device import Device, Loopback
 from podwire.services.node.kernel.drops import DropLog, DropReason
 from podwire.services.node.kernel.errors import KernelError
+from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.flows import FlowCache, Recording
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
@@ -216,6 +217,20 @@ class Kernel:
     def send_icmp_error(self, namespace: Namespace, packet: Packet, code: int) -> None:
         """Answer a packet with destination unreachable."""
         icmp.send_error(namespace, packet, code)
+
+    def send_by(self, namespace: Namespace, packet: Packet, route: Route) -> None:
+        """Send a packet that is routed already, from OUTPUT on (NF_INET_LOCAL_OUT and dst_output)."""
+        internet.output_by(namespace, packet, route)
+
+    def send_unreachable(self, namespace: Namespace, packet: Packet, what: Literal["host", "port"]) -> None:
+        """Answer a packet of either family with destination unreachable."""
+        if what == "host":
+            return unreachable.host_unreachable(namespace, packet)
+        return unreachable.port_unreachable(namespace, packet)
+
+    def send_time_exceeded(self, namespace: Namespace, packet: Packet) -> None:
+        """Answer a packet of either family whose hops are used up."""
+        unreachable.time_exceeded(namespace, packet)
 
     def send_icmpv6_error(self, namespace: Namespace, packet: Packet, code: int) -> None:
         """The same for an IPv6 packet."""

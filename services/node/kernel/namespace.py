@@ -8,6 +8,7 @@ from podwire.services.node.kernel.conntrack import sctp
 from podwire.services.node.kernel.error_limits import ErrorLimits
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Fib, Route
+from podwire.services.node.kernel.ipvs import director
 from podwire.services.node.kernel.neighbours import NeighbourTable
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 from podwire.services.node.kernel.sockets.table import SocketTable
@@ -45,6 +46,7 @@ DEFAULTS: Final = {
     "net.netfilter.nf_conntrack_udp_timeout": "30",
     "net.netfilter.nf_conntrack_udp_timeout_stream": "120",
     **sctp.SYSCTLS,
+    **director.SYSCTLS,
 }
 
 
@@ -64,6 +66,7 @@ class Namespace:
         self.sysctls = dict(DEFAULTS)
         self.netfilter = Netfilter(self)
         self.netfilter6 = Netfilter(self, self.netfilter)
+        self.ipvs = director.Ipvs(self)
         self.sockets = SocketTable(self)
         self.tunnels: dict[tuple[int, int, bool], VxlanDevice] = {}
         self.fragments: dict[Key, FragmentQueue] = {}

@@ -54,6 +54,7 @@ class Packet:
         "fragment",
         "header_length",
         "in_device",
+        "ipvs",
         "largest_fragment",
         "link_destination",
         "link_source",
@@ -90,6 +91,7 @@ class Packet:
         self.direction = 0
         self.connection_state = ""
         self.related = False
+        self.ipvs = False
         self.bridged = False
         self.bridged_from: tuple[Port, bytes] | None = None
         self.reassembled = False
@@ -277,6 +279,7 @@ class Packet:
         self.connection = None
         self.connection_state = ""
         self.related = False
+        self.ipvs = False
         self.mark = 0
         self.bridged = False
         self.physical_in = self.physical_out = None

@@ -13,7 +13,7 @@ import msgspec
 from podwire.proto.messages import kernel as messages
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.kernel import Kernel
-from podwire.services.node.kernel.operations import addresses, entries, links, read, routes, rules
+from podwire.services.node.kernel.operations import addresses, entries, ipvs, links, read, routes, rules
 
 REQUESTER_LIMIT: Final = 1024
 _NAMES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
@@ -41,6 +41,15 @@ HANDLERS: Final[dict[type[Any], Callable[[Kernel, Any], Any]]] = {
     messages.IptablesCommand: entries.run_iptables,
     messages.IpsetRestore: entries.restore_ipset,
     messages.ConntrackDelete: entries.delete_connections,
+    messages.IpvsServiceAdd: ipvs.add_service,
+    messages.IpvsServiceSet: ipvs.set_service,
+    messages.IpvsServiceDelete: ipvs.delete_service,
+    messages.IpvsDestinationAdd: ipvs.add_destination,
+    messages.IpvsDestinationSet: ipvs.set_destination,
+    messages.IpvsDestinationDelete: ipvs.delete_destination,
+    messages.IpvsFlush: ipvs.flush,
+    messages.IpvsZero: ipvs.zero,
+    messages.IpvsTimeouts: ipvs.set_timeouts,
     messages.Read: read.read,
 }
 

@@ -33,6 +33,13 @@ def protocol_unreachable(namespace: "Namespace", packet: "Packet") -> None:
     return icmp.send_error(namespace, packet, v4.PROTOCOL_UNREACHABLE)
 
 
+def time_exceeded(namespace: "Namespace", packet: "Packet") -> None:
+    """No hop is left."""
+    if packet.ethertype == TYPE_IPV6:
+        return icmpv6.send_error(namespace, packet, v6.TIME_EXCEEDED, 0)
+    return icmp.send_error(namespace, packet, 0, kind=v4.TIME_EXCEEDED)
+
+
 def reassembly_timed_out(namespace: "Namespace", packet: "Packet") -> None:
     """Fragments of a packet for this host are missing; routers that put packets together for netfilter keep silent."""
     route = namespace.fib_for(packet.destination).lookup(packet.destination)

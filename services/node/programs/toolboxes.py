@@ -40,6 +40,7 @@ from podwire.services.node.programs.find import find
 from podwire.services.node.programs.grep import grep
 from podwire.services.node.programs.ip import bridge, ip
 from podwire.services.node.programs.ipset import ipset
+from podwire.services.node.programs.ipvsadm import ipvsadm
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar
@@ -181,6 +182,7 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "ip6tables-restore": iptables.restore_tables,
     "ip6tables-save": iptables.save,
     "iptables": iptables.iptables,
+    "ipvsadm": ipvsadm,
     "iptables-restore": iptables.restore_tables,
     "iptables-save": iptables.save,
     "nc": netcat.openbsd_nc,

@@ -125,7 +125,7 @@ def translate(packet: Packet, *, source: bool) -> tuple[str, str] | None:
     target = inverse(connection.tuples[1 - packet.direction])
     before = packet.endpoints()
     if packet.related and packet.protocol in ECHOES:
-        _translate_error(packet, target, source=source)
+        translate_error(packet, target, source=source)
     elif source:
         _set_identifier(packet, target)
         packet.set_source(target[1], target[2])
@@ -154,8 +154,11 @@ def _set_identifier(packet: Packet, target: Tuple) -> None:
     data[at + 2 : at + 4] = checksum.to_bytes(2)
 
 
-def _translate_error(packet: Packet, target: Tuple, *, source: bool) -> None:
-    """An ICMP error: its own header, and the header it quotes, which travelled the other way."""
+def translate_error(packet: Packet, target: Tuple, *, source: bool) -> None:
+    """An ICMP error: its own header, and the header it quotes, which travelled the other way.
+
+    Its source becomes the target's, or its destination; so does the quoted packet's other end, port included.
+    """
     inner = quoted_packet(packet)
     if inner is None:
         return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from podwire.proto.packet.ethernet import TYPE_IPV6
 from podwire.services.node.kernel.conntrack import nat
 from podwire.services.node.kernel.conntrack.table import ECHOES
+from podwire.services.node.kernel.ipvs import forwarding
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.netfilter.targets.base import DROP
 from podwire.services.node.kernel.netfilter.traverse import traverse
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.chain import Table
     from podwire.services.node.kernel.netfilter.tables import Netfilter
 
-TRACK, CONFIRM = "conntrack", "confirm"
+TRACK, CONFIRM, IPVS = "conntrack", "confirm", "ipvs"
 ORDER: Final = {
     "PREROUTING": ("raw", TRACK, "mangle", "nat"),
-    "INPUT": ("mangle", "filter", "nat", CONFIRM),
-    "FORWARD": ("mangle", "filter"),
-    "OUTPUT": ("raw", TRACK, "mangle", "nat", "filter"),
+    "INPUT": ("mangle", "filter", IPVS, "nat", CONFIRM),
+    "FORWARD": ("mangle", "filter", IPVS),
+    "OUTPUT": ("raw", TRACK, "mangle", "nat", IPVS, "filter"),
     "POSTROUTING": ("mangle", "nat", CONFIRM),
 }
 _TRANSLATES_SOURCE: Final = {"PREROUTING": False, "OUTPUT": False, "INPUT": True, "POSTROUTING": True}
@@ -50,6 +51,8 @@ def _step(netfilter: "Netfilter", step: str, packet: Packet, at: Evaluation) -> 
         return netfilter.connections.track(packet, verify=at.hook == "PREROUTING")
     if step == CONFIRM:
         return netfilter.connections.confirm(packet)
+    if step == IPVS:
+        return forwarding.step(at.namespace, at.hook, packet)
     at.table = step
     if step == "nat":
         return _translate(at.namespace, netfilter.tables["nat"], packet, at)

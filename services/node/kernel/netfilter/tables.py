@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from podwire.services.node.kernel.conntrack.table import ConnectionTable
 from podwire.services.node.kernel.netfilter.chain import Table
-from podwire.services.node.kernel.netfilter.hooks import CONFIRM, ORDER, TRACK
+from podwire.services.node.kernel.netfilter.hooks import CONFIRM, IPVS, ORDER, TRACK
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 
 if TYPE_CHECKING:
@@ -38,13 +38,17 @@ class Netfilter:
             for name in BUILTIN_CHAINS
             if name in tables or name in self.tables
         }
-        self.active = bool(self.tables)
-        self.tracks = self._needs_conntrack()
+        balances = self._namespace.ipvs.enabled
+        self.active = bool(self.tables) or balances
+        tracks_balanced = balances and self._namespace.ipvs.sysctl("conntrack") > 0
+        self.tracks = tracks_balanced or self._needs_conntrack()
         self.steps = {hook: tuple(step for step in order if self._wanted(step)) for hook, order in ORDER.items()}
         self._namespace.refresh()
         self._namespace.kernel.changed()
 
     def _wanted(self, step: str) -> bool:
+        if step == IPVS:
+            return self._namespace.ipvs.enabled
         return self.tracks if step in (TRACK, CONFIRM) else step in self.tables
 
     def _needs_conntrack(self) -> bool:

@@ -35,8 +35,7 @@ def add(kernel: Kernel, operation: messages.AddressAdd) -> None:
         scope = "host" if device.kind == "loopback" and operation.scope == "global" else operation.scope
         address = Address(value, length, scope, broadcast, device.name, operation.noprefixroute)
         device.addresses.append(address)
-        if device.up:
-            _add_routes(device, address)
+        _add_routes(device, address)
     kernel.changed()
 
 
@@ -53,7 +52,7 @@ def put6(device: Device, address: Address) -> None:
     """Enter an IPv6 address: wider scopes first, and the newest first among equals (ipv6_link_dev_addr)."""
     narrower = [at for at, each in enumerate(device.addresses6) if _SCOPES[each.scope] <= _SCOPES[address.scope]]
     device.addresses6.insert(narrower[0] if narrower else len(device.addresses6), address)
-    if device.up:
+    if device.up or device.kind == "dummy":  # without neighbours there is nothing to detect first
         _add_routes(device, address)
 
 
@@ -112,9 +111,10 @@ def _routes6(device: Device, address: Address) -> list[Route]:
 
 
 def _add_routes(device: Device, address: Address) -> None:
+    """Enter an address's routes; on a device that is down it is this host's all the same, but nothing more."""
     fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
-        if route not in fib.routes(route.table):
+        if (device.up or route.kind == "local") and route not in fib.routes(route.table):
             fib.add(route)
 
 
@@ -154,17 +154,20 @@ def settle_link_local(namespace: Namespace) -> None:
 
 
 def device_down(device: Device) -> None:
-    """Every route over the device goes, its neighbours, and its IPv6 addresses; IPv4's stay."""
-    for fib in (device.namespace.fib, device.namespace.fib6):
-        _forget_device(fib, device)
+    """Every route over the device goes, its neighbours, and its IPv6 addresses; IPv4's stay, and stay local.
+
+    That is how kube-proxy's kube-ipvs0, which is never up, holds its addresses (fib_sync_down_dev spares local routes).
+    """
+    _forget_device(device.namespace.fib, device, spare_local=True)
+    _forget_device(device.namespace.fib6, device)
     device.addresses6.clear()
     device.namespace.neighbours.forget_device(device)
 
 
-def _forget_device(fib: Fib, device: Device) -> None:
+def _forget_device(fib: Fib, device: Device, *, spare_local: bool = False) -> None:
     for table in fib.tables():
         for route in fib.routes(table):
-            if route.device is device:
+            if route.device is device and not (spare_local and route.kind == "local" and route.protocol == "kernel"):
                 fib.remove(route)
 
 
@@ -178,6 +181,7 @@ def disable_ipv6(namespace: Namespace, name: str) -> None:
 
 
 def flush(device: Device) -> None:
-    """Take every address off."""
+    """Take every address off, with the routes over the device."""
+    _forget_device(device.namespace.fib, device)
     device.addresses.clear()
     device.addresses6.clear()
