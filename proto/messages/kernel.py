@@ -196,6 +196,12 @@ class IptablesCommand(_Operation, frozen=True):
     owner: str = ""
 
 
+class NftRestore(_Operation, frozen=True):
+    """`nft -f`: one transaction, all or nothing."""
+
+    text: str
+
+
 class IpsetRestore(_Operation, frozen=True):
     """`ipset restore`: line by line; the first that fails is named, and the lines before it stay done."""
 
@@ -304,6 +310,7 @@ class Read(_Operation, frozen=True):
         "ipvs-timeouts",
         "drops",
         "rules",
+        "nft-ruleset",
     ]
     table: str = ""
     family: Literal["ipv4", "ipv6"] = "ipv4"
@@ -330,6 +337,7 @@ type Operation = (
     | SysctlWrite
     | IptablesRestore
     | IptablesCommand
+    | NftRestore
     | IpsetRestore
     | ConntrackDelete
     | IpvsServiceAdd

@@ -123,5 +123,6 @@ _RENDERERS: Final[dict[type[Any], Callable[[Any], list[tuple[list[str], str]]]]]
     m.FdbReplace: _fdb,
     m.SysctlWrite: lambda each: [(["sysctl", "-qw", f"{each.key}={each.value}"], "")],
     m.IptablesRestore: _iptables_restore,
+    m.NftRestore: lambda each: [(["nft", "-f", "-"], each.text)],
     m.IpsetRestore: lambda each: [(["ipset", "restore"], each.text)],
 }

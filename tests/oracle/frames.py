@@ -15,6 +15,9 @@ from podwire.proto.packet.summary import summarize_frame
 IDENTIFICATION: Final = 0x1234
 """What every sent IPv4 packet carries; another one was made by a machine on the way."""
 TIMESTAMP_REPLY: Final = 14
+ECHOES: Final = (0, 8)
+IDENTIFIER: Final = 7
+"""What every sent echo carries; another one was chosen by NAT."""
 MASK: Final = 0xAAAA
 
 
@@ -48,6 +51,8 @@ def _masked(frame: bytes) -> bytes:
         _mask4(octets, 14)
         if is_icmp_error(frame):
             _mask_quoted(octets)
+        elif frame[23] == 1 and frame[34] in ECHOES and frame[38:40] != IDENTIFIER.to_bytes(2):
+            octets[36:40] = bytes(4)
         elif frame[23] == 1 and frame[34] == TIMESTAMP_REPLY:
             octets[36:38] = bytes(2)
             octets[46:54] = bytes(8)
@@ -70,6 +75,8 @@ def _mask_quoted(octets: bytearray) -> None:
     """The same for the packet that an ICMP error quotes; the message's checksum follows."""
     before = bytes(octets)
     _mask4(octets, 42)
+    if octets[51] == 1 and len(octets) > 68 and octets[62] in ECHOES and octets[66:68] != IDENTIFIER.to_bytes(2):
+        octets[64:68] = bytes(4)
     if octets[51] == 1 and octets[62:63] == bytes((TIMESTAMP_REPLY,)):
         octets[64:66] = bytes(2)
         octets[74:82] = bytes(8)

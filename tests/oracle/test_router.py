@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 from tests.oracle import router
 from tests.oracle.frames import comparable, show
+from tests.oracle.nft_rulesets import NftGenerator
 from tests.oracle.packets import PacketGenerator
 from tests.oracle.rulesets import RuleGenerator
 from tests.oracle.worlds import Arrival, LinuxWorld, PodwireWorld, World, why_not
@@ -36,17 +37,22 @@ def both_worlds(operations: list[Any]) -> Iterator[tuple[World, World]]:
 
 
 def meet(worlds: tuple[World, World], seed: int, family: Literal["ipv4", "ipv6"], rules: str) -> None:
-    """Send generated packets into both, and compare what arrives and what was counted."""
+    """Restore the rules in both, send generated packets, and compare what arrives and what was counted."""
     for world in worlds:
         world.do(m.IptablesRestore(netns="router", text=rules, family=family))
+    exchange(worlds, seed, family, rules)
+    got, wanted = (counters(world.rules("router", family)) for world in worlds)
+    assert got == wanted, rules
+
+
+def exchange(worlds: tuple[World, World], seed: int, family: Literal["ipv4", "ipv6"], rules: str) -> None:
+    """Send generated packets into both worlds, and compare what arrives."""
     generator = PacketGenerator(seed, family=family)
     for number in range(PACKETS):
         frame = generator.frame()
         got, wanted = (comparable(world.send("client", "eth0", frame)) for world in worlds)
         sent = show([Arrival("sent", "", frame)])
         assert got == wanted, f"packet {number}\n{sent}podwire:\n{show(got)}linux:\n{show(wanted)}{rules}"
-    got_counters, wanted_counters = (counters(world.rules("router", family)) for world in worlds)
-    assert got_counters == wanted_counters, rules
 
 
 def counters(text: str) -> list[str]:
@@ -71,6 +77,18 @@ def test_generated_packets_meet_generated_rules(seed: int) -> None:
     rules = RuleGenerator(seed, family=family).text() if seed % 4 else ""
     with both_worlds([*router.build(server_mtu=1300 if seed % 2 else 1500)]) as worlds:
         meet(worlds, seed, family, rules)
+
+
+@pytest.mark.parametrize("seed", seeds(200, 6, 40))
+def test_nftables_decide_and_count_the_same(seed: int) -> None:
+    family: Literal["ipv4", "ipv6"] = "ipv6" if seed % 3 == 2 else "ipv4"
+    rules = NftGenerator(seed, family=family).text()
+    with both_worlds([*router.build()]) as worlds:
+        for world in worlds:
+            world.do(m.NftRestore(netns="router", text=rules))
+        exchange(worlds, seed, family, rules)
+        got, wanted = (world.rules("router", "nft") for world in worlds)
+        assert got == wanted, rules
 
 
 MARK_PINGS = """*mangle

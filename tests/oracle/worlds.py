@@ -52,7 +52,7 @@ class World(Protocol):
         """Send a frame out of a device, as a packet socket does; everything that arrives because of it, in order."""
 
     def rules(self, netns: str, family: str) -> str:
-        """`iptables-save -c`."""
+        """`iptables-save -c`, or for the family `nft` the whole `nft list ruleset`."""
 
     def close(self) -> None:
         """Take everything down."""
@@ -94,6 +94,8 @@ class PodwireWorld:
 
     def rules(self, netns: str, family: str) -> str:
         self.kernel.settle()
+        if family == "nft":
+            return str(apply_operation(self.kernel, m.Read(netns=netns, kind="nft-ruleset")))
         wanted = m.Read(netns=netns, kind="iptables-save", family="ipv6" if family == "ipv6" else "ipv4")
         return str(apply_operation(self.kernel, wanted))
 
@@ -106,7 +108,7 @@ def why_not() -> str:
     """Why this machine cannot be the oracle, "" if it can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    for tool in ("ip", "iptables-restore", "ip6tables-restore", "ipset", "bridge", "sysctl"):
+    for tool in ("ip", "iptables-restore", "ip6tables-restore", "nft", "ipset", "bridge", "sysctl"):
         if not any(Path(folder, tool).exists() for folder in os.get_exec_path()):
             return f"{tool} is not installed"
     probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False)
@@ -210,6 +212,8 @@ class LinuxWorld:
         return arrivals
 
     def rules(self, netns: str, family: str) -> str:
+        if family == "nft":
+            return self._run(netns, ["nft", "list", "ruleset"], "")
         return self._run(netns, ["ip6tables-save" if family == "ipv6" else "iptables-save", "-c"], "")
 
     def close(self) -> None:

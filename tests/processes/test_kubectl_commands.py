@@ -70,6 +70,11 @@ def apply(kubectl: Kubectl, text: str, *more: str) -> str:
 # -- reading
 
 
+def natural(name: str) -> list[str | int]:
+    """kubectl sorts numbers inside names as numbers (sortorder.NaturalLess)."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def test_get_in_every_output_format(kubectl: Kubectl) -> None:
     assert kubectl("get", "pod", "box", "-o", "name") == "pod/box\n"
     assert kubectl.object("pod", "box")["metadata"]["name"] == "box"
@@ -84,7 +89,7 @@ def test_get_in_every_output_format(kubectl: Kubectl) -> None:
     assert kubectl.rows("get", "pods", "--show-labels", "-l", "app=box")[0]["LABELS"] == "app=box"
     assert kubectl.rows("get", "pods", "-L", "app", "--field-selector", "metadata.name=box")[0]["APP"] == "box"
     names = kubectl("get", "pods", "--sort-by=.metadata.name", "-o", "name").split()
-    assert names == sorted(names)
+    assert names == sorted(names, key=natural)
     assert "deployment.apps/web" in kubectl("get", "all")
     assert kubectl("get", "pods", "--chunk-size=1", "-o", "name").split() == names
     assert '"kind":"Pod"' in kubectl("get", "--raw", f"/api/v1/namespaces/{kubectl.namespace}/pods/box")

@@ -11,6 +11,7 @@ from podwire.services.node.kernel.fib import Fib, Route
 from podwire.services.node.kernel.ipvs import director
 from podwire.services.node.kernel.neighbours import NeighbourTable
 from podwire.services.node.kernel.netfilter.tables import Netfilter
+from podwire.services.node.kernel.nftables.tables import Nftables
 from podwire.services.node.kernel.sockets.table import SocketTable
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Namespace:
         self.neighbours = NeighbourTable(self)
         self.error_limits = ErrorLimits(self)
         self.sysctls = dict(DEFAULTS)
+        self.nftables = Nftables()
         self.netfilter = Netfilter(self)
         self.netfilter6 = Netfilter(self, self.netfilter)
         self.ipvs = director.Ipvs(self)

@@ -39,6 +39,7 @@ HANDLERS: Final[dict[type[Any], Callable[[Kernel, Any], Any]]] = {
     messages.SysctlWrite: entries.write_sysctl,
     messages.IptablesRestore: entries.restore_iptables,
     messages.IptablesCommand: entries.run_iptables,
+    messages.NftRestore: entries.restore_nft,
     messages.IpsetRestore: entries.restore_ipset,
     messages.ConntrackDelete: entries.delete_connections,
     messages.IpvsServiceAdd: ipvs.add_service,

@@ -162,6 +162,7 @@ def translate_error(packet: Packet, target: Tuple, *, source: bool) -> None:
     inner = quoted_packet(packet)
     if inner is None:
         return
+    _set_identifier(inner, target)
     if source:
         inner.set_destination(target[1], target[2])
         packet.set_source(target[1], 0)

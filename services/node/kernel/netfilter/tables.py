@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from podwire.services.node.kernel.conntrack.table import ConnectionTable
+from podwire.services.node.kernel.netfilter import hooks
 from podwire.services.node.kernel.netfilter.chain import Table
-from podwire.services.node.kernel.netfilter.hooks import CONFIRM, IPVS, ORDER, TRACK
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Netfilter:
 
     def __init__(self, namespace: "Namespace", ipv4: "Netfilter | None" = None) -> None:
         """IPv4's, or with `ipv4` IPv6's beside it: connections are tracked in one table for both."""
-        self._namespace = namespace
+        self.namespace = namespace
         self.is_ipv6 = ipv4 is not None
         self.tables: dict[str, Table] = {}
         self.connections: ConnectionTable = ConnectionTable(namespace) if ipv4 is None else ipv4.connections
@@ -25,35 +25,30 @@ class Netfilter:
         self.recent: dict[str, dict[int, list[int]]] = {}
         self.active = False
         self.tracks = False
-        self.steps: dict[str, tuple[str, ...]] = dict.fromkeys(ORDER, ())
+        self.steps: dict[str, tuple[hooks.Step, ...]] = dict.fromkeys(hooks.HOOKS, ())
 
     def table(self, name: str) -> Table:
         """A table, fresh if it was never used."""
         return self.tables.get(name) or Table(name, is_ipv6=self.is_ipv6)
 
     def install(self, tables: dict[str, Table]) -> None:
-        """Put new versions of some tables in force, all in one step."""
+        """Put new versions of some tables in force, all in one step; with none, what depends on the rest is renewed."""
         self.tables = {
             name: tables.get(name) or self.tables[name]
             for name in BUILTIN_CHAINS
             if name in tables or name in self.tables
         }
-        balances = self._namespace.ipvs.enabled
-        self.active = bool(self.tables) or balances
-        tracks_balanced = balances and self._namespace.ipvs.sysctl("conntrack") > 0
+        balances = self.namespace.ipvs.enabled
+        tracks_balanced = balances and self.namespace.ipvs.sysctl("conntrack") > 0
         self.tracks = tracks_balanced or self._needs_conntrack()
-        self.steps = {hook: tuple(step for step in order if self._wanted(step)) for hook, order in ORDER.items()}
-        self._namespace.refresh()
-        self._namespace.kernel.changed()
-
-    def _wanted(self, step: str) -> bool:
-        if step == IPVS:
-            return self._namespace.ipvs.enabled
-        return self.tracks if step in (TRACK, CONFIRM) else step in self.tables
+        self.steps = {hook: hooks.steps(self, hook) for hook in hooks.HOOKS}
+        self.active = any(self.steps.values())
+        self.namespace.refresh()
+        self.namespace.kernel.changed()
 
     def _needs_conntrack(self) -> bool:
         """Rules that translate, or ask for a state, turn connection tracking on; a nat table alone does not."""
-        return any(
+        return self.namespace.nftables.needs_conntrack(self.is_ipv6) or any(
             rule.needs_conntrack
             for table in self.tables.values()
             for chain in table.chains.values()

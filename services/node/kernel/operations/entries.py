@@ -13,6 +13,8 @@ from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.ipset import commands as ipset
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS
 from podwire.services.node.kernel.netfilter.tables import Netfilter
+from podwire.services.node.kernel.nftables import commands as nft
+from podwire.services.node.kernel.nftables.errors import NftError
 from podwire.services.node.kernel.operations import addresses, text
 
 
@@ -118,6 +120,17 @@ def run_iptables(kernel: Kernel, operation: messages.IptablesCommand) -> None:
         restore.run_command(_netfilter(kernel, operation), list(operation.arguments), operation.owner)
     except NetfilterError as error:
         raise KernelError(errno.EINVAL, f"{_tool(operation)}: {error.message}") from None
+
+
+def restore_nft(kernel: Kernel, operation: messages.NftRestore) -> None:
+    """EINVAL with nft's message and its place, and nothing applied."""
+    kernel.settle()
+    namespace = kernel.namespace(operation.netns)
+    netfilters = namespace.netfilter, namespace.netfilter6
+    try:
+        nft.apply(netfilters, namespace.nftables, operation.text, kernel.now)
+    except NftError as error:
+        raise KernelError(errno.EINVAL, error.shown(operation.text, "/dev/stdin")) from None
 
 
 def restore_ipset(kernel: Kernel, operation: messages.IpsetRestore) -> None:

@@ -17,6 +17,7 @@ from podwire.services.node.kernel.operations import ipvs
 from podwire.services.node.kernel.operations.routes import table_name
 from podwire.services.node.kernel.printing.ipset import ipset_save
 from podwire.services.node.kernel.printing.iptables import iptables_save
+from podwire.services.node.kernel.printing.nftables import nft_ruleset
 from podwire.services.node.kernel.printing.rules import rule_text
 
 
@@ -172,6 +173,7 @@ _READERS: Final[dict[str, Callable[[Namespace, messages.Read], Any]]] = {
     "netns": lambda namespace, _: [name for name in namespace.kernel.namespaces if name],
     "iptables-save": _iptables,
     "rules": _rules,
+    "nft-ruleset": lambda namespace, _: nft_ruleset(namespace),
     "conntrack": _flows,
     "ipset-save": lambda namespace, _: ipset_save(namespace),
     "drops": _drops,

@@ -75,7 +75,7 @@ class State(Match):
             raise NetfilterError("You must specify `--state'")
 
     def test(self, packet: Packet, at: "Evaluation") -> bool:
-        return (packet.connection_state in self.states) != self.inverted
+        return ((packet.connection_state or "INVALID") in self.states) != self.inverted
 
     def save(self) -> str:
         return f"{bang(self.inverted)}--state {','.join(self.states)}"
@@ -168,7 +168,7 @@ class Conntrack(Match):
         return self._has_status(connection, text)
 
     def _in_state(self, packet: Packet, connection: "Connection | None") -> bool:
-        if packet.connection_state in self.states:
+        if (packet.connection_state or "INVALID") in self.states:
             return True
         if connection is None:
             return False

@@ -126,7 +126,7 @@ def may_be_sound(packet: Packet) -> bool:
         return True
     if packet.ethertype == TYPE_IPV6 or protocol in (TCP, UDP):
         return not transport_checksum(packet.source, packet.destination, protocol, payload)
-    return not internet_checksum(payload)
+    return not any(payload) or not internet_checksum(payload)
 
 
 def send_reset(packet: Packet, at: "Evaluation") -> None:
