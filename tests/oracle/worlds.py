@@ -84,6 +84,10 @@ class PodwireWorld:
         self.kernel.send_frame(netns, device, frame, time.monotonic_ns())
         return self._drain()
 
+    def collect(self) -> list[Arrival]:
+        """What has arrived without anything being sent."""
+        return self._drain()
+
     def _drain(self) -> list[Arrival]:
         arrivals = []
         for netns, device, tap in self._taps:
@@ -139,7 +143,7 @@ class LinuxWorld:
             return
         for netns, argv, text in render(operation):
             words = [f"{self._prefix}{word}" if word in self._namespaces else word for word in argv]
-            self._run(netns, words, text)
+            self.run(netns, words, text)
             if isinstance(operation, m.LinkAdd) and operation.kind == "veth":
                 self._compute_checksums(netns, operation.name)
                 self._compute_checksums(operation.peer_netns, operation.peer)
@@ -148,17 +152,18 @@ class LinuxWorld:
         """Turn transmit checksum offload off: otherwise what the kernel itself sends has none yet."""
         value = array.array("B", struct.pack("II", ETHTOOL_STXCSUM, 0))
         request = struct.pack("16sP", device.encode(), value.buffer_info()[0])
-        with self._inside(netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        with self.inside(netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             fcntl.ioctl(control, SIOCETHTOOL, request)
 
     def _add(self, netns: str) -> None:
         self._call(["ip", "netns", "add", self._prefix + netns])
         self._namespaces.append(netns)
         for key, value in (UNLIMITED | _QUIET).items():
-            self._run(netns, ["sysctl", "-qw", f"{key}={value}"], "")
-        self._run(netns, ["ip", "link", "set", "lo", "up"], "")
+            self.run(netns, ["sysctl", "-qw", f"{key}={value}"], "")
+        self.run(netns, ["ip", "link", "set", "lo", "up"], "")
 
-    def _run(self, netns: str, argv: list[str], text: str) -> str:
+    def run(self, netns: str, argv: list[str], text: str = "") -> str:
+        """What a command prints in a namespace; AssertionError with its complaint if it fails."""
         return self._call(["ip", "netns", "exec", self._prefix + netns, *argv], text)
 
     def _call(self, argv: list[str], text: str = "") -> str:
@@ -168,14 +173,15 @@ class LinuxWorld:
         return done.stdout
 
     def _packet_socket(self, netns: str, device: str) -> socket.socket:
-        with self._inside(netns):
+        with self.inside(netns):
             opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             opened.bind((device, 0))
             opened.setblocking(False)
         return opened
 
     @contextmanager
-    def _inside(self, netns: str) -> Iterator[None]:
+    def inside(self, netns: str) -> Iterator[None]:
+        """Do something in a namespace, as open a socket that stays there."""
         descriptor = os.open(f"/run/netns/{self._prefix}{netns}", os.O_RDONLY)
         try:
             self._enter(descriptor)
@@ -196,6 +202,10 @@ class LinuxWorld:
         sender.send(frame)
         return self._collect(QUIET)
 
+    def collect(self) -> list[Arrival]:
+        """What has arrived without anything being sent."""
+        return self._collect(QUIET)
+
     def _collect(self, quiet: float) -> list[Arrival]:
         arrivals: list[Arrival] = []
         taps = {tap: (netns, device) for netns, device, tap in self._taps}
@@ -213,8 +223,8 @@ class LinuxWorld:
 
     def rules(self, netns: str, family: str) -> str:
         if family == "nft":
-            return self._run(netns, ["nft", "list", "ruleset"], "")
-        return self._run(netns, ["ip6tables-save" if family == "ipv6" else "iptables-save", "-c"], "")
+            return self.run(netns, ["nft", "list", "ruleset"], "")
+        return self.run(netns, ["ip6tables-save" if family == "ipv6" else "iptables-save", "-c"], "")
 
     def close(self) -> None:
         for _, _, tap in self._taps:

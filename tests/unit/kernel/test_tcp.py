@@ -53,6 +53,32 @@ def test_every_byte_arrives_once_and_in_order(loss: int, jitter: int) -> None:
     assert transfer(network, server, client, DATA[:50000], 300 * SECOND) == DATA[:50000]
 
 
+@pytest.mark.timeout(300)
+def test_ten_megabytes_through_a_bad_network() -> None:
+    """5 % of the frames are lost, 5 % overtaken, 1 % come twice."""
+    network, client, server = opened()
+    chance = Chance(5)
+
+    def percent() -> int:
+        return chance.getrandbits(16) % 100
+
+    def fate(_: bytes) -> int | None:
+        return None if percent() < 5 else 3 * MILLISECOND if percent() < 5 else MILLISECOND
+
+    network.fate, network.is_doubled = fate, lambda _: percent() < 1
+    network.frames = Bin()
+    data = DATA * 69
+    assert len(data) > 10 * 1024 * 1024
+    assert transfer(network, client, server, data, 24 * 3600 * SECOND) == data
+
+
+class Bin(list[bytes]):
+    """Frames that nobody will look at."""
+
+    def append(self, frame: bytes) -> None:
+        return None
+
+
 def test_closing_takes_both_sides_and_ends_in_time_wait() -> None:
     network, client, server = opened()
     client.send(b"bye")
@@ -96,7 +122,7 @@ def test_a_full_receiver_closes_the_window_and_a_probe_opens_it() -> None:
     for _ in range(50):
         taken += client.send(bytes(65536)) if taken < 500_000 else 0
         network.run(100 * MILLISECOND)
-    assert client._send_window == 0
+    assert client._peer_window.size == 0
     assert len(server._incoming.ready) == 262_144
     network.fate = lambda _: None  # the window update is lost
     got = len(server.receive(1 << 20) or b"")

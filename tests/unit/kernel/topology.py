@@ -96,7 +96,10 @@ class Node:
 
 
 class Network:
-    """Nodes on one segment. `fate` decides what becomes of a frame: (delay ns) or None for lost."""
+    """Nodes on one segment.
+
+    `fate` decides what becomes of a frame: (delay ns) or None for lost; `is_doubled` whether it also arrives again.
+    """
 
     def __init__(self, count: int = 2, *, cached: bool = True) -> None:
         self.nodes = [Node(number, cached=cached) for number in range(1, count + 1)]
@@ -107,6 +110,7 @@ class Network:
         self.now = 0
         self.frames: list[bytes] = []
         self.fate: Callable[[bytes], int | None] = lambda _: 0
+        self.is_doubled: Callable[[bytes], bool] = lambda _: False
         self._wire: deque[tuple[int, Node, bytes, str]] = deque()
 
     def __getitem__(self, number: int) -> Node:
@@ -120,6 +124,8 @@ class Network:
                 delay = self.fate(frame)
                 if delay is not None:
                     self._switch(node, frame, trace, self.now + delay)
+                    if self.is_doubled(frame):
+                        self._switch(node, frame, trace, self.now + delay + MILLISECOND)
 
     def _switch(self, sender: Node, frame: bytes, trace: str, when: int) -> None:
         for node in self.nodes:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from podwire.services.node.kernel.sockets.sequence import distance
+
 INITIAL_SEGMENTS: Final = 10
 DUPLICATES: Final = 3
 
@@ -18,8 +20,19 @@ class Congestion:
         self.duplicates = 0
         self.recover: int | None = None
 
-    def acknowledged(self, octets: int) -> None:
-        """New data was acknowledged outside recovery: slow start or congestion avoidance."""
+    def acknowledged(self, octets: int, upto: int) -> bool:
+        """New data was acknowledged; whether to retransmit the first segment, as recovery goes on."""
+        if self.recover is None:
+            self._grow(octets)
+            return False
+        if distance(self.recover, upto) >= 0:
+            self._recovered()
+            return False
+        self.window = max(self.window - octets + self.mss, self.mss)  # a partial acknowledgement: deflate
+        return True
+
+    def _grow(self, octets: int) -> None:
+        """Slow start or congestion avoidance."""
         self.duplicates = 0
         if self.window < self.threshold:
             self.window += min(octets, self.mss)
@@ -39,11 +52,7 @@ class Congestion:
         self.recover = sent_up_to
         return True
 
-    def partially_acknowledged(self, octets: int) -> None:
-        """Part of what recovery waits for was acknowledged: deflate."""
-        self.window = max(self.window - octets + self.mss, self.mss)
-
-    def recovered(self) -> None:
+    def _recovered(self) -> None:
         """Everything sent before the loss was acknowledged."""
         self.window = max(self.threshold, self.mss)
         self.recover = None

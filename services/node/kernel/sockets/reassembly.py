@@ -24,6 +24,13 @@ class ReceiveBuffer:
         """How many bytes from `next` on may come."""
         return max(CAPACITY - len(self.ready), 0)
 
+    def accepts(self, sequence: int, span: int) -> bool:
+        """Whether a segment of so many sequence numbers touches the window (RFC 9293 section 3.10.7.4)."""
+        start, window = distance(self.next, sequence), self.window
+        if span == 0:
+            return 0 <= start <= window if window else start == 0
+        return window > 0 and start < window and start + span > 0
+
     def insert(self, sequence: int, payload: bytes) -> bool:
         """Take in bytes, trimmed to the window; false if they came too early and there is no room."""
         behind = distance(sequence, self.next)

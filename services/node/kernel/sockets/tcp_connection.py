@@ -22,11 +22,13 @@ from podwire.services.node.kernel.sockets.base import (
 )
 from podwire.services.node.kernel.sockets.congestion import Congestion
 from podwire.services.node.kernel.sockets.path import PathError
+from podwire.services.node.kernel.sockets.peer_window import PeerWindow
 from podwire.services.node.kernel.sockets.reassembly import ReceiveBuffer
 from podwire.services.node.kernel.sockets.rtt import RttEstimator
 from podwire.services.node.kernel.sockets.sequence import advanced, distance
 from podwire.services.node.kernel.sockets.tcp_states import (
     AFTER_CLOSE,
+    AFTER_FIN,
     AFTER_OUR_FIN_ACKED,
     AFTER_THEIR_FIN,
     DATA_RETRIES,
@@ -55,9 +57,8 @@ class TcpSocket(Socket):
         self._listener: TcpListener | None = None
         self._mss = DEFAULT_MSS
         self._initial = self._unacknowledged = self._next = self._highest = 0
-        self._send_window = 0
-        self._window_update = (0, 0)
-        self._send_scale = self._receive_scale = 0
+        self._peer_window = PeerWindow()
+        self._receive_scale = 0
         self._outgoing = bytearray()
         self._fin_queued = self._fin_acknowledged = False
         self._incoming = ReceiveBuffer(0)
@@ -68,6 +69,7 @@ class TcpSocket(Socket):
         self._retries = 0
         self._advertised = 0
         self._soft_error = 0
+        self._acknowledged_bytes = 0
         self._retransmit = namespace.kernel.timer(self._timed_out)
         self._linger = namespace.kernel.timer(self._lingered)
 
@@ -147,9 +149,8 @@ class TcpSocket(Socket):
         self._incoming = ReceiveBuffer(advanced(segment.sequence, 1))
         self._set_mss(min(self._mss, segment.maximum_segment_size or DEFAULT_MSS))
         if segment.window_scale is not None:
-            self._send_scale, self._receive_scale = min(segment.window_scale, 14), WINDOW_SCALE
-        self._send_window = segment.window
-        self._window_update = (segment.sequence, segment.acknowledgement)
+            self._peer_window.scale, self._receive_scale = min(segment.window_scale, 14), WINDOW_SCALE
+        self._peer_window.begin(segment)
 
     # What the owner calls
 
@@ -182,9 +183,9 @@ class TcpSocket(Socket):
             octets = self._incoming.read(limit)
             self._tell_window(before)
             return octets
-        self.raise_error()
         if self._their_fin is not None and self._incoming.next == self._their_fin:
             return b""
+        self.raise_error()
         if self.state == "CLOSED":
             return b""
         return None
@@ -297,7 +298,7 @@ class TcpSocket(Socket):
 
     def _send_one(self) -> bool:
         sent = self._in_flight
-        room = min(self._send_window, self._congestion.window) - sent
+        room = min(self._peer_window.size, self._congestion.window) - sent
         left = len(self._outgoing) - sent
         if left > 0 and room > 0:
             length = min(left, room, self._mss)
@@ -330,7 +331,7 @@ class TcpSocket(Socket):
         if self.state == "CLOSED":
             return None
         limit = ORPHAN_RETRIES if self.closed else DATA_RETRIES
-        probing = self._send_window == 0 and self._in_flight == 0
+        probing = self._peer_window.size == 0 and self._in_flight == 0
         if self._retries >= limit and not (probing and not self.closed):
             return self._die(self._soft_error or errno.ETIMEDOUT)
         self._retries += 1
@@ -434,14 +435,10 @@ class TcpSocket(Socket):
         return self.namespace.sockets.tcp_input(packet)
 
     def _acceptable(self, segment: Tcp, length: int) -> bool:
-        window = self._incoming.window
         start = distance(self._incoming.next, segment.sequence)
         if self.state == "SYN_RECEIVED" and segment.flags & SYN and start == -1:
             return True
-        span = length + bool(segment.flags & FIN)
-        if span == 0:
-            return 0 <= start <= window if window else start == 0
-        return window > 0 and start < window and start + span > 0
+        return self._incoming.accepts(segment.sequence, length + bool(segment.flags & FIN))
 
     def _refuse(self, packet: Packet, segment: Tcp) -> None:
         if segment.flags & RST:
@@ -482,6 +479,10 @@ class TcpSocket(Socket):
                 return False
             self._finish_passive(segment)
             advance = 0
+        if -advance > min(self._peer_window.largest, self._acknowledged_bytes):
+            self._drop(packet, DropReason.TCP_TOO_OLD_ACK, "acknowledges what is long past")
+            self._acknowledge()  # a challenge (RFC 5961 section 5.2)
+            return False
         if advance > distance(self._unacknowledged, self._highest):
             self._drop(packet, DropReason.TCP_INVALID_SEQUENCE, "acknowledges what was not sent")
             self._acknowledge()
@@ -491,7 +492,7 @@ class TcpSocket(Socket):
             and not payload
             and not segment.flags & FIN
             and self._in_flight > 0
-            and segment.window << self._send_scale == self._send_window
+            and self._peer_window.offered(segment) == self._peer_window.size
         )
         self._take_window(segment)
         if advance > 0:
@@ -504,31 +505,28 @@ class TcpSocket(Socket):
     def _finish_passive(self, segment: Tcp) -> None:
         self._unacknowledged = segment.acknowledgement
         self._handshake_done()
-        self._send_window = segment.window << self._send_scale
+        self._peer_window.force(segment)
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.established(self)
 
     def _take_window(self, segment: Tcp) -> None:
-        sequence, acknowledgement = self._window_update
-        newer = distance(sequence, segment.sequence)
-        if newer > 0 or (newer == 0 and distance(acknowledgement, segment.acknowledgement) >= 0):
-            opened = self._send_window == 0 and segment.window > 0
-            self._send_window = segment.window << self._send_scale
-            self._window_update = (segment.sequence, segment.acknowledgement)
-            if opened or self._send_window == 0:
-                self._retries = 0
+        acknowledges = distance(self._unacknowledged, segment.acknowledgement) > 0
+        if self._peer_window.update(segment, acknowledges=acknowledges):
+            self._retries = 0
 
     def _acknowledged(self, advance: int, upto: int) -> None:
         of_data = min(advance, len(self._outgoing))
         del self._outgoing[:of_data]
+        self._acknowledged_bytes += of_data
         self._unacknowledged = upto
         if distance(self._next, upto) > 0:
             self._next = upto
         self._retries = 0
         self._measure(upto)
         self._rtt.progressed()
-        self._control(advance, upto)
+        if self._congestion.acknowledged(advance, upto):
+            self._retransmit_first()
         self._retransmit.cancel()
         if advance > of_data and self._fin_queued:
             self._fin_acknowledged = True
@@ -540,16 +538,6 @@ class TcpSocket(Socket):
         if self._timed is not None and distance(self._timed[0], upto) >= 0:
             self._rtt.measured(self.namespace.kernel.now - self._timed[1])
             self._timed = None
-
-    def _control(self, advance: int, upto: int) -> None:
-        recover = self._congestion.recover
-        if recover is None:
-            self._congestion.acknowledged(advance)
-        elif distance(recover, upto) >= 0:
-            self._congestion.recovered()
-        else:
-            self._congestion.partially_acknowledged(advance)
-            self._retransmit_first()
 
     def _our_fin_acknowledged(self) -> None:
         self.state = AFTER_OUR_FIN_ACKED[self.state]
@@ -565,7 +553,10 @@ class TcpSocket(Socket):
             return None
         if payload and self.closed:
             self._drop(packet, DropReason.TCP_CLOSE, "data after close")
-            return self.abort()
+            self.namespace.sockets.reset(packet, segment, len(payload))
+            return self._forget()
+        if payload and self.state in AFTER_FIN and distance(self._incoming.next, segment.sequence) >= 0:
+            return self._drop(packet, DropReason.TCP_CLOSE, "data after the peer's FIN")
         if segment.flags & FIN:
             self._their_fin = advanced(segment.sequence, len(payload))
         if payload and not self._incoming.insert(segment.sequence, payload):
@@ -577,7 +568,7 @@ class TcpSocket(Socket):
     def _take_fin(self) -> None:
         if self._their_fin is None or self._incoming.next != self._their_fin or self.state == "TIME_WAIT":
             return
-        if self.state in ("CLOSE_WAIT", "CLOSING", "LAST_ACK"):
+        if self.state in AFTER_FIN:
             return
         self._incoming.next = advanced(self._incoming.next, 1)
         self._their_fin = self._incoming.next

@@ -26,5 +26,7 @@ AFTER_CLOSE: Final = {"SYN_RECEIVED": "FIN_WAIT_1", "ESTABLISHED": "FIN_WAIT_1",
 """State → state once our FIN is queued."""
 AFTER_THEIR_FIN: Final = {"SYN_RECEIVED": "CLOSE_WAIT", "ESTABLISHED": "CLOSE_WAIT", "FIN_WAIT_2": "TIME_WAIT"}
 """State → state once the peer's FIN is in (FIN_WAIT_1 depends on whether ours is acknowledged)."""
+AFTER_FIN: Final = ("CLOSE_WAIT", "CLOSING", "LAST_ACK")
+"""The peer has said that nothing more comes."""
 AFTER_OUR_FIN_ACKED: Final = {"FIN_WAIT_1": "FIN_WAIT_2", "CLOSING": "TIME_WAIT", "LAST_ACK": "CLOSED"}
 """State → state once our FIN is acknowledged."""
