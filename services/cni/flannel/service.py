@@ -14,14 +14,14 @@ from podwire.services.chassis.context import Context, ProcessEnd
 from podwire.services.chassis.health import serve_health
 from podwire.services.chassis.iptables import missing_jumps
 from podwire.services.chassis.kernel import KernelClient, KernelRefused, KernelUnavailable
-from podwire.services.cni.flannel.core import masquerade, tunnel
+from podwire.services.cni.flannel.core import direct, masquerade, tunnel
 from podwire.services.cni.flannel.core.configuration import (
-    VXLAN_OVERHEAD,
     Configuration,
     ConfigurationError,
     read,
     subnet_environment,
 )
+from podwire.services.cni.flannel.core.leases import HOST_GW, VXLAN, Lease, annotations, lease_of
 from podwire.services.cni.flannel.settings import FlannelSettings
 
 _RETRY: Final = 0.2
@@ -91,9 +91,12 @@ class Flannel:
         node = self._own()
         if node is None or not node.spec.pod_cidr or not node.internal_ip:
             return False
-        link, mtu = await self._make_tunnel(kernel, configuration, node)
+        links = {link.name: link for link in await kernel.read(operations.Link, "links")}
+        mtu, mac = links[self._settings.interface].mtu - configuration.overhead, ""
+        if configuration.backend == VXLAN:
+            mac = await self._make_tunnel(kernel, configuration, node, mtu)
         await self._make_rules(kernel, configuration, node.spec.pod_cidr)
-        told = tunnel.annotations(node.internal_ip, configuration.vni, link.address)
+        told = annotations(node.internal_ip, configuration.vni, mac, configuration.backend)
         body = {"metadata": {"annotations": told}}
         await self._client.patch(resources.NODES, "", self._settings.node, body)
         subnet = subnet_environment(configuration, node.spec.pod_cidr, mtu)
@@ -102,14 +105,13 @@ class Flannel:
         if conflist is not None:
             await container.write_file(self._settings.conflist, conflist)
         self._lease = node.spec.pod_cidr
-        container.log(f"Lease acquired: {node.spec.pod_cidr}", f"Running backend on {configuration.device}")
+        running = configuration.device if configuration.backend == VXLAN else self._settings.interface
+        container.log(f"Lease acquired: {node.spec.pod_cidr}", f"Running {configuration.backend} on {running}")
         return True
 
-    async def _make_tunnel(
-        self, kernel: KernelClient, configuration: Configuration, node: Node
-    ) -> tuple[operations.Link, int]:
+    async def _make_tunnel(self, kernel: KernelClient, configuration: Configuration, node: Node, mtu: int) -> str:
+        """The tunnel's MAC."""
         links = {link.name: link for link in await kernel.read(operations.Link, "links")}
-        mtu = links[self._settings.interface].mtu - VXLAN_OVERHEAD
         if configuration.device not in links:
             made = operations.LinkAdd(
                 kind="vxlan",
@@ -125,7 +127,7 @@ class Flannel:
             await kernel.program([made])
         await self._ensure_address(kernel, configuration, node.spec.pod_cidr)
         links = {link.name: link for link in await kernel.read(operations.Link, "links")}
-        return links[configuration.device], mtu
+        return links[configuration.device].address
 
     async def _ensure_address(self, kernel: KernelClient, configuration: Configuration, pod_cidr: str) -> None:
         wanted = f"{pod_cidr.partition('/')[0]}/32"
@@ -147,20 +149,41 @@ class Flannel:
             await kernel.program(missing)
 
     async def _follow(self, kernel: KernelClient, configuration: Configuration) -> None:
-        """Brings routes, neighbours and FDB to what the other nodes' leases say."""
+        """Brings routes, and with a tunnel neighbours and FDB, to what the other nodes' leases say."""
         assert self._nodes is not None
         if not self._nodes.synced.is_set():
             return
         others = [node for key, node in self._nodes.objects.items() if key.name != self._settings.node]
-        leases = [lease for node in others if (lease := tunnel.lease_of(node)) is not None]
-        operations_needed = tunnel.changes(configuration.device, leases, await self._present(kernel, configuration))
-        if operations_needed:
-            await kernel.program(operations_needed)
+        leases = [lease for node in others if (lease := lease_of(node, configuration.backend)) is not None]
+        straight = await self._reached_directly(kernel, configuration, leases)
+        routes = await kernel.read(operations.Route, "routes")
+        own = [route for route in routes if route.device == self._settings.interface]
+        needed = direct.changes(self._settings.interface, configuration.network, straight, own)
+        if configuration.backend == VXLAN:
+            tunnelled = [lease for lease in leases if lease not in straight]
+            present = await self._present(kernel, configuration, routes)
+            needed += tunnel.changes(configuration.device, tunnelled, present)
+        if needed:
+            await kernel.program(needed)
 
-    async def _present(self, kernel: KernelClient, configuration: Configuration) -> tunnel.Present:
+    async def _reached_directly(
+        self, kernel: KernelClient, configuration: Configuration, leases: list[Lease]
+    ) -> list[Lease]:
+        """The leases that need no tunnel: all with host-gw, those on this node's segment with DirectRouting."""
+        if configuration.backend == HOST_GW:
+            return leases
+        if not configuration.direct_routing:
+            return []
+        present = await kernel.read(operations.LinkAddress, "addresses")
+        own = [entry.address for entry in present if entry.device == self._settings.interface]
+        return [lease for lease in leases if direct.is_on_segment(lease.public_ip, own)]
+
+    async def _present(
+        self, kernel: KernelClient, configuration: Configuration, routes: list[operations.Route]
+    ) -> tunnel.Present:
         device = configuration.device
         return tunnel.Present(
-            tuple(entry for entry in await kernel.read(operations.Route, "routes") if entry.device == device),
+            tuple(entry for entry in routes if entry.device == device),
             tuple(entry for entry in await kernel.read(operations.Neighbour, "neighbours") if entry.device == device),
             tuple(entry for entry in await kernel.read(operations.Fdb, "fdb") if entry.device == device),
         )

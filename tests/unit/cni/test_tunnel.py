@@ -5,8 +5,10 @@ import pytest
 from podwire.proto.kube.network import Node
 from podwire.proto.messages import codec
 from podwire.proto.messages import kernel as k
+from podwire.services.cni.flannel.core import direct
 from podwire.services.cni.flannel.core.configuration import ConfigurationError, read, subnet_environment
-from podwire.services.cni.flannel.core.tunnel import Lease, Present, annotations, changes, lease_of
+from podwire.services.cni.flannel.core.leases import HOST_GW, Lease, annotations, lease_of
+from podwire.services.cni.flannel.core.tunnel import Present, changes
 
 NODE_2 = Lease("10.244.2.0/24", "172.18.0.4", "aa:bb:cc:00:00:02")
 NODE_3 = Lease("10.244.3.0/24", "172.18.0.5", "aa:bb:cc:00:00:03")
@@ -96,8 +98,10 @@ def test_net_conf() -> None:
     [
         ("{", "net-conf.json"),
         ("[]", "an object is needed"),
-        ('{"Network": "10.244.0.0/16"}', "vxlan is"),
-        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}', "host-gw"),
+        ('{"Network": "10.244.0.0/16"}', "vxlan and host-gw are"),
+        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}', "wireguard"),
+        ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "DirectRouting": "yes"}}', "DirectRouting 'yes'"),
+        ('{"Network": "10.244.0.0/16", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}', "EnableIPv6 true"),
         ('{"Network": "x", "Backend": {"Type": "vxlan"}}', "Network"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 0}}', "VNI 0"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "Port": 99999}}', "Port 99999"),
@@ -106,6 +110,52 @@ def test_net_conf() -> None:
 def test_what_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read(text)
+
+
+def test_host_gw_has_no_tunnel_and_no_overhead() -> None:
+    configuration = read('{"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}')
+    assert (configuration.backend, configuration.overhead) == (HOST_GW, 0)
+    told = annotations("172.18.0.4", 1, "", HOST_GW)
+    assert told["flannel.alpha.coreos.com/backend-data"] == "null"
+    assert lease_of(a_node(told), HOST_GW) == Lease("10.244.2.0/24", "172.18.0.4")
+    assert lease_of(a_node(told)) is None
+
+
+def route(subnet: str, via: str) -> k.Route:
+    return k.Route(destination=subnet, via=via, device="eth0")
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ([], [k.RouteReplace(destination="10.244.2.0/24", device="eth0", via="172.18.0.4")]),
+        ([route("10.244.2.0/24", "172.18.0.4")], []),
+        (
+            [route("10.244.2.0/24", "172.18.0.99")],
+            [k.RouteReplace(destination="10.244.2.0/24", device="eth0", via="172.18.0.4")],
+        ),
+        (
+            [route("10.244.2.0/24", "172.18.0.4"), route("10.244.7.0/24", "172.18.0.7")],
+            [k.RouteDelete(destination="10.244.7.0/24", device="eth0", via="172.18.0.7")],
+        ),
+        (
+            [
+                route("10.244.2.0/24", "172.18.0.4"),
+                route("0.0.0.0/0", "172.18.0.1"),
+                route("192.168.0.0/16", "172.18.0.9"),
+            ],
+            [],
+        ),
+    ],
+    ids=["a node joins", "as it should be", "a node's address changed", "a node left", "routes of others"],
+)
+def test_direct_routes(before: list[k.Route], expected: list[k.Operation]) -> None:
+    assert direct.changes("eth0", "10.244.0.0/16", [NODE_2], before) == expected
+
+
+@pytest.mark.parametrize(("address", "expected"), [("172.18.0.4", True), ("172.19.0.4", False)])
+def test_only_what_is_on_the_segment_is_reached_directly(address: str, expected: bool) -> None:
+    assert direct.is_on_segment(address, ["172.18.0.2/16"]) is expected
 
 
 def test_subnet_environment_is_flanneld_s() -> None:

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from podwire.services.cni.flannel.core.leases import HOST_GW, VXLAN
+
 VXLAN_OVERHEAD: Final = 50
 """Bytes: outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8."""
 
@@ -15,11 +17,18 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The cluster's pod network and the tunnel."""
+    """The cluster's pod network and the backend: `vxlan` (VNI, port, DirectRouting) or `host-gw`."""
 
     network: str
+    backend: str = VXLAN
     vni: int = 1
     port: int = 8472
+    direct_routing: bool = False
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that the backend adds to a packet."""
+        return VXLAN_OVERHEAD if self.backend == VXLAN else 0
 
     @property
     def device(self) -> str:
@@ -35,9 +44,14 @@ def read(text: str) -> Configuration:
         raise ConfigurationError(f"net-conf.json: {error}") from None
     if not isinstance(value, dict):
         raise ConfigurationError("net-conf.json: an object is needed")
+    if value.get("EnableIPv6"):
+        raise ConfigurationError("net-conf.json: EnableIPv6 true is not built; pods have IPv4 addresses")
     backend = value.get("Backend") or {"Type": "udp"}
-    if not isinstance(backend, dict) or backend.get("Type") != "vxlan":
-        raise ConfigurationError(f"net-conf.json: Backend.Type {backend!r} is not built; vxlan is")
+    if not isinstance(backend, dict) or backend.get("Type") not in (VXLAN, HOST_GW):
+        raise ConfigurationError(f"net-conf.json: Backend.Type {backend!r} is not built; vxlan and host-gw are")
+    direct = backend.get("DirectRouting", False)
+    if not isinstance(direct, bool):
+        raise ConfigurationError(f"net-conf.json: Backend.DirectRouting {direct!r}: true or false is needed")
     try:
         network = str(ipaddress.IPv4Network(value.get("Network", "")))
     except ValueError as error:
@@ -47,7 +61,7 @@ def read(text: str) -> Configuration:
         raise ConfigurationError(f"net-conf.json: Backend.VNI {vni!r}: a number from 1 to 16777215 is needed")
     if not (isinstance(port, int) and 0 < port < 65536):
         raise ConfigurationError(f"net-conf.json: Backend.Port {port!r}: a port is needed")
-    return Configuration(network, vni, port)
+    return Configuration(network, backend["Type"], vni, port, direct)
 
 
 def subnet_environment(configuration: Configuration, pod_cidr: str, mtu: int) -> str:

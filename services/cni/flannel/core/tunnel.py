@@ -5,55 +5,11 @@ that gives that address the remote MAC, and an FDB entry that sends the MAC to t
 tunnel's device is left over from an earlier life and is removed.
 """
 
-import ipaddress
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
 
-from podwire.proto.kube.network import Node
 from podwire.proto.messages import kernel as operations
-
-PREFIX: Final = "flannel.alpha.coreos.com"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Lease:
-    """One node's part of the tunnel."""
-
-    subnet: str
-    public_ip: str
-    mac: str
-
-    @property
-    def tunnel_address(self) -> str:
-        """The remote end inside the tunnel: the subnet's own address."""
-        return self.subnet.partition("/")[0]
-
-
-def annotations(public_ip: str, vni: int, mac: str) -> dict[str, str]:
-    """By which a node tells the others how to reach it."""
-    return {
-        f"{PREFIX}/backend-data": json.dumps({"VNI": vni, "VtepMAC": mac}, separators=(",", ":")),
-        f"{PREFIX}/backend-type": "vxlan",
-        f"{PREFIX}/kube-subnet-manager": "true",
-        f"{PREFIX}/public-ip": public_ip,
-    }
-
-
-def lease_of(node: Node) -> Lease | None:
-    """A node's lease from its annotations; None while it has none, or one that cannot be read."""
-    told = node.metadata.annotations or {}
-    if told.get(f"{PREFIX}/backend-type") != "vxlan" or not node.spec.pod_cidr:
-        return None
-    try:
-        data: Mapping[str, Any] = json.loads(told[f"{PREFIX}/backend-data"])
-        mac = str(data["VtepMAC"])
-        public_ip = str(ipaddress.IPv4Address(told[f"{PREFIX}/public-ip"]))
-        subnet = str(ipaddress.IPv4Network(node.spec.pod_cidr))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return Lease(subnet, public_ip, mac)
+from podwire.services.cni.flannel.core.leases import Lease
 
 
 @dataclass(frozen=True, slots=True)
