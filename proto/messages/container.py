@@ -72,12 +72,20 @@ class Datagram(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A connection on a listening socket."""
+    """A connection on a listening socket; `original_…` is where the peer meant to go (SO_ORIGINAL_DST)."""
 
     listener: int
     socket: int
     address: str
     port: int
+    original_address: str = ""
+    original_port: int = 0
+
+
+class Connected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The handshake of a connection that the process asked for is done."""
+
+    socket: int
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -89,13 +97,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A connection is gone."""
+    """A connection is gone, or never came to be; `errno` is the error's name."""
 
     socket: int
     error: str
+    errno: str = "ECONNRESET"
 
 
-Signal = Start | Stop | WhoServes | Datagram | Accepted | Received | Reset
+Signal = Start | Stop | WhoServes | Datagram | Accepted | Connected | Received | Reset
 
 
 # Calls: from the claimed process to its machine; each is answered.
@@ -112,8 +121,20 @@ class BindUdp(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class ListenTcp(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A listening socket. Answer: Opened."""
+    """A listening socket, with IP_TRANSPARENT for what TPROXY diverts. Answer: Opened."""
 
+    port: int
+    transparent: bool = False
+
+
+class ConnectTcp(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A connection under a negative number that the process chose, so that asking twice opens one.
+
+    Answer: Opened; then Connected or Reset is signalled.
+    """
+
+    socket: int
+    address: str
     port: int
 
 
@@ -167,7 +188,9 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     message: str = ""
 
 
-Request = Attach | BindUdp | ListenTcp | SendDatagram | Send | CloseSocket | ReadFile | WriteFile | Log | Exit
+Request = (
+    Attach | BindUdp | ListenTcp | ConnectTcp | SendDatagram | Send | CloseSocket | ReadFile | WriteFile | Log | Exit
+)
 
 
 class ContainerCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,28 +49,32 @@ class UdpSocket:
 
 
 class Connection:
-    """A TCP connection accepted in the container's network namespace."""
+    """A TCP connection in the container's network namespace; `original_destination` is where the peer meant to go."""
 
-    def __init__(self, container: "Container", number: int, peer: Address) -> None:
+    def __init__(
+        self, container: "Container", number: int, peer: Address, original_destination: Address = ("", 0)
+    ) -> None:
         self.peer = peer
+        self.original_destination = original_destination
+        self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reader = asyncio.StreamReader()
-        self._container, self._number = container, number
+        self._container, self.number = container, number
         self._sent = 0
         self._received = 0
 
     async def send(self, data: bytes) -> None:
         """Returns when the machine has taken the bytes. Raises ContainerError when the connection is gone."""
         if data:
-            await self._container.call(messages.Send(socket=self._number, offset=self._sent, data=data))
+            await self._container.call(messages.Send(socket=self.number, offset=self._sent, data=data))
             self._sent += len(data)
 
     async def finish(self) -> None:
         """Closes our side of the stream."""
-        await self._container.call(messages.Send(socket=self._number, offset=self._sent, data=b""))
+        await self._container.call(messages.Send(socket=self.number, offset=self._sent, data=b""))
 
     def close(self) -> None:
         """Closes the socket."""
-        self._container.drop(self._number)
+        self._container.drop(self.number)
 
     def take(self, received: messages.Received) -> None:
         """Bytes from the peer; a gap (the bus was away) ends the connection."""
@@ -82,8 +86,16 @@ class Connection:
         else:
             self.reader.feed_eof()
 
-    def lost(self, error: str) -> None:
-        """The connection is gone."""
+    def established(self) -> None:
+        """The handshake is done."""
+        if not self.connected.done():
+            self.connected.set_result(None)
+
+    def lost(self, error: str, name: str = "ECONNRESET") -> None:
+        """The connection is gone, or never came to be."""
+        if not self.connected.done():
+            self.connected.set_exception(ContainerError(name, error))
+            return
         if self.reader.exception() is None:
             self.reader.set_exception(ConnectionResetError(error))
 
@@ -100,6 +112,7 @@ class Container:
         self._datagrams: dict[int, Callable[[bytes, Address], None]] = {}
         self._listeners: dict[int, Callable[[Connection], None]] = {}
         self._connections: dict[int, Connection] = {}
+        self._next_connection = 0
         context.bus.subscribe(subjects.container_signals(offer.image, offer.node, offer.container), self._on_signal)
         context.bus.on_connection(self._on_connection)
 
@@ -162,11 +175,24 @@ class Container:
         self._datagrams[number] = handler
         return UdpSocket(self, number)
 
-    async def listen_tcp(self, port: int, handler: Callable[[Connection], None]) -> None:
-        """A listening socket. Raises ContainerError (EADDRINUSE, …)."""
-        self._listeners[await self._open(messages.ListenTcp(port=port))] = handler
+    async def listen_tcp(self, port: int, handler: Callable[[Connection], None], *, transparent: bool = False) -> None:
+        """A listening socket, with IP_TRANSPARENT for what TPROXY diverts. Raises ContainerError (EADDRINUSE, …)."""
+        self._listeners[await self._open(messages.ListenTcp(port=port, transparent=transparent))] = handler
 
-    async def _open(self, request: messages.BindUdp | messages.ListenTcp) -> int:
+    async def connect_tcp(self, address: str, port: int) -> Connection:
+        """A connection to another endpoint. Raises ContainerError (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, …)."""
+        self._next_connection -= 1
+        number = self._next_connection
+        self._connections[number] = connection = Connection(self, number, (address, port))
+        try:
+            await self._open(messages.ConnectTcp(socket=number, address=address, port=port))
+            await connection.connected
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _open(self, request: messages.BindUdp | messages.ListenTcp | messages.ConnectTcp) -> int:
         reply = await self.call(request)
         if not isinstance(reply, messages.Opened):
             raise ContainerError("EPROTO", f"the machine answered {type(reply).__name__}")
@@ -217,20 +243,25 @@ class Container:
                 if (handler := self._datagrams.get(number)) is not None:
                     handler(data, (signal.address, signal.port))
             case messages.Accepted(listener=listener, socket=number):
-                self._accept(listener, number, (signal.address, signal.port))
+                meant = (signal.original_address, signal.original_port)
+                self._accept(listener, Connection(self, number, (signal.address, signal.port), meant))
+            case messages.Connected(socket=number):
+                if (connection := self._connections.get(number)) is not None:
+                    connection.established()
             case messages.Received(socket=number):
                 if (connection := self._connections.get(number)) is not None:
                     connection.take(signal)
             case messages.Reset(socket=number):
                 if (connection := self._connections.pop(number, None)) is not None:
-                    connection.lost(signal.error)
+                    connection.lost(signal.error, signal.errno)
 
-    def _accept(self, listener: int, number: int, peer: Address) -> None:
+    def _accept(self, listener: int, connection: Connection) -> None:
         handler = self._listeners.get(listener)
         if handler is None:
-            self.post(messages.CloseSocket(socket=number))
+            self.post(messages.CloseSocket(socket=connection.number))
             return
-        self._connections[number] = connection = Connection(self, number, peer)
+        connection.established()
+        self._connections[connection.number] = connection
         handler(connection)
 
     def _on_connection(self, connected: bool) -> None:

@@ -21,6 +21,8 @@ from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
 PEER, HOST = parse_address("10.1.0.2"), parse_address("10.1.0.1")
 PEER_MAC, HOST_MAC = "02:00:00:00:01:02", "02:00:00:00:01:01"
 PEER_ISN: Final = 7_000_000
+IP_TRANSPARENT, SO_ORIGINAL_DST = 19, 80
+"""include/uapi/linux/in.h, include/uapi/linux/netfilter_ipv4.h."""
 FLAGS: Final = {"F": FIN, "S": SYN, "R": RST, "P": PSH, ".": ACK, "U": URG}
 POINTS: Final = [("far", "eth0")]
 TOPOLOGY: Final = [
@@ -60,7 +62,7 @@ class Segment:
 class Host(Protocol):
     """The socket's side."""
 
-    def listen(self, backlog: int) -> None:
+    def listen(self, backlog: int, *, transparent: bool) -> None:
         """Listen on port 80."""
 
     def accept(self) -> bool:
@@ -71,6 +73,9 @@ class Host(Protocol):
 
     def read(self) -> str:
         """How many bytes wait, `end`, `nothing`, or the error's name."""
+
+    def original(self) -> str:
+        """The connection's SO_ORIGINAL_DST, or the error's name."""
 
     def shutdown(self) -> None:
         """Say that nothing more will be written."""
@@ -87,8 +92,8 @@ class PodwireHost:
         self._listener: TcpListener | None = None
         self._connection: TcpSocket | None = None
 
-    def listen(self, backlog: int) -> None:
-        self._listener = self._sockets.listen_tcp(("0.0.0.0", 80), backlog)
+    def listen(self, backlog: int, *, transparent: bool) -> None:
+        self._listener = self._sockets.listen_tcp(("0.0.0.0", 80), backlog, transparent=transparent)
 
     def accept(self) -> bool:
         assert self._listener is not None
@@ -110,6 +115,14 @@ class PodwireHost:
             return errno.errorcode[error.errno or 0]
         return "nothing" if data is None else str(len(data)) if data else "end"
 
+    def original(self) -> str:
+        assert self._connection is not None
+        try:
+            address, port = self._sockets.original_destination(self._connection)
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+        return f"{address}:{port}"
+
     def shutdown(self) -> None:
         assert self._connection is not None
         self._connection.shutdown()
@@ -127,11 +140,13 @@ class LinuxHost:
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
 
-    def listen(self, backlog: int) -> None:
+    def listen(self, backlog: int, *, transparent: bool) -> None:
         with self._world.inside("server"):
             self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._world.run("server", ["ip", "route", "change", "10.1.0.0/24", "dev", "eth0", "quickack", "1"])
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if transparent:
+            self._listener.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
         self._listener.bind(("0.0.0.0", 80))
         self._listener.listen(backlog)
         self._listener.setblocking(False)
@@ -163,6 +178,14 @@ class LinuxHost:
         except OSError as error:
             return errno.errorcode[error.errno or 0]
         return str(len(data)) if data else "end"
+
+    def original(self) -> str:
+        assert self._connection is not None
+        try:
+            name = self._connection.getsockopt(socket.IPPROTO_IP, SO_ORIGINAL_DST, 16)
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+        return f"{socket.inet_ntoa(name[4:8])}:{int.from_bytes(name[2:4])}"
 
     def shutdown(self) -> None:
         assert self._connection is not None
@@ -200,7 +223,10 @@ class Conversation:
         if words[0] == "<":
             return self._heard(self._world.send("far", "eth0", self._segment(words[1:])))
         answer: Any = {
-            "listen": lambda: self._host.listen(int(words[1]) if len(words) > 1 else 8),
+            "listen": lambda: self._host.listen(
+                int(words[1]) if len(words) > 1 else 8, transparent="transparent" in words
+            ),
+            "original": self._host.original,
             "accept": self._host.accept,
             "write": lambda: self._host.write(int(words[1])),
             "read": self._host.read,

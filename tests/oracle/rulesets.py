@@ -20,6 +20,8 @@ MATCHES: Final = (
     "-m conntrack --ctstate DNAT",
     "-m mark --mark 0x1/0x1",
     "-m mark ! --mark 0x4000/0x4000",
+    "-m connmark --mark 0x1/0x1",
+    "-m connmark ! --mark 0x2",
     "-m addrtype --dst-type LOCAL",
     "-m addrtype ! --src-type LOCAL",
     "-m statistic --mode nth --every 2 --packet 0",
@@ -42,6 +44,16 @@ REJECTS: Final = (
     "icmp-admin-prohibited",
 )
 REJECTS6: Final = ("icmp6-port-unreachable", "icmp6-no-route", "icmp6-adm-prohibited", "icmp6-addr-unreachable")
+MARKINGS: Final = (
+    "MARK --set-xmark 0x1/0x1",
+    "MARK --set-xmark 0x4000/0x4000",
+    "MARK --set-xmark 0x0/0x1",
+    "CONNMARK --set-xmark 0x1/0x1",
+    "CONNMARK --set-xmark 0x2/0x0",
+    "CONNMARK --save-mark --nfmask 0x4001 --ctmask 0xff",
+    "CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0x4001",
+)
+SEGMENT_SIZES: Final = ("--set-mss 900", "--set-mss 20", "--clamp-mss-to-pmtu")
 FILTER: Final = ("INPUT", "FORWARD", "OUTPUT")
 
 
@@ -120,8 +132,10 @@ class RuleGenerator:
         chains = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
         lines = [f":{chain} ACCEPT [0:0]" for chain in chains]
         for chain in self._random.sample(chains, 3):
-            value = self._random.choice(("--set-xmark 0x1/0x1", "--set-xmark 0x4000/0x4000", "--set-xmark 0x0/0x1"))
-            lines.append(self._rule(chain, self._match(chain), self._random.choice((f"MARK {value}", "ACCEPT"))))
+            lines.append(self._rule(chain, self._match(chain), self._random.choice((*MARKINGS, "ACCEPT"))))
+        size = self._random.choice(SEGMENT_SIZES)
+        flags = self._random.choice(("SYN,RST SYN", "SYN,RST SYN", "ACK ACK"))
+        lines.append(f"-A FORWARD -p tcp -m tcp --tcp-flags {flags} -j TCPMSS {size}")
         return "*mangle\n" + "\n".join(lines) + "\nCOMMIT\n"
 
     def _raw(self) -> str:

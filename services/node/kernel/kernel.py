@@ -24,6 +24,7 @@ from podwire.services.node.kernel.flows import FlowCache, Recording
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.packet import Packet
+from podwire.services.node.kernel.sockets.base import Socket
 from podwire.services.node.kernel.timers import Timer, TimerWheel
 
 BACKLOG: Final = 1000
@@ -189,10 +190,10 @@ class Kernel:
         self._queue.append((then, packet))
         return None
 
-    def send_made(self, namespace: Namespace, data: bytes, trace: str) -> None:
-        """Send a whole IP packet that this machine made, after everything else that waits."""
+    def send_made(self, namespace: Namespace, data: bytes, trace: str, socket: Socket | None = None) -> None:
+        """Send a whole IP packet that this machine, or a socket on it, made, after everything else that waits."""
         with self._turn:
-            self._queue.append((self._send_now, (namespace, data, trace)))
+            self._queue.append((self._send_now, (namespace, data, trace, socket)))
 
     def send_answer(self, namespace: Namespace, data: bytes, cause: Packet) -> None:
         """Send a whole packet that answers another and belongs to its connection."""
@@ -200,12 +201,13 @@ class Kernel:
         attach(answer, cause)
         self.enqueue_output(namespace, answer)
 
-    def _send_now(self, made: tuple[Namespace, bytes, str]) -> None:
-        namespace, data, trace = made
+    def _send_now(self, made: tuple[Namespace, bytes, str, Socket | None]) -> None:
+        namespace, data, trace, socket = made
         recording = None if trace else self.flows.handle_packet(namespace.serial, data)
         if recording is True:
             return
         packet = icmp.made(data, trace)
+        packet.socket = socket
         if isinstance(recording, Recording):
             packet.recording = recording
         internet.output(namespace, packet)

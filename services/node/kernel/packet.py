@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.bridge import Port
     from podwire.services.node.kernel.devices.device import Device
     from podwire.services.node.kernel.flows import Recording
+    from podwire.services.node.kernel.sockets.base import Socket
 
 _FIXED: Final = struct.Struct("!BBHHHBBHII")
 _PORTS: Final = struct.Struct("!HH")
@@ -67,6 +68,7 @@ class Packet:
         "reassembled",
         "recording",
         "related",
+        "socket",
         "source",
         "source_port",
         "trace",
@@ -98,6 +100,8 @@ class Packet:
         self.largest_fragment = 0
         self.transits = 0
         self.recording: Recording | None = None
+        self.socket: Socket | None = None
+        """Who sent it, while it is on its way out of its host; whom TPROXY gives it to, on its way in."""
 
     def parse(self) -> DropReason | None:
         """Check and read the IP header and ports; why the packet is to be dropped, or None.
@@ -283,6 +287,14 @@ class Packet:
         self.mark = 0
         self.bridged = False
         self.physical_in = self.physical_out = None
+
+    def lengthen(self, octets: int) -> None:
+        """Say in the IP header that the packet became longer."""
+        at = 4 if self.ethertype == TYPE_IPV6 else 2
+        length = int.from_bytes(self.data[at : at + 2])
+        self.data[at : at + 2] = (length + octets).to_bytes(2)
+        if at == 2:
+            self._update(10, length, length + octets)
 
     def summary(self) -> str:
         """One line in the manner of tcpdump."""

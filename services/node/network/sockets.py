@@ -78,6 +78,15 @@ class TcpStream:
             if rest:
                 await self._readiness.change()
 
+    def original_destination(self) -> Endpoint:
+        """SO_ORIGINAL_DST: where the peer meant to go, if a rule redirected it here. Raises OSError (ENOENT)."""
+        return self.socket.namespace.sockets.original_destination(self.socket)
+
+    def keep_alive(self) -> None:
+        """SO_KEEPALIVE: notice a peer that is gone even if there is nothing to say."""
+        with self._shell.turn():
+            self.socket.keep_alive()
+
     def finish(self) -> None:
         """Half-closes: no more will be written."""
         with self._shell.turn():
@@ -168,12 +177,13 @@ class Pinger:
 
 
 class Network:
-    """One network namespace as programs see it. `trace` marks everything that is sent through it."""
+    """One network namespace as programs of a user see it. `trace` marks everything that is sent through it."""
 
-    def __init__(self, shell: KernelShell, namespace: str, trace: str = "") -> None:
+    def __init__(self, shell: KernelShell, namespace: str, trace: str = "", *, user: int = 0, group: int = 0) -> None:
         self.shell = shell
         self.namespace = namespace
         self.trace = trace
+        self.user, self.group = user, group
 
     def _table(self) -> SocketTable:
         return self.shell.kernel.namespace(self.namespace).sockets
@@ -181,7 +191,7 @@ class Network:
     async def connect(self, endpoint: Endpoint) -> TcpStream:
         """Connects. Raises OSError; a caller that gives up must close what it cancelled."""
         with self.shell.turn():
-            socket: TcpSocket = self._table().open_tcp(self.trace)
+            socket: TcpSocket = self._table().open_tcp(self.trace, user=self.user, group=self.group)
             stream = TcpStream(self.shell, socket)
             socket.connect(endpoint)
         try:
@@ -192,16 +202,25 @@ class Network:
         return stream
 
     def listen(
-        self, port: int, on_connection: Callable[[TcpStream], None], address: str = "0.0.0.0", backlog: int = 128
+        self,
+        port: int,
+        on_connection: Callable[[TcpStream], None],
+        address: str = "0.0.0.0",
+        backlog: int = 128,
+        *,
+        transparent: bool = False,
     ) -> Listener:
-        """Listens. Raises OSError (EADDRINUSE)."""
+        """Listens, with IP_TRANSPARENT for what TPROXY diverts. Raises OSError (EADDRINUSE)."""
         with self.shell.turn():
-            return Listener(self.shell, self._table().listen_tcp((address, port), backlog), on_connection)
+            socket = self._table().listen_tcp(
+                (address, port), backlog, user=self.user, group=self.group, transparent=transparent
+            )
+            return Listener(self.shell, socket, on_connection)
 
     def open_udp(self, port: int | None = None, address: str = "0.0.0.0") -> UdpChannel:
         """A UDP socket, bound if a port is given. Raises OSError."""
         with self.shell.turn():
-            socket: UdpSocket = self._table().open_udp(self.trace)
+            socket: UdpSocket = self._table().open_udp(self.trace, user=self.user, group=self.group)
             if port is not None:
                 socket.bind((address, port))
             return UdpChannel(self.shell, socket)
@@ -209,4 +228,4 @@ class Network:
     def open_ping(self) -> Pinger:
         """An ICMP echo socket."""
         with self.shell.turn():
-            return Pinger(self.shell, self._table().open_ping(self.trace))
+            return Pinger(self.shell, self._table().open_ping(self.trace, user=self.user, group=self.group))

@@ -49,7 +49,7 @@ def _enter(process: Process, name: str) -> Process:
     shell = process.network.shell
     if process.machine is None or not name or name not in shell.kernel.namespaces:
         raise IpError(f'Cannot open network namespace "{name}": No such file or directory')
-    return replace(process, network=Network(shell, name, process.network.trace))
+    return replace(process, network=Network(shell, name, process.network.trace, user=process.user, group=process.group))
 
 
 async def _exec(process: Process, words: tuple[str, ...]) -> int:

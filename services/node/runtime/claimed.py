@@ -32,11 +32,13 @@ class ClaimedContainer:
         self._instance = record.claimant.rpartition(".")[2]
         config = record.config
         self._signals = subjects.container_signals(config.claimed, machine.name, record.id)
-        self._network = Network(machine.shell, record.sandbox.namespace)
+        owner = record.config
+        self._network = Network(machine.shell, record.sandbox.namespace, user=owner.user, group=owner.group)
         self._udp: dict[int, UdpChannel] = {}
         self._listeners: dict[int, Listener] = {}
         self._streams: dict[int, TcpStream] = {}
         self._sent: dict[int, int] = {}
+        self._connecting: set[int] = set()
         self._next_socket = 0
         self._sequence = 0
         self._attached = True
@@ -123,7 +125,10 @@ class ClaimedContainer:
             case messages.BindUdp(port=port):
                 return messages.Opened(socket=self._bind_udp(port))
             case messages.ListenTcp(port=port):
-                return messages.Opened(socket=self._listen(port))
+                return messages.Opened(socket=self._listen(port, transparent=request.transparent))
+            case messages.ConnectTcp(socket=number):
+                self._begin_connection(request)
+                return messages.Opened(socket=number)
             case messages.SendDatagram(socket=number):
                 self._channel(number).send(request.data, (request.address, request.port))
             case messages.CloseSocket(socket=number):
@@ -145,10 +150,13 @@ class ClaimedContainer:
     # -- sockets
 
     def _number(self) -> int:
-        if len(self._udp) + len(self._listeners) + len(self._streams) >= _SOCKETS:
-            raise OSError(errno.EMFILE, "Too many open files")
+        self._check_room()
         self._next_socket += 1
         return self._next_socket
+
+    def _check_room(self) -> None:
+        if len(self._udp) + len(self._listeners) + len(self._streams) + len(self._connecting) >= _SOCKETS:
+            raise OSError(errno.EMFILE, "Too many open files")
 
     def _channel(self, number: int) -> UdpChannel:
         if (channel := self._udp.get(number)) is None:
@@ -172,13 +180,13 @@ class ClaimedContainer:
             address, port = datagram.source
             self._signal(messages.Datagram(socket=number, address=address, port=port, data=datagram.payload))
 
-    def _listen(self, port: int) -> int:
+    def _listen(self, port: int, *, transparent: bool) -> int:
         number = self._number()
 
         def on_connection(stream: TcpStream) -> None:
             self._accept(number, stream)
 
-        self._listeners[number] = self._network.listen(port, on_connection)
+        self._listeners[number] = self._network.listen(port, on_connection, transparent=transparent)
         return number
 
     def _accept(self, listener: int, stream: TcpStream) -> None:
@@ -190,8 +198,44 @@ class ClaimedContainer:
         self._streams[number] = stream
         self._sent[number] = 0
         peer = stream.socket.remote_endpoint or ("", 0)
-        self._signal(messages.Accepted(listener=listener, socket=number, address=peer[0], port=peer[1]))
+        meant = _original_destination(stream)
+        self._signal(
+            messages.Accepted(
+                listener=listener,
+                socket=number,
+                address=peer[0],
+                port=peer[1],
+                original_address=meant[0],
+                original_port=meant[1],
+            )
+        )
         self._machine.tasks.start(self._pump_stream(number, stream), name="tcp")
+
+    def _begin_connection(self, request: messages.ConnectTcp) -> None:
+        number = request.socket
+        if number >= 0:
+            raise OSError(errno.EINVAL, f"socket {number} must be negative")
+        if number in self._connecting or number in self._streams:
+            return
+        self._check_room()
+        self._connecting.add(number)
+        self._machine.tasks.start(self._connect(number, (request.address, request.port)), name="connect")
+
+    async def _connect(self, number: int, endpoint: tuple[str, int]) -> None:
+        try:
+            stream = await self._network.connect(endpoint)
+        except OSError as error:
+            self._connecting.discard(number)
+            name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            self._signal(messages.Reset(socket=number, error=error.strerror or str(error), errno=name))
+            return
+        if not self._open or number not in self._connecting:
+            stream.close()
+            return
+        self._connecting.discard(number)
+        self._streams[number], self._sent[number] = stream, 0
+        self._signal(messages.Connected(socket=number))
+        await self._pump_stream(number, stream)
 
     async def _pump_stream(self, number: int, stream: TcpStream) -> None:
         offset = 0
@@ -223,6 +267,7 @@ class ClaimedContainer:
         self._reply(message, messages.Taken())
 
     def _close(self, number: int) -> None:
+        self._connecting.discard(number)
         if (channel := self._udp.pop(number, None)) is not None:
             channel.close()
         if (listener := self._listeners.pop(number, None)) is not None:
@@ -230,6 +275,14 @@ class ClaimedContainer:
         if (stream := self._streams.pop(number, None)) is not None:
             self._sent.pop(number, None)
             stream.close()
+
+
+def _original_destination(stream: TcpStream) -> tuple[str, int]:
+    """Where the peer meant to go; without connection tracking that is where it came."""
+    try:
+        return stream.original_destination()
+    except OSError:
+        return stream.socket.local_endpoint
 
 
 def foreign_caller(machine: "Machine", message: Message) -> None:

@@ -58,7 +58,7 @@ def container_process(
         arguments=arguments,
         environment={**(TERMINAL if record.config.tty else {}), **image.environment, **record.config.environment},
         files=record.files,
-        network=Network(machine.shell, sandbox.namespace, trace),
+        network=Network(machine.shell, sandbox.namespace, trace, user=record.config.user, group=record.config.group),
         stdin=streams[0],
         stdout=streams[1],
         stderr=streams[2],

@@ -225,6 +225,48 @@ def test_stop_lets_the_process_end_by_itself() -> None:
     claimed(body)
 
 
+def test_a_connection_outwards_is_made_once_however_often_it_is_asked_for() -> None:
+    async def body(machine: ToyMachine, idle: list[Idle]) -> None:
+        container = await serving(machine, idle[0])
+        machine.answer = None
+        asyncio.get_running_loop().call_later(3.0, setattr, machine, "answer", messages.Opened(socket=-1))
+        asyncio.get_running_loop().call_later(9.0, machine.signal, messages.Connected(socket=-1))
+        connection = await container.connect_tcp("10.244.1.9", 80)
+        asked = {call.request for call in machine.calls if isinstance(call.request, messages.ConnectTcp)}
+        assert asked == {messages.ConnectTcp(socket=-1, address="10.244.1.9", port=80)}
+        machine.signal(messages.Received(socket=-1, offset=0, data=b"hello"))
+        assert await connection.reader.readexactly(5) == b"hello"
+
+    claimed(body)
+
+
+def test_a_connection_that_is_refused_says_why() -> None:
+    async def body(machine: ToyMachine, idle: list[Idle]) -> None:
+        container = await serving(machine, idle[0])
+        machine.answer = messages.Opened(socket=-1)
+        refusal = messages.Reset(socket=-1, error="Connection refused", errno="ECONNREFUSED")
+        asyncio.get_running_loop().call_later(1.0, machine.signal, refusal)
+        with pytest.raises(ContainerError, match="refused") as raised:
+            await container.connect_tcp("10.244.1.9", 80)
+        assert raised.value.name == "ECONNREFUSED"
+
+    claimed(body)
+
+
+def test_an_accepted_connection_knows_where_its_peer_meant_to_go() -> None:
+    async def body(machine: ToyMachine, idle: list[Idle]) -> None:
+        container = await serving(machine, idle[0])
+        machine.answer = messages.Opened(socket=1)
+        accepted = asyncio.get_running_loop().create_future()
+        await container.listen_tcp(15001, accepted.set_result, transparent=True)
+        assert machine.calls[-1].request == messages.ListenTcp(port=15001, transparent=True)
+        meant = {"original_address": "10.96.0.10", "original_port": 80}
+        machine.signal(messages.Accepted(listener=1, socket=2, address="10.244.1.9", port=4000, **meant))
+        assert (await accepted).original_destination == ("10.96.0.10", 80)
+
+    claimed(body)
+
+
 def test_bytes_that_are_missing_end_a_connection() -> None:
     async def body(machine: ToyMachine, idle: list[Idle]) -> None:
         container = await serving(machine, idle[0])

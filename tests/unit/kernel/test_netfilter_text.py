@@ -66,6 +66,44 @@ COMMIT
 COMMIT
 """
 
+PROXIES = """*mangle
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -j TPROXY --on-port 15001 --on-ip 127.0.0.1 --tproxy-mark 0x1/0x1
+-A PREROUTING -p udp -j TPROXY --on-port 3 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0
+-A PREROUTING -j CONNMARK --set-xmark 0x3/0xffffffff
+-A PREROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xf0
+-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff
+-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xf
+-A PREROUTING -m connmark ! --mark 0x3/0xff -j ACCEPT
+-A PREROUTING -p tcp -m socket --transparent --nowildcard -j MARK --set-xmark 0x1/0xffffffff
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A FORWARD -p tcp -j TCPMSS --set-mss 1200
+-A OUTPUT -m owner ! --uid-owner 1337 -j ACCEPT
+-A OUTPUT -m owner --uid-owner 0 --gid-owner 5-9 -j ACCEPT
+-A OUTPUT -m owner --socket-exists -j ACCEPT
+COMMIT
+"""
+PROXIES_LISTED = [
+    "TPROXY redirect 127.0.0.1:15001 mark 0x1/0x1",
+    "TPROXY redirect 0.0.0.0:3 mark 0x0/0x0",
+    "CONNMARK set 0x3",
+    "CONNMARK save nfmask 0xff ctmask ~0xf0",
+    "CONNMARK restore",
+    "CONNMARK restore mask 0xf",
+    "connmark match ! 0x3/0xff",
+    "socket --transparent --nowildcard MARK set 0x1",
+    "tcp flags:0x06/0x02 TCPMSS clamp to PMTU",
+    "TCPMSS set 1200",
+    "! owner UID match 1337",
+    "owner UID match 0 owner GID match 5-9",
+    "owner socket exists",
+]
+"""What iptables 1.8.9 lists of them after the addresses."""
+
 
 def netfilter() -> Netfilter:
     return Kernel("node", "boot", Chance()).root.netfilter
@@ -76,6 +114,7 @@ TEXTS = {
     "flannel": FLANNEL.format(number=1),
     "portmap": PORTMAP,
     "everything": EVERYTHING,
+    "proxies": PROXIES,
 }
 
 
@@ -93,6 +132,15 @@ def test_text_as_iptables_save_prints_it_is_printed_unchanged() -> None:
     restore.restore(tables, EVERYTHING, counters=True)
     printed = iptables_save(tables)
     assert sorted(printed.splitlines()) == sorted(EVERYTHING.splitlines())
+
+
+def test_what_proxies_use_is_printed_as_the_real_tool_prints_it() -> None:
+    tables = netfilter()
+    restore.restore(tables, PROXIES)
+    assert iptables_save(tables) == PROXIES
+    listed = iptables_list(tables.tables["mangle"]).splitlines()
+    rules = [line.split("0.0.0.0/0", 2)[2].strip() for line in listed if line.count("0.0.0.0/0") == 2]
+    assert rules == PROXIES_LISTED
 
 
 def test_kube_proxys_probabilities_print_as_the_real_tool_prints_them() -> None:
@@ -122,6 +170,13 @@ def test_kube_proxys_probabilities_print_as_the_real_tool_prints_them() -> None:
         ('-A INPUT -m comment --comment "open', "unterminated quote"),
         ("-A INPUT ! -j", "requires an argument"),
         ("-A INPUT nonsense", "Bad argument `nonsense'"),
+        ("-A INPUT -m connmark -j DROP", 'connmark: option "--mark" must be specified'),
+        ("-A OUTPUT -m owner -j DROP", "owner: At least one of --uid-owner, --gid-owner or --socket-exists is"),
+        ("-A OUTPUT -m owner --uid-owner 9-3 -j DROP", 'owner: Bad value for "--uid-owner" option: "9-3"'),
+        ("-A OUTPUT -j CONNMARK", "CONNMARK target: No operation specified"),
+        ("-A OUTPUT -j CONNMARK --save-mark --restore-mark", '"--save-mark" cannot be used together with "--restore-'),
+        ("-A FORWARD -p tcp -j TCPMSS", "TCPMSS target: At least one parameter is required"),
+        ("-A FORWARD -p tcp -j TCPMSS --set-mss 70000", 'bad value for option "--set-mss", or out of range (0-65515).'),
         ("-D INPUT -j DROP", "Bad rule (does a matching rule exist in that chain?)."),
         ("-X INPUT", "Can't delete built-in chain"),
         ("-P USER DROP", "Bad policy name"),
@@ -142,6 +197,22 @@ def test_what_is_refused_changes_nothing(line: str, message: str) -> None:
     assert message in caught.value.message
     assert caught.value.line in (6, 7)
     assert iptables_save(tables) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [
+        ("filter", "-A INPUT -m owner --uid-owner 5"),
+        ("filter", "-A FORWARD -j TCPMSS --set-mss 700"),
+        ("filter", "-A INPUT -p tcp -j TCPMSS --clamp-mss-to-pmtu"),
+        ("mangle", "-A PREROUTING -j TPROXY --on-port 3"),
+        ("mangle", "-A INPUT -p tcp -j TPROXY --on-port 3"),
+        ("mangle", "-A POSTROUTING -m socket"),
+    ],
+)
+def test_what_the_kernel_refuses_where_it_stands(table: str, rule: str) -> None:
+    with pytest.raises(NetfilterError, match="Invalid argument"):
+        restore.restore(netfilter(), f"*{table}\n{rule}\nCOMMIT\n")
 
 
 def test_text_without_commit_is_refused() -> None:

@@ -111,7 +111,7 @@ class Device:
         if not self.up:
             return self.discard(packet, DropReason.DEV_READY, f"{self.name} is down")
         packet.count(self.received, len(packet.data) + 14)
-        packet.in_device = self
+        packet.in_device, packet.socket = self, None
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-receive", self.namespace, device=self.name)
         if self.taps or self.namespace.taps:

@@ -198,8 +198,9 @@ def _check_hooks(table: Table, start: Chain) -> None:
     while waiting:
         name = waiting.pop()
         for rule in table.chains[name].rules:
-            hooks = rule.target.hooks if rule.target is not None else ()
-            if hooks and start.name not in hooks:
+            wanted = [match.hooks for match in rule.matches]
+            wanted += [rule.target.hooks] if rule.target is not None else []
+            if any(hooks and start.name not in hooks for hooks in wanted):
                 raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
         for following in _jumps(table, name):
             if following not in seen:

@@ -10,6 +10,7 @@ from podwire.services.node.kernel.netfilter.matches import MATCHES, MATCHES6
 from podwire.services.node.kernel.netfilter.matches.base import Match
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS, Prefix, Rule
 from podwire.services.node.kernel.netfilter.targets import TARGETS, TARGETS6
+from podwire.services.node.kernel.netfilter.targets.base import Target
 from podwire.services.node.kernel.netfilter.words import parse_number
 
 BUILTIN_CHAINS: Final = {
@@ -49,7 +50,13 @@ class _Parser:
             match.finish()
         if self.rule.target is not None:
             self.rule.target.finish()
+            self._check_protocol(self.rule.target)
         return self.rule
+
+    def _check_protocol(self, target: Target) -> None:
+        protocol = self.rule.protocol
+        if target.protocols and (protocol is None or protocol[1] or protocol[0] not in target.protocols):
+            raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
 
     def _take(self, option: str = "") -> str:
         if self.at >= len(self.words):

@@ -47,6 +47,16 @@ class Socket:
         self.remote: tuple[int, int] | None = None
         self.error: int = 0
         self.closed = False
+        self.user = self.group = 0
+        """Whose process it is of, for `-m owner`."""
+        self.transparent = False
+        """IP_TRANSPARENT: it may have addresses that are not of this host, and take what TPROXY diverts."""
+        self.keeps_alive = False
+        """SO_KEEPALIVE of a listener, for what it accepts."""
+
+    def inherit(self, listener: "Socket") -> None:
+        """An accepted connection is of the process that listened."""
+        self.user, self.group, self.transparent = listener.user, listener.group, listener.transparent
 
     @property
     def local_endpoint(self) -> Endpoint:
@@ -92,7 +102,7 @@ class Socket:
             identification=namespace.next_identification(),
             fragment=DONT_FRAGMENT if len(payload) + 20 <= mtu else 0,
         )
-        namespace.kernel.send_made(namespace, data, self.trace)
+        namespace.kernel.send_made(namespace, data, self.trace, self)
 
 
 def accepts(local: int, address: int) -> bool:

@@ -3,6 +3,7 @@
 import errno
 from typing import TYPE_CHECKING, Final
 
+from podwire.proto.packet.addresses import format_address
 from podwire.proto.packet.checksum import transport_checksum
 from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import Icmp
@@ -15,7 +16,7 @@ from podwire.services.node.kernel.conntrack.table import ECHOES, quoted_packet
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
-from podwire.services.node.kernel.sockets.base import ANY, ANY6, accepts
+from podwire.services.node.kernel.sockets.base import ANY, ANY6, Socket, accepts
 from podwire.services.node.kernel.sockets.capture import PacketSocket
 from podwire.services.node.kernel.sockets.path import MINIMUM_PATH_MTU, PathError, read_error
 from podwire.services.node.kernel.sockets.ping import PingSocket
@@ -46,29 +47,34 @@ class SocketTable:
         self.sctp = SctpTable(namespace)
         self._path_mtus: dict[int, int] = {}
 
-    def open_udp(self, trace: str = "") -> UdpSocket:
-        """A UDP socket, unbound."""
-        return UdpSocket(self._namespace, trace)
+    def open_udp(self, trace: str = "", *, user: int = 0, group: int = 0) -> UdpSocket:
+        """A UDP socket, unbound, of a user's process."""
+        return _owned(UdpSocket(self._namespace, trace), user, group)
 
-    def open_tcp(self, trace: str = "") -> TcpSocket:
+    def open_tcp(self, trace: str = "", *, user: int = 0, group: int = 0) -> TcpSocket:
         """A TCP socket to connect with."""
-        return TcpSocket(self._namespace, trace)
+        return _owned(TcpSocket(self._namespace, trace), user, group)
 
-    def listen_tcp(self, endpoint: tuple[str, int], backlog: int = 128) -> TcpListener:
+    def listen_tcp(
+        self, endpoint: tuple[str, int], backlog: int = 128, *, user: int = 0, group: int = 0, transparent: bool = False
+    ) -> TcpListener:
         """A listening TCP socket; KernelError EADDRINUSE, EADDRNOTAVAIL."""
-        return TcpListener(self._namespace, endpoint, backlog)
+        listener = _owned(TcpListener(self._namespace, backlog), user, group)
+        listener.transparent = transparent
+        listener.bind(endpoint)
+        return listener
 
-    def open_ping(self, trace: str = "") -> PingSocket:
+    def open_ping(self, trace: str = "", *, user: int = 0, group: int = 0) -> PingSocket:
         """An ICMP echo socket with an identifier of its own."""
-        return PingSocket(self._namespace, trace)
+        return _owned(PingSocket(self._namespace, trace), user, group)
 
     def open_capture(self, device: str = "") -> PacketSocket:
         """A packet socket on a device, or on all of them; KernelError ENODEV."""
         return PacketSocket(self._namespace, self._namespace.device(device) if device else None)
 
-    def check_local(self, address: int) -> None:
-        """Refuse to bind to an address that is not of this namespace."""
-        if address not in (ANY, ANY6) and not internet.is_local(self._namespace, address):
+    def check_local(self, address: int, *, transparent: bool = False) -> None:
+        """Refuse to bind to an address that is not of this namespace, but for transparent sockets."""
+        if not transparent and address not in (ANY, ANY6) and not internet.is_local(self._namespace, address):
             raise KernelError(errno.EADDRNOTAVAIL)
 
     def source_for(self, destination: int) -> int:
@@ -83,6 +89,19 @@ class SocketTable:
         low, high = (int(word) for word in self._namespace.sysctls["net.ipv4.ip_local_port_range"].split())
         start = self._namespace.kernel.random.getrandbits(16) % (high - low + 1)
         return [*range(low + start, high + 1), *range(low, low + start)]
+
+    def port_towards(self, source: int, remote: tuple[int, int]) -> int:
+        """An ephemeral port that makes a new connection; KernelError EADDRNOTAVAIL."""
+        for port in self.ephemeral_ports():
+            if (source, port, *remote) not in self.connections and port not in self.listeners:
+                return port
+        raise KernelError(errno.EADDRNOTAVAIL)
+
+    def register(self, socket: TcpSocket) -> None:
+        """Have segments find a connection; KernelError EADDRNOTAVAIL if there is one like it."""
+        assert socket.remote is not None
+        if self.connections.setdefault((*socket.local, *socket.remote), socket) is not socket:
+            raise KernelError(errno.EADDRNOTAVAIL)
 
     def mtu_to(self, destination: int) -> int:
         """The path's MTU as far as it is known: the device's, or what a router said."""
@@ -104,7 +123,8 @@ class SocketTable:
         if connection is not None:
             self._trace(packet, f"tcp {connection.state}")
             return connection.segment_arrived(packet, segment, payload)
-        listener = self._listener(packet.destination, segment.destination_port)
+        diverted = packet.socket if isinstance(packet.socket, TcpListener) else None
+        listener = diverted or self._listener(packet.destination, segment.destination_port)
         if listener is not None:
             self._trace(packet, "tcp LISTEN")
             return listener.segment_arrived(packet, segment, payload)
@@ -146,7 +166,10 @@ class SocketTable:
             payload = payload[: header.length]
         if header.checksum and transport_checksum(packet.source, packet.destination, UDP, payload):
             return self._drop(packet, DropReason.UDP_CSUM, "bad UDP checksum")
-        socket = self._udp_socket(packet.destination, header.destination_port, packet.source, header.source_port)
+        diverted = packet.socket if isinstance(packet.socket, UdpSocket) else None
+        socket = diverted or self._udp_socket(
+            packet.destination, header.destination_port, packet.source, header.source_port
+        )
         if socket is None:
             self._drop(packet, DropReason.NO_SOCKET, f"no UDP socket on port {header.destination_port}")
             return unreachable.port_unreachable(self._namespace, packet)
@@ -163,6 +186,44 @@ class SocketTable:
             if score > best_score:
                 best, best_score = socket, score
         return best
+
+    def owner_of(self, packet: Packet) -> Socket | None:
+        """The connected socket of this host that a packet from outside is for."""
+        key = (packet.destination, packet.destination_port, packet.source, packet.source_port)
+        if packet.protocol == TCP:
+            return self.connections.get(key)
+        connected = [socket for socket in self.udp.get(key[1], ()) if packet.protocol == UDP and socket.remote]
+        return next((each for each in connected if (*each.local, *(each.remote or ())) == key), None)
+
+    def listener_at(self, packet: Packet, address: int, port: int) -> Socket | None:
+        """What would take a packet that begins something at another address and port."""
+        if packet.protocol == TCP:
+            return self._listener(address, port)
+        open_ones = [socket for socket in self.udp.get(port, ()) if packet.protocol == UDP and not socket.remote]
+        return next((each for each in open_ones if accepts(each.local[0], address)), None)
+
+    def divert(self, packet: Packet, address: int, port: int) -> Socket | None:
+        """Whom TPROXY gives a packet to; a connection in TIME_WAIT makes way for a new one (nf_tproxy_ipv4.c)."""
+        owner = self.owner_of(packet)
+        if owner is None:
+            return self.listener_at(packet, address, port)
+        is_first = packet.protocol == TCP and packet.tcp_flags & (SYN | ACK | RST | FIN) == SYN
+        if is_first and isinstance(owner, TcpSocket) and owner.state == "TIME_WAIT":
+            listener = self.listener_at(packet, address, port)
+            if listener is not None:
+                owner.make_way()
+                return listener
+        return owner
+
+    def original_destination(self, socket: TcpSocket) -> tuple[str, int]:
+        """SO_ORIGINAL_DST: where a redirected connection was meant to go; KernelError ENOENT (getorigdst)."""
+        if socket.remote is None:
+            raise KernelError(errno.ENOTCONN)
+        found = self._namespace.netfilter.connections.lookup((TCP, *socket.local, *socket.remote))
+        if found is None:
+            raise KernelError(errno.ENOENT)
+        _, _, _, address, port = found[0].tuples[0]
+        return format_address(address), port
 
     def echo_reply(self, packet: Packet, header: Icmp, payload: bytes) -> None:
         """An answer to a ping of ours."""
@@ -220,3 +281,8 @@ class SocketTable:
             udp.close()
         for listener in [socket for sockets in self.listeners.values() for socket in sockets]:
             listener.close()
+
+
+def _owned[S: Socket](socket: S, user: int, group: int) -> S:
+    socket.user, socket.group = user, group
+    return socket

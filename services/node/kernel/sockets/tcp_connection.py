@@ -11,6 +11,7 @@ from podwire.proto.packet.tcp import ACK, FIN, PSH, RST, SYN, Tcp, build_segment
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.packet import Packet
+from podwire.services.node.kernel.sockets import tcp_states as states
 from podwire.services.node.kernel.sockets.base import (
     ANY,
     ANY6,
@@ -21,27 +22,12 @@ from podwire.services.node.kernel.sockets.base import (
     parse_endpoint,
 )
 from podwire.services.node.kernel.sockets.congestion import Congestion
+from podwire.services.node.kernel.sockets.keep_alive import KeepAlive
 from podwire.services.node.kernel.sockets.path import PathError
 from podwire.services.node.kernel.sockets.peer_window import PeerWindow
 from podwire.services.node.kernel.sockets.reassembly import ReceiveBuffer
 from podwire.services.node.kernel.sockets.rtt import RttEstimator
 from podwire.services.node.kernel.sockets.sequence import advanced, distance
-from podwire.services.node.kernel.sockets.tcp_states import (
-    AFTER_CLOSE,
-    AFTER_FIN,
-    AFTER_OUR_FIN_ACKED,
-    AFTER_THEIR_FIN,
-    DATA_RETRIES,
-    DEFAULT_MSS,
-    FIN_TIMEOUT,
-    ORPHAN_RETRIES,
-    SEND_BUFFER,
-    SYN_ACK_RETRIES,
-    SYN_RETRIES,
-    SYNCHRONIZED,
-    TIME_WAIT,
-    WINDOW_SCALE,
-)
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
@@ -55,7 +41,7 @@ class TcpSocket(Socket):
         super().__init__(namespace, trace)
         self.state = "CLOSED"
         self._listener: TcpListener | None = None
-        self._mss = DEFAULT_MSS
+        self._mss = states.DEFAULT_MSS
         self._initial = self._unacknowledged = self._next = self._highest = 0
         self._peer_window = PeerWindow()
         self._receive_scale = 0
@@ -64,19 +50,20 @@ class TcpSocket(Socket):
         self._incoming = ReceiveBuffer(0)
         self._their_fin: int | None = None
         self._rtt = RttEstimator()
-        self._congestion = Congestion(DEFAULT_MSS)
+        self._congestion = Congestion(states.DEFAULT_MSS)
         self._timed: tuple[int, int] | None = None
         self._retries = 0
         self._advertised = 0
         self._soft_error = 0
         self._acknowledged_bytes = 0
+        self._keep_alive: KeepAlive | None = None
         self._retransmit = namespace.kernel.timer(self._timed_out)
         self._linger = namespace.kernel.timer(self._lingered)
 
     def bind(self, endpoint: Endpoint) -> None:
         """Fix the local address and port before connecting; KernelError EADDRNOTAVAIL."""
         address, port = parse_endpoint(endpoint)
-        self.namespace.sockets.check_local(address)
+        self.namespace.sockets.check_local(address, transparent=self.transparent)
         self.local = (address, port)
 
     @atomic
@@ -84,30 +71,15 @@ class TcpSocket(Socket):
         """Send a SYN; `state` becomes ESTABLISHED later, or `error` is set. KernelError ENETUNREACH, EADDRNOTAVAIL."""
         self.check_open()
         if self.state != "CLOSED":
-            raise KernelError(errno.EISCONN if self.state in SYNCHRONIZED else errno.EALREADY)
+            raise KernelError(errno.EISCONN if self.state in states.SYNCHRONIZED else errno.EALREADY)
         remote = parse_endpoint(endpoint)
         source = self.local[0] if self.local[0] not in (ANY, ANY6) else self.namespace.sockets.source_for(remote[0])
         self.namespace.sockets.source_for(remote[0])
-        self.local = (source, self.local[1] or self._choose_port(source, remote))
+        self.local = (source, self.local[1] or self.namespace.sockets.port_towards(source, remote))
         self.remote = remote
-        self._register()
+        self.namespace.sockets.register(self)
         self._start("SYN_SENT")
         self._send_syn()
-
-    def _choose_port(self, source: int, remote: tuple[int, int]) -> int:
-        table = self.namespace.sockets
-        for port in table.ephemeral_ports():
-            if (source, port, *remote) not in table.connections and port not in table.listeners:
-                return port
-        raise KernelError(errno.EADDRNOTAVAIL)
-
-    def _register(self) -> None:
-        table = self.namespace.sockets
-        assert self.remote is not None
-        key = (*self.local, *self.remote)
-        if key in table.connections:
-            raise KernelError(errno.EADDRNOTAVAIL)
-        table.connections[key] = self
 
     def _start(self, state: str) -> None:
         assert self.remote is not None
@@ -123,7 +95,7 @@ class TcpSocket(Socket):
 
     def _send_syn(self) -> None:
         flags = SYN | ACK if self.state == "SYN_RECEIVED" else SYN
-        scale = WINDOW_SCALE if flags == SYN or self._receive_scale else None
+        scale = states.WINDOW_SCALE if flags == SYN or self._receive_scale else None
         self._emit(flags, self._initial, b"", mss=self._own_mss(), scale=scale)
         self._timed = (self._next, self.namespace.kernel.now) if self._retries == 0 else None
         self._retransmit.set(self.namespace.kernel.now + self._rtt.timeout)
@@ -140,16 +112,16 @@ class TcpSocket(Socket):
         self._listener = listener
         self.local = (packet.destination, segment.destination_port)
         self.remote = (packet.source, segment.source_port)
-        self._register()
+        self.namespace.sockets.register(self)
         self._start("SYN_RECEIVED")
         self._take_syn(segment)
         self._send_syn()
 
     def _take_syn(self, segment: Tcp) -> None:
         self._incoming = ReceiveBuffer(advanced(segment.sequence, 1))
-        self._set_mss(min(self._mss, segment.maximum_segment_size or DEFAULT_MSS))
+        self._set_mss(min(self._mss, segment.maximum_segment_size or states.DEFAULT_MSS))
         if segment.window_scale is not None:
-            self._peer_window.scale, self._receive_scale = min(segment.window_scale, 14), WINDOW_SCALE
+            self._peer_window.scale, self._receive_scale = min(segment.window_scale, 14), states.WINDOW_SCALE
         self._peer_window.begin(segment)
 
     # What the owner calls
@@ -170,7 +142,7 @@ class TcpSocket(Socket):
         self.raise_error()
         if self._fin_queued or self.closed or self.state in ("CLOSED", "TIME_WAIT"):
             raise KernelError(errno.EPIPE if self._initial else errno.ENOTCONN)
-        taken = octets[: max(SEND_BUFFER - len(self._outgoing), 0)]
+        taken = octets[: max(states.SEND_BUFFER - len(self._outgoing), 0)]
         self._outgoing += taken
         self._push()
         return len(taken)
@@ -192,7 +164,7 @@ class TcpSocket(Socket):
 
     def _tell_window(self, before: int) -> None:
         """Open a closed window aloud once it is worth it (RFC 9293 section 3.8.6.2.2)."""
-        if self.state not in SYNCHRONIZED:
+        if self.state not in states.SYNCHRONIZED:
             return
         small = before < 2 * self._mss or self._advertised < 2 * self._mss
         if small and self._incoming.window >= 2 * self._mss:
@@ -201,10 +173,10 @@ class TcpSocket(Socket):
     @atomic
     def shutdown(self) -> None:
         """Half-close: no more will be sent; reading goes on."""
-        if self._fin_queued or self.state not in AFTER_CLOSE:
+        if self._fin_queued or self.state not in states.AFTER_CLOSE:
             return
         self._fin_queued = True
-        self.state = AFTER_CLOSE[self.state]
+        self.state = states.AFTER_CLOSE[self.state]
         self._push()
 
     @atomic
@@ -219,7 +191,7 @@ class TcpSocket(Socket):
             return self.abort()
         self.shutdown()
         if self.state == "FIN_WAIT_2":
-            self._linger.set(self.namespace.kernel.now + FIN_TIMEOUT)
+            self._linger.set(self.namespace.kernel.now + states.FIN_TIMEOUT)
         return None
 
     @atomic
@@ -228,6 +200,28 @@ class TcpSocket(Socket):
         self.closed = True
         if self.state not in ("CLOSED", "SYN_SENT", "TIME_WAIT"):
             self._emit(RST | ACK, self._next, b"")
+        self._forget()
+
+    def inherit(self, listener: Socket) -> None:
+        """An accepted connection is of the process that listened, and is kept alive as its listener says."""
+        super().inherit(listener)
+        if listener.keeps_alive:
+            self.keep_alive()
+
+    def keep_alive(self) -> None:
+        """SO_KEEPALIVE: reset the connection if a silent peer does not answer questions either."""
+        if self._keep_alive is None:
+            self._keep_alive = KeepAlive(self.namespace, self._is_sending, self._probe, self._expire)
+
+    def _is_sending(self) -> bool:
+        return self._in_flight > 0 or self._waiting() or self.state not in states.SYNCHRONIZED
+
+    def _expire(self) -> None:
+        self._emit(RST | ACK, self._next, b"")
+        self._die(self._soft_error or errno.ETIMEDOUT)
+
+    def make_way(self) -> None:
+        """Give up lingering in TIME_WAIT, for a new connection of the same addresses and ports."""
         self._forget()
 
     def vanish(self) -> None:
@@ -239,6 +233,8 @@ class TcpSocket(Socket):
         self.state = "CLOSED"
         self._retransmit.cancel()
         self._linger.cancel()
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
         if self._listener is not None:
             self._listener.pending.pop(self, None)
         if self.remote is not None:
@@ -280,7 +276,7 @@ class TcpSocket(Socket):
 
     def _push(self) -> None:
         """Send what the windows allow; see to it that a timer runs while something is outstanding."""
-        if self.state not in SYNCHRONIZED or self.state == "TIME_WAIT":
+        if self.state not in states.SYNCHRONIZED or self.state == "TIME_WAIT":
             return
         while self._send_one():
             pass
@@ -330,7 +326,7 @@ class TcpSocket(Socket):
             return self._syn_timed_out()
         if self.state == "CLOSED":
             return None
-        limit = ORPHAN_RETRIES if self.closed else DATA_RETRIES
+        limit = states.ORPHAN_RETRIES if self.closed else states.DATA_RETRIES
         probing = self._peer_window.size == 0 and self._in_flight == 0
         if self._retries >= limit and not (probing and not self.closed):
             return self._die(self._soft_error or errno.ETIMEDOUT)
@@ -345,7 +341,7 @@ class TcpSocket(Socket):
         return None
 
     def _syn_timed_out(self) -> None:
-        limit = SYN_RETRIES if self.state == "SYN_SENT" else SYN_ACK_RETRIES
+        limit = states.SYN_RETRIES if self.state == "SYN_SENT" else states.SYN_ACK_RETRIES
         if self._retries >= limit:
             return self._die(self._soft_error or errno.ETIMEDOUT)
         self._retries += 1
@@ -379,6 +375,8 @@ class TcpSocket(Socket):
         """One segment of this connection."""
         if packet.trace and not self.trace:
             self.trace = packet.trace
+        if self._keep_alive is not None:
+            self._keep_alive.heard()
         if self.state == "SYN_SENT":
             return self._in_syn_sent(packet, segment)
         if self.state == "TIME_WAIT" and segment.flags & SYN and not segment.flags & ACK:
@@ -422,7 +420,7 @@ class TcpSocket(Socket):
         return self.ready()
 
     def _handshake_done(self) -> None:
-        self.state = AFTER_CLOSE["ESTABLISHED"] if self._fin_queued else "ESTABLISHED"
+        self.state = states.AFTER_CLOSE["ESTABLISHED"] if self._fin_queued else "ESTABLISHED"
         self._measure(self._next)
         self._retries = 0
         self._retransmit.cancel()
@@ -450,7 +448,7 @@ class TcpSocket(Socket):
             self._take_window(segment)
             self._update_send(segment)
         if self.state == "TIME_WAIT":
-            self._linger.set(self.namespace.kernel.now + TIME_WAIT)
+            self._linger.set(self.namespace.kernel.now + states.TIME_WAIT)
         self._acknowledge()
         return self._push()
 
@@ -530,7 +528,7 @@ class TcpSocket(Socket):
         self._retransmit.cancel()
         if advance > of_data and self._fin_queued:
             self._fin_acknowledged = True
-        if self._fin_acknowledged and self.state in AFTER_OUR_FIN_ACKED:
+        if self._fin_acknowledged and self.state in states.AFTER_OUR_FIN_ACKED:
             self._our_fin_acknowledged()
         self.ready()
 
@@ -540,13 +538,13 @@ class TcpSocket(Socket):
             self._timed = None
 
     def _our_fin_acknowledged(self) -> None:
-        self.state = AFTER_OUR_FIN_ACKED[self.state]
+        self.state = states.AFTER_OUR_FIN_ACKED[self.state]
         if self.state == "CLOSED":
             self._forget()
         elif self.state == "TIME_WAIT":
-            self._linger.set(self.namespace.kernel.now + TIME_WAIT)
+            self._linger.set(self.namespace.kernel.now + states.TIME_WAIT)
         elif self.closed:
-            self._linger.set(self.namespace.kernel.now + FIN_TIMEOUT)
+            self._linger.set(self.namespace.kernel.now + states.FIN_TIMEOUT)
 
     def _take_data(self, packet: Packet, segment: Tcp, payload: bytes) -> None:
         if not payload and not segment.flags & FIN:
@@ -555,7 +553,7 @@ class TcpSocket(Socket):
             self._drop(packet, DropReason.TCP_CLOSE, "data after close")
             self.namespace.sockets.reset(packet, segment, len(payload))
             return self._forget()
-        if payload and self.state in AFTER_FIN and distance(self._incoming.next, segment.sequence) >= 0:
+        if payload and self.state in states.AFTER_FIN and distance(self._incoming.next, segment.sequence) >= 0:
             return self._drop(packet, DropReason.TCP_CLOSE, "data after the peer's FIN")
         if segment.flags & FIN:
             self._their_fin = advanced(segment.sequence, len(payload))
@@ -568,13 +566,13 @@ class TcpSocket(Socket):
     def _take_fin(self) -> None:
         if self._their_fin is None or self._incoming.next != self._their_fin or self.state == "TIME_WAIT":
             return
-        if self.state in AFTER_FIN:
+        if self.state in states.AFTER_FIN:
             return
         self._incoming.next = advanced(self._incoming.next, 1)
         self._their_fin = self._incoming.next
-        self.state = AFTER_THEIR_FIN.get(self.state, "CLOSING")
+        self.state = states.AFTER_THEIR_FIN.get(self.state, "CLOSING")
         if self.state == "TIME_WAIT":
-            self._linger.set(self.namespace.kernel.now + TIME_WAIT)
+            self._linger.set(self.namespace.kernel.now + states.TIME_WAIT)
 
     def icmp_arrived(self, error: PathError, sequence: int) -> None:
         """An ICMP error quotes a segment of ours (RFC 5927: only if its sequence number is outstanding)."""

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 class TcpListener(Socket):
     """A listening socket; finished handshakes wait in a queue of `backlog`."""
 
-    def __init__(self, namespace: "Namespace", endpoint: Endpoint, backlog: int) -> None:
+    def __init__(self, namespace: "Namespace", backlog: int) -> None:
         super().__init__(namespace)
         self.backlog = max(backlog, 1)
         self.pending: dict[TcpSocket, None] = {}
         self._queue: deque[TcpSocket] = deque()
-        self._bind(endpoint)
 
-    def _bind(self, endpoint: Endpoint) -> None:
+    def bind(self, endpoint: Endpoint) -> None:
+        """Take the address and port; KernelError EADDRINUSE, EADDRNOTAVAIL."""
         address, port = parse_endpoint(endpoint)
         table = self.namespace.sockets
-        table.check_local(address)
+        table.check_local(address, transparent=self.transparent)
         if port == 0:
             port = next((each for each in table.ephemeral_ports() if each not in table.listeners), 0)
         for other in table.listeners.get(port, ()):
@@ -50,6 +50,7 @@ class TcpListener(Socket):
         if len(self._queue) + len(self.pending) >= self.backlog + 1:
             return kernel.drop(packet, self.namespace, DropReason.SOCKET_BACKLOG, "listen queue full")
         child = TcpSocket(self.namespace, packet.trace)
+        child.inherit(self)
         self.pending[child] = None
         return child.accept_syn(self, packet, segment)
 

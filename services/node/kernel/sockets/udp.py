@@ -57,7 +57,7 @@ class UdpSocket(Socket):
         self.check_open()
         address, port = parse_endpoint(endpoint)
         table = self.namespace.sockets
-        table.check_local(address)
+        table.check_local(address, transparent=self.transparent)
         if self.local[1]:
             raise KernelError(errno.EINVAL)
         if port == 0:

@@ -7,7 +7,8 @@ from podwire.services.node.kernel.netfilter.matches.interface import AddressType
 from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Recent6, Statistic
 from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
 from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
-from podwire.services.node.kernel.netfilter.matches.state import Comment, Conntrack, Mark, State
+from podwire.services.node.kernel.netfilter.matches.socket import Owner, SocketMatch
+from podwire.services.node.kernel.netfilter.matches.state import Comment, ConnectionMark, Conntrack, Mark, State
 from podwire.services.node.kernel.netfilter.matches.transport import Icmp, Icmp6, Multiport, Tcp, Udp
 
 MATCHES: Final[dict[str, type[Match]]] = {
@@ -15,15 +16,18 @@ MATCHES: Final[dict[str, type[Match]]] = {
     for match in (
         AddressType,
         Comment,
+        ConnectionMark,
         Conntrack,
         Icmp,
         Limit,
         Mark,
         Multiport,
+        Owner,
         Physdev,
         Recent,
         Sctp,
         SetMatch,
+        SocketMatch,
         State,
         Statistic,
         Tcp,

@@ -17,6 +17,8 @@ class Match(ABC):
     name: ClassVar[str]
     options: ClassVar[dict[str, int]]
     """Option → how many words follow it."""
+    hooks: ClassVar[tuple[str, ...]] = ()
+    """Where it may stand (empty: anywhere)."""
 
     @abstractmethod
     def accept(self, option: str, values: Sequence[str], inverted: bool) -> None:

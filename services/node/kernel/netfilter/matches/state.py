@@ -223,4 +223,19 @@ class Mark(Match):
         return f"{bang(self.inverted)}--mark {self._text()}"
 
     def describe(self) -> str:
-        return f"mark match {bang(self.inverted)}{self._text()}"
+        return f"{self.name} match {bang(self.inverted)}{self._text()}"
+
+
+class ConnectionMark(Mark):
+    """`-m connmark --mark value[/mask]`: the mark of the packet's connection; without one nothing matches."""
+
+    name = "connmark"
+    needs_conntrack = True
+
+    def finish(self) -> None:
+        if self.value is None:
+            raise NetfilterError('connmark: option "--mark" must be specified')
+
+    def test(self, packet: Packet, at: "Evaluation") -> bool:
+        connection = packet.connection
+        return connection is not None and (connection.mark & self.mask == self.value) != self.inverted

@@ -3,6 +3,7 @@
 from typing import Final
 
 from podwire.services.node.kernel.netfilter.targets.base import Target
+from podwire.services.node.kernel.netfilter.targets.connection_mark import ConnectionMark
 from podwire.services.node.kernel.netfilter.targets.nat import (
     DestinationNat,
     DestinationNat6,
@@ -13,12 +14,15 @@ from podwire.services.node.kernel.netfilter.targets.nat import (
 )
 from podwire.services.node.kernel.netfilter.targets.other import ConntrackTarget, Log, MarkTarget, NoTrack
 from podwire.services.node.kernel.netfilter.targets.reject import Reject, Reject6
+from podwire.services.node.kernel.netfilter.targets.segment_size import SegmentSize
+from podwire.services.node.kernel.netfilter.targets.transparent_proxy import TransparentProxy, TransparentProxy6
 from podwire.services.node.kernel.netfilter.targets.verdict import Accept, Drop, Return
 
 TARGETS: Final[dict[str, type[Target]]] = {
     target.name: target
     for target in (
         Accept,
+        ConnectionMark,
         ConntrackTarget,
         DestinationNat,
         Drop,
@@ -29,7 +33,9 @@ TARGETS: Final[dict[str, type[Target]]] = {
         Redirect,
         Reject,
         Return,
+        SegmentSize,
         SourceNat,
+        TransparentProxy,
     )
 }
 
@@ -38,5 +44,6 @@ TARGETS6: Final[dict[str, type[Target]]] = {
     DestinationNat6.name: DestinationNat6,
     Reject6.name: Reject6,
     SourceNat6.name: SourceNat6,
+    TransparentProxy6.name: TransparentProxy6,
 }
 """The same for ip6tables."""

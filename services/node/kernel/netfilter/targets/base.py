@@ -19,7 +19,9 @@ class Target(ABC):
     name: ClassVar[str]
     options: ClassVar[dict[str, int]] = {}
     tables: ClassVar[tuple[str, ...]] = ()
-    hooks: ClassVar[tuple[str, ...]] = ()
+    hooks: tuple[str, ...] = ()
+    protocols: ClassVar[tuple[int, ...]] = ()
+    """Those that a rule must name one of (empty: any)."""
     needs_conntrack: ClassVar[bool] = False
 
     def accept(self, option: str, values: Sequence[str]) -> None:

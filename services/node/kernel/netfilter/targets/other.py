@@ -12,6 +12,28 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 
 
+def marking(option: str, value: int, mask: int) -> tuple[int, int]:
+    """What an option of MARK or CONNMARK means: what to XOR after the bits of the mask are cleared, and the mask."""
+    return {
+        "set-xmark": (value, mask),
+        "set-mark": (value, mask | value),
+        "or-mark": (value, value),
+        "and-mark": (0, ~value & 0xFFFFFFFF),
+        "xor-mark": (value, 0),
+    }[option]
+
+
+def marking_words(value: int, mask: int) -> str:
+    """A marking as `iptables -L` prints it."""
+    if value == 0:
+        return f"and {~mask & 0xFFFFFFFF:#x}"
+    if value == mask:
+        return f"or {value:#x}"
+    if mask == 0:
+        return f"xor {value:#x}"
+    return f"set {value:#x}" if mask == 0xFFFFFFFF else f"xset {value:#x}/{mask:#x}"
+
+
 class MarkTarget(Target):
     """MARK: clear the bits of `mask`, then XOR `value`."""
 
@@ -22,14 +44,7 @@ class MarkTarget(Target):
         self.operation: tuple[int, int] | None = None
 
     def accept(self, option: str, values: Sequence[str]) -> None:
-        value, mask = parse_value_mask(values[0], "mark")
-        self.operation = {
-            "set-xmark": (value, mask),
-            "set-mark": (value, mask | value),
-            "or-mark": (value, value),
-            "and-mark": (0, ~value & 0xFFFFFFFF),
-            "xor-mark": (value, 0),
-        }[option]
+        self.operation = marking(option, *parse_value_mask(values[0], "mark"))
 
     def finish(self) -> None:
         if self.operation is None:
@@ -47,14 +62,7 @@ class MarkTarget(Target):
 
     def describe(self) -> str:
         assert self.operation is not None
-        value, mask = self.operation
-        if value == 0:
-            return f"MARK and {~mask & 0xFFFFFFFF:#x}"
-        if value == mask:
-            return f"MARK or {value:#x}"
-        if mask == 0:
-            return f"MARK xor {value:#x}"
-        return f"MARK set {value:#x}" if mask == 0xFFFFFFFF else f"MARK xset {value:#x}/{mask:#x}"
+        return f"MARK {marking_words(*self.operation)}"
 
 
 class Log(Target):
