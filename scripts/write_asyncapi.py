@@ -65,7 +65,15 @@ CHANNELS: Final = {
     "streamInput": Channel(
         "stream.{node}.{session}.in",
         "Frames towards a program.",
-        (kubelet.Data, kubelet.Resize, kubelet.CloseStdin, kubelet.Alive, kubelet.Credit, kubelet.StreamError),
+        (
+            kubelet.Data,
+            kubelet.Resize,
+            kubelet.Signal,
+            kubelet.CloseStdin,
+            kubelet.Alive,
+            kubelet.Credit,
+            kubelet.StreamError,
+        ),
     ),
     "streamOutput": Channel(
         "stream.{node}.{session}.out",

@@ -145,6 +145,13 @@ class Resize(msgspec.Struct, frozen=True, tag="resize"):
     height: int
 
 
+class Signal(msgspec.Struct, frozen=True, tag="signal"):
+    """A signal for what runs in the foreground, by its name without SIG (RFC 4254 section 6.9). Machines only."""
+
+    sequence: int
+    name: str
+
+
 class CloseStdin(msgspec.Struct, frozen=True, tag="close"):
     """No more input follows; of a port-forward, no more Data from the side that says so."""
 
@@ -179,4 +186,4 @@ class StreamError(msgspec.Struct, frozen=True, tag="error"):
     message: str
 
 
-type StreamFrame = Data | Resize | CloseStdin | Alive | Credit | Exit | StreamError
+type StreamFrame = Data | Resize | Signal | CloseStdin | Alive | Credit | Exit | StreamError

@@ -8,11 +8,18 @@ SCHEMA: Final = 1
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Runs a command line on the machine; its streams go over `stream.<node>.<session>`. Answer: Accepted."""
+    """Runs a command line on the machine, a login shell for ""; its streams go over `stream.<node>.<session>`.
+
+    With `tty` on a terminal of `columns` by `rows` whose type is `term`. Answer: Accepted.
+    """
 
     session: str
     command: str
     stdin: bool = False
+    tty: bool = False
+    term: str = ""
+    columns: int = 0
+    rows: int = 0
 
 
 class Connect(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -29,6 +29,8 @@ from podwire.services.recorder.service import Recorder
 from podwire.services.recorder.settings import RecorderSettings
 from podwire.services.scheduler.service import Scheduler
 from podwire.services.scheduler.settings import SchedulerSettings
+from podwire.services.ssh.service import Ssh
+from podwire.services.ssh.settings import SshSettings
 from podwire.services.upstream.service import Upstream
 from podwire.services.upstream.settings import UpstreamSettings
 
@@ -53,6 +55,7 @@ COMPONENTS = {
     "kube-proxy": Component(KubeProxySettings, KubeProxy),
     "coredns": Component(CoreDnsSettings, CoreDns),
     "app": Component(AppSettings, App),
+    "ssh": Component(SshSettings, Ssh),
     "upstream": Component(UpstreamSettings, Upstream),
 }
 

@@ -52,6 +52,8 @@ class ClusterFolder:
         self.logs = self.path / "logs"
         self.nats = self.path / "nats"
         self.keys = self.path / "pki"
+        self.ssh_config = self.path / "ssh_config"
+        self.ssh_key = self.path / "ssh_key"
         self._lock: int | None = None
 
     def make(self) -> None:

@@ -72,9 +72,10 @@ def layout(
     api: dict[str, Any],
     controllers: dict[str, Any],
     apps: tuple[App, ...] | None = None,
+    ssh: dict[str, Any] | None = None,
 ) -> Layout:
-    """The whole plan; `api` and `controllers` hold these components' settings. Without `apps` (in simulations) there
-    are no processes that use the real network either."""
+    """The whole plan; `api`, `controllers` and `ssh` hold these components' settings. Without `apps` and `ssh` (in
+    simulations) there are no processes that use the real network."""
     made = machines(workers)
     processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
     processes += [_machine(machine) for machine in made]
@@ -89,6 +90,8 @@ def layout(
     if apps is not None:
         processes.append(ProcessPlan("upstream", "", "system:upstream", spare=True))
         processes += [_app(app) for app in apps]
+    if ssh is not None:
+        processes.append(ProcessPlan("ssh", "", "system:ssh", ssh))
     return Layout(made, tuple(processes))
 
 

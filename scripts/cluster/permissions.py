@@ -84,6 +84,10 @@ def _recorder(plan: ProcessPlan, layout: Layout) -> Subjects:
     return publish, (*subscribe, "telemetry.>", subjects.TRACES)
 
 
+def _ssh(plan: ProcessPlan, layout: Layout) -> Subjects:
+    return ("machine.*", "stream.*.*.in"), ("stream.*.*.out",)
+
+
 _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "apiserver": _apiserver,
     "controllers": _claimant,
@@ -96,6 +100,7 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "coredns": _claimant,
     "app": _claimant,
     "upstream": _claimant,
+    "ssh": _ssh,
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from podwire import compose
-from podwire.scripts.cluster import credentials
+from podwire.scripts.cluster import credentials, ssh_files
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
 from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, App, Layout, LayoutError, layout
 from podwire.scripts.cluster.permissions import observer, operator, permissions
@@ -69,7 +69,12 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "service_account_key_file": str(folder.keys / "sa.key"),
     }
     controllers = {"root_ca_file": str(folder.keys / "ca.crt")}
-    return layout(options.workers, str(MANIFESTS / "static"), api, controllers, options.apps)
+    ssh = {
+        "port": _free_api_port(0),
+        "host_key_file": str(folder.keys / "ssh_host_key"),
+        "authorized_keys_file": str(folder.keys / "ssh_authorized_keys"),
+    }
+    return layout(options.workers, str(MANIFESTS / "static"), api, controllers, options.apps, ssh)
 
 
 def _free_api_port(port: int) -> int:
@@ -92,6 +97,7 @@ def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
     nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24), mqtt_port))
     api_port = int(plan.processes[0].settings["api_port"])
     _write_keys(folder, api_port)
+    ssh_files.write(folder, plan)
     owner = None if options.detach else os.pipe()
     passwords = {name: user.password for name, user in users.items()}
     pid = _fork_supervisor(folder, nats, plan, passwords, owner)

@@ -42,6 +42,7 @@ def up(
         stop(started.cluster.supervisor)
         raise
     typer.echo(f"kubectl --kubeconfig {started.folder.kubeconfig} get nodes")
+    typer.echo(f"ssh -F {started.folder.ssh_config} node-1")
     if not detach:
         _stay(started)
 

@@ -19,6 +19,7 @@ from podwire.proto.messages.kubelet import (
     Data,
     Exit,
     Resize,
+    Signal,
     StreamError,
     StreamFrame,
 )
@@ -27,7 +28,7 @@ from podwire.services.chassis.bus.base import Bus, BusError, Message
 _LARGEST: Final = 32 * 1024
 _CREDIT_STEP: Final = WINDOW // 4
 
-type Received = Data | Resize | CloseStdin | Exit | StreamError
+type Received = Data | Resize | Signal | CloseStdin | Exit | StreamError
 
 
 class FrameSession:
@@ -72,6 +73,10 @@ class FrameSession:
     def resize(self, width: int, height: int) -> None:
         """The terminal's new size."""
         self._send(Resize(self._next(), width, height))
+
+    def signal(self, name: str) -> None:
+        """A signal for the program, by its name without SIG."""
+        self._send(Signal(self._next(), name))
 
     def finish(self, code: int, message: str = "") -> None:
         """The program ended: the last frame, and the end of the session."""

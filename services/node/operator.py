@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import h11
@@ -14,9 +15,11 @@ from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.node.images.catalogue import host_programs
 from podwire.services.node.network.sockets import Network, TcpStream
+from podwire.services.node.pipes import NewlineWriter, Reader, Writer
 from podwire.services.node.process import Process
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.sessions import Session
+from podwire.services.node.terminal import Terminal
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -43,19 +46,53 @@ def serve_operator(machine: "Machine") -> None:
 
 def _start_shell(machine: "Machine", call: messages.Shell) -> None:
     session = Session(machine.bus, machine.name, call.session, call.stdin)
-    session.serve(machine.tasks, _run_shell(machine, call.command, session))
+    run = _run_on_terminal if call.tty else _run_plain
+    session.serve(machine.tasks, run(machine, call, session))
 
 
-async def _run_shell(machine: "Machine", command: str, session: Session) -> None:
+async def _run_plain(machine: "Machine", call: messages.Shell, session: Session) -> None:
+    process = _process(machine, call, (session.stdin, session.stdout, session.stderr))
+    session.finish(await _run(process, session))
+
+
+async def _run_on_terminal(machine: "Machine", call: messages.Shell, session: Session) -> None:
+    terminal = Terminal(session.stdin if call.stdin else None, session.stdout)
+    terminal.resize(call.columns, call.rows)
+    session.watch_size(terminal.resize)
+    shown = NewlineWriter(session.stdout)
+    process = _process(machine, call, (terminal, shown, shown))
+    process.terminal = terminal
+    process.environment["TERM"] = call.term or "dumb"
+    pump = machine.tasks.start(terminal.pump(), name="terminal")
+    try:
+        session.finish(await _run(process, session))
+    finally:
+        pump.cancel()
+
+
+async def _run(process: Process, session: Session) -> int:
+    """Runs the shell, and passes signals on to it and to what it runs."""
+    program = process.programs["sh"]
+    running = programs.begin(process, program)
+
+    def send(number: int) -> None:
+        for each in (*running.foreground(), running):
+            each.send(number, each.namespace)
+
+    session.watch_signals(send)
+    return await running.run(lambda: programs.run_in_place(replace(process, running=running), program))
+
+
+def _process(machine: "Machine", call: messages.Shell, streams: tuple[Reader, Writer, Writer]) -> Process:
     installed = host_programs()
-    process = Process(
-        arguments=["sh", "-c", command],
+    return Process(
+        arguments=["sh", "-c", call.command] if call.command else ["sh"],
         environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root"},
         files=machine.files,
         network=Network(machine.shell, ""),
-        stdin=session.stdin,
-        stdout=session.stdout,
-        stderr=session.stderr,
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
         hostname=machine.name,
         clock=machine.clock,
         random=machine.random,
@@ -64,7 +101,6 @@ async def _run_shell(machine: "Machine", command: str, session: Session) -> None
         machine=machine,
         processes=machine.processes,
     )
-    session.finish(await programs.run(process, installed["sh"]))
 
 
 # -- a traced connection

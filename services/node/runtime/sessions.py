@@ -14,6 +14,7 @@ from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.frames import FrameSession, Received
 from podwire.services.chassis.tasks import OrderedTaskGroup
 from podwire.services.node.pipes import BrokenPipe, Pipe
+from podwire.services.node.processes import signal_number
 from podwire.services.node.runtime.exit_codes import KILLED
 
 _KILLED: Final = (KILLED, "the program was killed")
@@ -49,6 +50,7 @@ class Session:
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._running: list[asyncio.Task[None]] = []
         self._on_size: Callable[[int, int], None] | None = None
+        self._on_signal: Callable[[int], None] | None = None
 
     def end_output(self) -> None:
         """No more output follows; input may."""
@@ -63,12 +65,19 @@ class Session:
         """Calls a function with the columns and rows of the client's terminal, whenever they change."""
         self._on_size = on_size
 
+    def watch_signals(self, on_signal: Callable[[int], None]) -> None:
+        """Calls a function with the number of every signal that the client sends."""
+        self._on_signal = on_signal
+
     def _take(self, frame: Received) -> None:
         match frame:
             case messages.Data(data=data) if data:
                 self._input.put_nowait(data)
             case messages.Resize(width=columns, height=rows) if self._on_size is not None:
                 self._on_size(columns, rows)
+            case messages.Signal(name=name) if self._on_signal is not None:
+                if number := signal_number(name):
+                    self._on_signal(number)
             case messages.CloseStdin():
                 self._input.put_nowait(b"")
             case messages.StreamError() | messages.Exit():

@@ -8,7 +8,7 @@ from podwire.scripts.cluster.permissions import permissions
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.node.machine import mac_of
 
-LAYOUT = layout(3, "", {}, {})
+LAYOUT = layout(3, "", {}, {}, (), {})
 EVENTS = subjects.object_events(subjects.ObjectKey("", "pods", "default", "a"))
 
 
@@ -20,6 +20,11 @@ def user(place: str) -> Permissions:
 @pytest.mark.parametrize(
     ("place", "subject", "allowed"),
     [
+        ("ssh", "machine.node-1", True),
+        ("ssh", "stream.node-1.abc.in", True),
+        ("ssh", "kernel.node-1", False),
+        ("ssh", "kubelet.node-1", False),
+        ("ssh", EVENTS, False),
         ("kube-proxy@node-1", "kernel.node-1", True),
         ("kube-proxy@node-1", "kernel.node-2", False),
         ("kube-proxy@node-1", EVENTS, False),
