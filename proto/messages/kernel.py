@@ -23,9 +23,11 @@ class NetnsDelete(_Operation, frozen=True):
 
 
 class LinkAdd(_Operation, frozen=True):
-    """`ip link add`. `peer` (with `peer_netns`) belongs to veth; vni to segment: see the kinds."""
+    """`ip link add`. `peer` (with `peer_netns`) belongs to veth, `segment` to nic, the rest from `vni` on to tunnels.
 
-    kind: Literal["veth", "bridge", "vxlan", "dummy", "nic"]
+    `port` 0 is the kind's own: 8472 for vxlan, 6081 for geneve. `ttl` 0 is the kind's default."""
+
+    kind: Literal["veth", "bridge", "vxlan", "geneve", "ipip", "dummy", "nic"]
     name: str
     address: str = ""
     mtu: int = 0
@@ -35,8 +37,11 @@ class LinkAdd(_Operation, frozen=True):
     peer_netns: str = ""
     peer_address: str = ""
     vni: int = 0
-    port: int = 8472
+    port: int = 0
     local: str = ""
+    remote: str = ""
+    ttl: int = 0
+    udp_checksum: bool = False
     device: str = ""
     learning: bool = True
     segment: str = ""
@@ -400,6 +405,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vni: int = 0
     port: int = 0
     local: str = ""
+    remote: str = ""
     rx_packets: int = 0
     rx_bytes: int = 0
     rx_dropped: int = 0

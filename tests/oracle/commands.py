@@ -23,7 +23,7 @@ def _link_add(operation: m.LinkAdd) -> list[tuple[list[str], str]]:
         words += ["address", operation.peer_address] if operation.peer_address else []
         words += ["mtu", str(operation.mtu)] if operation.mtu else []
     if operation.kind == "vxlan":
-        words += ["id", str(operation.vni), "dstport", str(operation.port), "local", operation.local]
+        words += ["id", str(operation.vni), "dstport", str(operation.port or 8472), "local", operation.local]
         words += ["dev", operation.device] if operation.device else []
         words += ["noudpcsum", *([] if operation.learning else ["nolearning"])]  # as Flannel makes it
     if operation.kind == "bridge":

@@ -15,7 +15,7 @@ from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel import icmp, icmpv6, internet, unreachable
 from podwire.services.node.kernel.conntrack.entry import attach
-from podwire.services.node.kernel.devices import vxlan
+from podwire.services.node.kernel.devices import geneve, ipip, vxlan
 from podwire.services.node.kernel.devices.device import Device, Loopback
 from podwire.services.node.kernel.drops import DropLog, DropReason
 from podwire.services.node.kernel.errors import KernelError
@@ -262,6 +262,8 @@ class Kernel:
         """Hand a packet that passed INPUT to its protocol; a tunnel's packet goes on from there."""
         if packet.protocol == UDP and namespace.tunnels and vxlan.receive(namespace, packet):
             return None
+        if packet.protocol == UDP and namespace.geneve_tunnels and geneve.receive(namespace, packet):
+            return None
         if packet.recording is not None:
             self.flows.finish_deliver(packet.recording, namespace, packet)
             packet.recording = None
@@ -279,8 +281,16 @@ class Kernel:
             return icmpv6.receive(namespace, packet)
         if packet.protocol == SCTP:
             return namespace.sockets.sctp.input(packet)
+        if packet.protocol == ipip.PROTOCOL and namespace.ipip_tunnels and packet.ethertype == TYPE_IPV4:
+            return self._deliver_tunnelled(namespace, packet)
         self.drop(packet, namespace, DropReason.IP_NOPROTO, f"protocol {packet.protocol}")
         return unreachable.protocol_unreachable(namespace, packet)
+
+    def _deliver_tunnelled(self, namespace: Namespace, packet: Packet) -> None:
+        """IP in IP, where there are such tunnels (tunnel4_rcv)."""
+        if not ipip.receive(namespace, packet):
+            self.drop(packet, namespace, DropReason.NOT_SPECIFIED, "no ipip device for these addresses")
+            unreachable.port_unreachable(namespace, packet)
 
     # What is told about packets
 

@@ -16,6 +16,8 @@ from podwire.services.node.kernel.sockets.table import SocketTable
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.devices.geneve import GeneveDevice
+    from podwire.services.node.kernel.devices.ipip import IpipDevice
     from podwire.services.node.kernel.devices.vxlan import VxlanDevice
     from podwire.services.node.kernel.fragments import FragmentQueue, Key
     from podwire.services.node.kernel.kernel import Kernel
@@ -74,6 +76,8 @@ class Namespace:
         self.ipvs = director.Ipvs(self)
         self.sockets = SocketTable(self)
         self.tunnels: dict[tuple[int, int, bool], VxlanDevice] = {}
+        self.geneve_tunnels: dict[tuple[int, int, int], GeneveDevice] = {}
+        self.ipip_tunnels: dict[tuple[int, int], IpipDevice] = {}
         self.fragments: dict[Key, FragmentQueue] = {}
         self.forwards = self.forwards6 = False
         self.bridge_calls_iptables = self.bridge_calls_ip6tables = False
@@ -129,6 +133,11 @@ class Namespace:
     def fib_for(self, address: int) -> Fib:
         """The forwarding tables of an address's family."""
         return self.fib6 if is_ipv6(address) else self.fib
+
+    def is_tunnel_port(self, port: int) -> bool:
+        """Whether a tunnel device listens on a UDP port."""
+        tunnels = (*self.tunnels, *self.geneve_tunnels)
+        return any(number == port for number, _, _ in tunnels)
 
     def device_sysctl(self, device: str, name: str, family: str = "ipv4") -> int:
         """The effective per-device setting: the larger of `all` and the device's own."""

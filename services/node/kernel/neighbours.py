@@ -70,7 +70,7 @@ class NeighbourTable:
         """Send a packet to a next hop, now or once it is resolved (neigh_resolve_output)."""
         packet.link_source = device.mac
         if not device.resolves:
-            packet.link_destination = device.mac
+            device.address_link(packet, next_hop)
             return device.send(packet)
         mac = self._group_mac(device, next_hop)
         if mac is not None:

@@ -108,7 +108,7 @@ def test_bridge() -> None:
     assert bridge_link(root) == (
         "5: veth1234@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 master cni0 state forwarding priority 32 cost 2 \n"
     )
-    assert bridge_fdb(root, "flannel.1") == "02:00:00:00:01:02 dev flannel.1 dst 10.0.0.2 self permanent\n"
+    assert bridge_fdb(root, "flannel.1") == "02:00:00:00:01:02 dst 10.0.0.2 self permanent\n"
 
 
 def test_a_device_that_is_not_there() -> None:

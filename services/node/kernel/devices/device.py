@@ -41,6 +41,8 @@ class Device:
     queue_discipline = "noqueue"
     resolves = True
     """Whether neighbours must be resolved before sending (false for NOARP devices)."""
+    link_header = 14
+    """Bytes that stand before a packet on this link, and are counted with it."""
 
     def __init__(self, namespace: "Namespace", name: str, mac: bytes, mtu: int = 1500) -> None:
         self.namespace = namespace
@@ -80,13 +82,17 @@ class Device:
             return self.refuse(packet, DropReason.RECURSION_LIMIT, "forwarding loop")
         if packet.recording is not None:
             packet.recording.limit_length(self.mtu)
-        packet.count(self.sent, len(packet.data) + 14)
+        packet.count(self.sent, len(packet.data) + self.link_header)
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-transmit", self.namespace, device=self.name)
         if self.taps or self.namespace.taps:
             self._show(packet, is_outgoing=True)
         self.transmit(packet)
         return None
+
+    def address_link(self, packet: "Packet", next_hop: int) -> None:
+        """Fill in the link address of a next hop that need not be resolved."""
+        packet.link_destination = self.mac
 
     def send_resolved(self, packet: "Packet") -> None:
         """Send a packet whose next hop's MAC has just been filled in."""
@@ -110,7 +116,7 @@ class Device:
         """A frame came in: hand it to the bridge that has this port, or to the protocols."""
         if not self.up:
             return self.discard(packet, DropReason.DEV_READY, f"{self.name} is down")
-        packet.count(self.received, len(packet.data) + 14)
+        packet.count(self.received, len(packet.data) + self.link_header)
         packet.in_device, packet.socket = self, None
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-receive", self.namespace, device=self.name)

@@ -1,7 +1,7 @@
 """VXLAN devices (RFC 7348; Linux drivers/net/vxlan): Ethernet frames in UDP, towards the FDB's remote.
 
 One unicast remote an entry, of either family; no multicast groups. Over IPv4 the outer datagrams carry no UDP
-checksum, as the RFC asks.
+checksum, as the RFC asks, unless the device was made so.
 """
 
 import struct
@@ -54,6 +54,8 @@ class VxlanDevice(Device):
         self.link: Device | None = None
         self.learning = True
         self.ttl = 64
+        self.udp_checksum = False
+        """Over IPv4; Flannel makes its devices without, the ip command with."""
         self.fdb: dict[bytes, VxlanEntry] = {}
 
     def transmit(self, packet: Packet) -> None:
@@ -86,6 +88,8 @@ class VxlanDevice(Device):
         frame = packet.frame()
         port = PORT_LOW + flow_hash(packet) % PORT_COUNT
         payload = Vxlan(self.vni).build() + frame
+        if self.udp_checksum:
+            packet.recording = None
         if remote > 0xFFFFFFFF:
             data = self._wrap6(source, port, remote, payload)
         else:
@@ -103,6 +107,8 @@ class VxlanDevice(Device):
         identification = self.underlay.next_identification()
         header = bytearray(_IP.pack(0x45, 0, length, identification, 0, self.ttl, UDP, 0, source, remote))
         header[10:12] = internet_checksum(header).to_bytes(2)
+        if self.udp_checksum:
+            return bytes(header) + build_datagram(source, port, remote, self.port_number, payload)
         return bytes(header) + _UDP.pack(port, self.port_number, length - 20, 0) + payload
 
     def _wrap6(self, source: int, port: int, remote: int, payload: bytes) -> bytes:

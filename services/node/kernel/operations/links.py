@@ -4,16 +4,17 @@ import errno
 from typing import Final
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import is_ipv6
+from podwire.proto.packet.addresses import ZERO_MAC, is_ipv6
+from podwire.proto.packet.vxlan import LINUX_PORT
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device, Dummy
 from podwire.services.node.kernel.devices.nic import Nic
 from podwire.services.node.kernel.devices.veth import Veth
-from podwire.services.node.kernel.devices.vxlan import VxlanDevice
+from podwire.services.node.kernel.devices.vxlan import VxlanDevice, VxlanEntry
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
-from podwire.services.node.kernel.operations import addresses, text
+from podwire.services.node.kernel.operations import addresses, text, tunnels
 
 NAME_LIMIT: Final = 15
 MINIMUM_MTU: Final = 68
@@ -100,6 +101,10 @@ def _make(kernel: Kernel, namespace: Namespace, operation: messages.LinkAdd) -> 
         return _make_veth(kernel, namespace, operation)
     if operation.kind == "vxlan":
         return _make_vxlan(kernel, namespace, operation)
+    if operation.kind == "geneve":
+        return tunnels.make_geneve(namespace, operation, _mac(kernel, operation.address))
+    if operation.kind == "ipip":
+        return tunnels.make_ipip(namespace, operation)
     mac = _mac(kernel, operation.address)
     if operation.kind == "bridge":
         bridge = Bridge(namespace, operation.name, mac)
@@ -134,15 +139,19 @@ def _make_veth(kernel: Kernel, namespace: Namespace, operation: messages.LinkAdd
 def _make_vxlan(kernel: Kernel, namespace: Namespace, operation: messages.LinkAdd) -> VxlanDevice:
     local = text.optional(operation.local)
     is_over_ipv6 = local is not None and is_ipv6(local)
-    key = (operation.port, operation.vni, is_over_ipv6)
-    if not 0 <= operation.vni < 1 << 24 or not 0 < operation.port < 65536:
+    port = operation.port or LINUX_PORT
+    key = (port, operation.vni, is_over_ipv6)
+    if not 0 <= operation.vni < 1 << 24 or not 0 < port < 65536:
         raise KernelError(errno.EINVAL, "vni or port out of range")
     if key in namespace.tunnels:
         raise KernelError(errno.EEXIST, "A VXLAN device with the specified VNI already exists.")
     device = VxlanDevice(namespace, operation.name, _mac(kernel, operation.address))
-    device.vni, device.port_number, device.learning = operation.vni, operation.port, operation.learning
+    device.vni, device.port_number, device.learning = operation.vni, port, operation.learning
+    device.ttl, device.udp_checksum = operation.ttl or device.ttl, operation.udp_checksum
     device.local = local
     device.link = namespace.device(operation.device) if operation.device else None
+    if operation.remote:
+        device.fdb[ZERO_MAC] = VxlanEntry(text.address(operation.remote), True, False, kernel.now)
     added = 70 if is_over_ipv6 else 50
     device.mtu = (device.link.mtu if device.link is not None else 1500) - added
     namespace.tunnels[key] = device

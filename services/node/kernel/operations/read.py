@@ -8,6 +8,8 @@ from podwire.proto.packet.addresses import format_address, format_mac, is_ipv6
 from podwire.services.node.kernel.conntrack.entry import Tuple
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Device
+from podwire.services.node.kernel.devices.geneve import GeneveDevice
+from podwire.services.node.kernel.devices.ipip import IpipDevice
 from podwire.services.node.kernel.devices.veth import Veth
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.fib import Route
@@ -47,6 +49,7 @@ def _link(device: Device) -> messages.Link:
         peer=peer.name if peer is not None else "",
         peer_netns=peer.namespace.name if peer is not None else "",
         hairpin=device.port.hairpin if device.port is not None else False,
+        remote=format_address(device.remote) if isinstance(device, GeneveDevice | IpipDevice) and device.remote else "",
         vni=tunnel.vni if tunnel is not None else 0,
         port=tunnel.port_number if tunnel is not None else 0,
         local=format_address(tunnel.local) if tunnel is not None and tunnel.local is not None else "",

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
-from podwire.proto.packet.addresses import format_address, format_mac, is_ipv6
+from podwire.proto.packet.addresses import BROADCAST_MAC, ZERO_MAC, format_address, format_mac, is_ipv6
 from podwire.services.node.kernel.devices.bridge import Bridge
 from podwire.services.node.kernel.devices.device import Address, Device
+from podwire.services.node.kernel.devices.geneve import GeneveDevice
+from podwire.services.node.kernel.devices.ipip import IpipDevice
 from podwire.services.node.kernel.devices.veth import Veth
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.namespace import Namespace
 
 _WITH_QUEUE_LENGTH = ("loopback", "nic", "bridge", "dummy")
-_NEVER_KNOWN = ("loopback", "vxlan", "dummy")
+_NEVER_KNOWN = ("loopback", "vxlan", "geneve", "ipip", "dummy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def flags(device: Device) -> str:
     names = ["NO-CARRIER"] if device.up and not device.carrier else []
     if device.kind == "loopback":
         names.append("LOOPBACK")
+    elif isinstance(device, IpipDevice):
+        names += ["POINTOPOINT", "NOARP"] if device.remote else ["NOARP"]
     else:
         names += ["BROADCAST", "NOARP"] if device.kind == "dummy" else ["BROADCAST", "MULTICAST"]
     names += ["UP"] if device.up else []
@@ -97,6 +101,8 @@ def state(device: Device) -> str:
 
 def full_name(device: Device) -> str:
     """The name, with `@peer` or `@ifN` for a veth."""
+    if isinstance(device, IpipDevice):
+        return f"{device.name}@{device.link.name if device.link is not None else 'NONE'}"
     peer = device.peer if isinstance(device, Veth) else None
     if peer is None:
         return device.name
@@ -121,24 +127,44 @@ def _link_lines(device: Device, selection: Selection, *, mode: bool) -> list[str
 
 
 def _address_line(device: Device, selection: Selection) -> str:
-    kind, broadcast = ("loopback", bytes(6)) if device.kind == "loopback" else ("ether", b"\xff" * 6)
-    line = f"    link/{kind} {format_mac(device.mac)} brd {format_mac(broadcast)}"
+    kind, own, other = link_addresses(device)
+    line = f"    link/{kind} {own} {'peer' if 'POINTOPOINT' in flags(device) else 'brd'} {other}"
     peer = device.peer if isinstance(device, Veth) else None
     if peer is not None and peer.namespace is not device.namespace:
         line += f" link-netns {peer.namespace.name}" if peer.namespace.name else " link-netnsid 0"
     return line + (" promiscuity 0 allmulti 0 minmtu 68 maxmtu 65535" if selection.details else "")
 
 
+def link_addresses(device: Device) -> tuple[str, str, str]:
+    """The link's type, the device's own address on it, and the broadcast address or the other end's."""
+    if isinstance(device, IpipDevice):
+        return "ipip", format_address(device.local), format_address(device.remote)
+    if device.kind == "loopback":
+        return "loopback", format_mac(ZERO_MAC), format_mac(ZERO_MAC)
+    return "ether", format_mac(device.mac), format_mac(BROADCAST_MAC)
+
+
 def _details(device: Device) -> list[str]:
     tail = "addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535"
     if isinstance(device, VxlanDevice):
+        zero = device.fdb.get(ZERO_MAC)
+        remote = f" remote {format_address(zero.remote)}" if zero is not None else ""
         local = f" local {format_address(device.local)}" if device.local is not None else ""
         link = f" dev {device.link.name}" if device.link is not None else ""
         learning = "" if device.learning else " nolearning"
         return [
-            f"    vxlan id {device.vni}{local}{link} srcport 0 0 dstport {device.port_number}{learning} "
-            f"ttl auto ageing 300 noudpcsum noudp6zerocsumtx noudp6zerocsumrx {tail}"
+            f"    vxlan id {device.vni}{remote}{local}{link} srcport 0 0 dstport {device.port_number}{learning} "
+            f"ttl auto ageing 300 {_no(device.udp_checksum)}udpcsum noudp6zerocsumtx noudp6zerocsumrx {tail}"
         ]
+    if isinstance(device, GeneveDevice):
+        return [
+            f"    geneve id {device.vni} remote {format_address(device.remote)} ttl {device.ttl or 'auto'} "
+            f"dstport {device.port_number} {_no(device.udp_checksum)}udpcsum udp6zerocsumrx {tail}"
+        ]
+    if isinstance(device, IpipDevice):
+        remote, local = (format_address(each) if each else "any" for each in (device.remote, device.local))
+        link = f" dev {device.link.name}" if device.link is not None else ""
+        return [f"    ipip ipip remote {remote} local {local}{link} ttl {device.ttl or 'inherit'} pmtudisc {tail}"]
     if isinstance(device, Bridge):
         return [f"    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 {tail}"]
     if isinstance(device, Veth):
@@ -156,20 +182,36 @@ def _slave_details(device: Device) -> list[str]:
     ]
 
 
+def _no(value: bool) -> str:
+    return "" if value else "no"
+
+
 def _on(value: bool) -> str:
     return "on" if value else "off"
 
 
 def _statistics(device: Device) -> list[str]:
-    def row(octets: int, packets: int, dropped: int) -> str:
-        return f"    {octets:<10} {packets:<8} {0:<7} {dropped:<7} {0:<7} {0:<7} "
-
-    return [
-        "    RX: bytes  packets  errors  dropped missed  mcast   ",
-        row(device.received.bytes, device.received.packets, device.receive_drops),
-        "    TX: bytes  packets  errors  dropped carrier collsns ",
-        row(device.sent.bytes, device.sent.packets, device.send_drops),
+    """Columns as wide as their heading or their longest number (iproute2 ip/ipaddress.c, size_columns)."""
+    rows = [
+        (device.received.bytes, device.received.packets, 0, device.receive_drops, 0, 0),
+        (device.sent.bytes, device.sent.packets, 0, device.send_drops, 0, 0),
     ]
+    widths = [
+        max(least, *(len(str(row[at])) for row in rows)) for at, least in enumerate((len("*X errors:"), 7, 6, 7, 7, 7))
+    ]
+    lines = []
+    for head, names, row in zip(("RX: ", "TX: "), _COLUMNS, rows, strict=True):
+        titles = [f"{name:>{width}}" for name, width in zip(names[1:], widths[1:], strict=True)]
+        lines.append(" ".join([f"    {head}{names[0]:>{widths[0] - len(head)}}", *titles, " " * len("compressed")]))
+        numbers = (f"{number:>{width}}" for number, width in zip(row, widths, strict=True))
+        lines.append(f"    {' '.join(numbers)} ")
+    return lines
+
+
+_COLUMNS = (
+    ("bytes", "packets", "errors", "dropped", "missed", "mcast"),
+    ("bytes", "packets", "errors", "dropped", "carrier", "collsns"),
+)
 
 
 def _shown_addresses(device: Device, selection: Selection) -> list[Address]:
@@ -215,27 +257,40 @@ def bridge_link(namespace: Namespace, device: str = "", *, details: bool = False
     return "".join(line + "\n" for line in lines)
 
 
-def bridge_fdb(namespace: Namespace, device: str = "") -> str:
-    """`bridge fdb show [dev DEVICE]`."""
+@dataclass(frozen=True, slots=True)
+class FdbRow:
+    """A forwarding entry of a bridge's port (`master`), or of a tunnel (`remote`)."""
+
+    mac: str
+    device: str
+    master: str
+    remote: str
+    state: str
+
+
+def fdb_rows(namespace: Namespace, device: str = "") -> list[FdbRow]:
+    """What `bridge fdb show [dev DEVICE]` lists; KernelError ENODEV."""
     namespace.kernel.settle()
-    lines: list[str] = []
+    rows: list[FdbRow] = []
     for each in selected(namespace, Selection(device=device)):
         if isinstance(each, VxlanDevice):
-            lines += [
-                f"{format_mac(mac)} dev {each.name} dst {format_address(entry.remote)} self"
-                + (" permanent" if entry.permanent else " ")
-                for mac, entry in each.fdb.items()
-            ]
+            for mac, entry in each.fdb.items():
+                state = "permanent" if entry.permanent else ""
+                rows.append(FdbRow(format_mac(mac), each.name, "", format_address(entry.remote), state))
         elif each.port is not None:
-            lines += _port_entries(each)
+            bridge = each.port.bridge
+            for mac, learned in bridge.fdb.items():
+                if learned.port is each.port:
+                    state = ("permanent" if mac == each.mac else "static") if learned.static else ""
+                    rows.append(FdbRow(format_mac(mac), each.name, bridge.name, "", state))
+    return rows
+
+
+def bridge_fdb(namespace: Namespace, device: str = "") -> str:
+    """`bridge fdb show [dev DEVICE]`."""
+    lines = []
+    for row in fdb_rows(namespace, device):
+        words = [row.mac, *([] if device else ["dev", row.device]), *(["dst", row.remote] if row.remote else [])]
+        words += ["master", row.master] if row.master else ["self"]
+        lines.append(" ".join([*words, row.state]))
     return "".join(line + "\n" for line in lines)
-
-
-def _port_entries(device: Device) -> list[str]:
-    assert device.port is not None
-    bridge = device.port.bridge
-    return [
-        f"{format_mac(mac)} dev {device.name} master {bridge.name}" + (" permanent" if entry.static else " ")
-        for mac, entry in bridge.fdb.items()
-        if entry.port is device.port
-    ]

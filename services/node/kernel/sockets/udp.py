@@ -69,8 +69,7 @@ class UdpSocket(Socket):
 
     def _free(self, address: int, port: int) -> bool:
         others = self.namespace.sockets.udp.get(port, ())
-        taken_by_tunnel = any(number == port for number, _, _ in self.namespace.tunnels)
-        return not taken_by_tunnel and not any(overlap(other.local[0], address) for other in others)
+        return not self.namespace.is_tunnel_port(port) and not any(overlap(other.local[0], address) for other in others)
 
     def connect(self, endpoint: Endpoint) -> None:
         """Fix the peer, and with it the source address; KernelError ENETUNREACH."""
