@@ -59,6 +59,7 @@ class LinkSet(_Operation, frozen=True):
     new_netns: str | None = None
     hairpin: bool | None = None
     learning: bool | None = None
+    flood: bool | None = None
 
 
 class LinkDelete(_Operation, frozen=True):

@@ -39,7 +39,8 @@ from podwire.services.node.programs.dig import dig, host
 from podwire.services.node.programs.expr import expr
 from podwire.services.node.programs.find import find
 from podwire.services.node.programs.grep import grep
-from podwire.services.node.programs.ip import bridge, ip
+from podwire.services.node.programs.ip.bridge import bridge
+from podwire.services.node.programs.ip.command import ip
 from podwire.services.node.programs.ipset import ipset
 from podwire.services.node.programs.ipvsadm import ipvsadm
 from podwire.services.node.programs.sed import sed

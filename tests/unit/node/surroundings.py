@@ -177,3 +177,17 @@ def run_line(arguments: list[str], stdin: bytes = b"", files: dict[str, bytes] |
 def run_script(script: str, stdin: bytes = b"", files: dict[str, bytes] | None = None) -> Result:
     """`sh -c SCRIPT` on a machine of its own."""
     return run_line(["sh", "-c", script], stdin, files)
+
+
+def run_on_machine(script: str) -> Result:
+    """A script as `podwire ssh` runs it: on the machine itself, whose kernel it may change."""
+
+    async def scene(machine: Machine) -> Result:
+        out, err = bytearray(), bytearray()
+        process = machine.process(["sh", "-c", script], machine.nobody, out, err, "")
+        process.machine = object()  # type: ignore[assignment]  # only whether there is one matters
+        code = await process.programs["sh"](process)
+        return Result(code, out.decode(), err.decode())
+
+    result: Result = Machine().play(scene)
+    return result

@@ -214,7 +214,7 @@ def _set_master(namespace: Namespace, device: Device, name: str) -> None:
 
 
 def _set_port(device: Device, operation: messages.LinkSet) -> None:
-    if operation.hairpin is None and operation.learning is None:
+    if operation.hairpin is None and operation.learning is None and operation.flood is None:
         return
     if device.port is None:
         raise KernelError(errno.EOPNOTSUPP, "not a bridge port")
@@ -222,6 +222,8 @@ def _set_port(device: Device, operation: messages.LinkSet) -> None:
         device.port.hairpin = operation.hairpin
     if operation.learning is not None:
         device.port.learning = operation.learning
+    if operation.flood is not None:
+        device.port.unicast_flood = operation.flood
 
 
 def _move(kernel: Kernel, device: Device, target: Namespace) -> Namespace:

@@ -11,7 +11,7 @@ from podwire.services.node.kernel.devices.veth import Veth
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.namespace import Namespace
 
-_WITH_QUEUE_LENGTH = ("loopback", "nic", "bridge", "dummy")
+WITH_QUEUE_LENGTH = ("loopback", "nic", "bridge", "dummy")
 _NEVER_KNOWN = ("loopback", "vxlan", "geneve", "ipip", "dummy")
 
 
@@ -58,15 +58,23 @@ def ip_addr(namespace: Namespace, selection: Selection = ALL) -> str:
     namespace.kernel.settle()
     blocks = []
     for device in selected(namespace, selection):
-        addresses = _shown_addresses(device, selection)
+        addresses = shown_addresses(device, selection)
         if selection.family and not addresses:
             continue
         if selection.brief:
             blocks.append([_brief_address(device, addresses)])
+        elif selection.oneline:
+            blocks += [_one_line(device, each) for each in addresses]
         else:
             lines = _link_lines(device, selection, mode=False)
             blocks.append((lines[:1] if selection.family else lines) + _address_lines(addresses))
     return _join(blocks, selection)
+
+
+def _one_line(device: Device, address: Address) -> list[str]:
+    """-o shows addresses only, each with its device."""
+    first, *rest = _address_lines([address])
+    return [f"{device.index}: {device.name}{first}", *rest]
 
 
 def _join(blocks: list[list[str]], selection: Selection) -> str:
@@ -119,7 +127,7 @@ def _link_lines(device: Device, selection: Selection, *, mode: bool) -> list[str
     parts.append(f"state {state(device)}")
     parts += ["mode DEFAULT"] if mode else []
     parts.append("group default")
-    parts += ["qlen 1000"] if device.kind in _WITH_QUEUE_LENGTH else []
+    parts += ["qlen 1000"] if device.kind in WITH_QUEUE_LENGTH else []
     lines = [" ".join(parts), _address_line(device, selection)]
     if selection.details:
         lines += _details(device)
@@ -214,7 +222,8 @@ _COLUMNS = (
 )
 
 
-def _shown_addresses(device: Device, selection: Selection) -> list[Address]:
+def shown_addresses(device: Device, selection: Selection) -> list[Address]:
+    """The addresses of the chosen families."""
     found = list(device.addresses) if selection.family != "ipv6" else []
     return found + (device.addresses6 if selection.family != "ipv4" else [])
 

@@ -1,24 +1,32 @@
 """`ip route show`, `ip route get` and `ip neigh show` (iproute2 ip/iproute.c, ip/ipneigh.c)."""
 
+from collections.abc import Sequence
+
 from podwire.proto.packet.addresses import IPV6, ZERO_MAC, format_address, format_mac, format_prefix, is_ipv6, mask_for
 from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import LOCAL, MAIN, NO_WAY, Route, Selector
 from podwire.services.node.kernel.namespace import Namespace
+from podwire.services.node.kernel.neighbours import Neighbour
 
 
 def ip_route(namespace: Namespace, table: str = MAIN, device: str = "", *, family: str = "ipv4") -> str:
     """`ip [-6] route show [table TABLE] [dev DEVICE]`; every table for `all`. KernelError ENODEV."""
+    found = shown_routes(namespace, table, device, family=family)
+    return "".join(
+        route_line(each, hidden=("dev",) if device else (), show_table=table == "all") + "\n" for each in found
+    )
+
+
+def shown_routes(namespace: Namespace, table: str = MAIN, device: str = "", *, family: str = "ipv4") -> list[Route]:
+    """The routes of a table, of every table for `all`, in the order in which they are listed; KernelError ENODEV."""
     fib = namespace.fib6 if family == "ipv6" else namespace.fib
     wanted = namespace.device(device) if device else None
-    tables = _all_tables(fib.tables()) if table == "all" else [table]
-    lines = []
-    for name in tables:
+    found: list[Route] = []
+    for name in _all_tables(fib.tables()) if table == "all" else [table]:
         routes = fib.routes(name)
-        for route in sorted(routes, key=_tree_order) if family == "ipv6" else routes:
-            if wanted is None or route.device is wanted:
-                lines.append(_line(route, show_device=wanted is None, show_table=table == "all"))
-    return "".join(line + "\n" for line in lines)
+        found += sorted(routes, key=_tree_order) if family == "ipv6" else routes
+    return [route for route in found if wanted is None or route.device is wanted]
 
 
 def _all_tables(names: list[str]) -> list[str]:
@@ -33,39 +41,40 @@ def _tree_order(route: Route) -> tuple[int, int]:
     return last, -route.length
 
 
-def _line(route: Route, *, show_device: bool, show_table: bool) -> str:
+def route_line(route: Route, *, hidden: Sequence[str] = (), show_table: bool = False, details: bool = False) -> str:
+    """One route; with details what is otherwise taken for granted. What it was chosen by is hidden."""
     if is_ipv6(route.destination):
-        return _line6(route, show_device=show_device, show_table=show_table)
-    words = _way(route, show_device=show_device)
+        return _line6(route, hidden=hidden, show_table=show_table, details=details)
+    words = _way(route, hidden=hidden, details=details)
     words += ["table", route.table] if show_table and route.table != MAIN else []
-    words += ["proto", route.protocol] if route.protocol != "boot" else []
-    words += ["scope", route.scope] if route.scope != "global" else []
-    if route.source is not None:
+    words += ["proto", route.protocol] if (details or route.protocol != "boot") and "proto" not in hidden else []
+    words += ["scope", route.scope] if (details or route.scope != "global") and "scope" not in hidden else []
+    if route.source is not None and "src" not in hidden:
         words += ["src", format_address(route.source)]
     words += ["metric", str(route.metric)] if route.metric else []
     words += ["onlink"] if route.onlink else []
     return " ".join(words) + " "
 
 
-def _line6(route: Route, *, show_device: bool, show_table: bool) -> str:
-    words = _way(route, show_device=show_device)
+def _line6(route: Route, *, hidden: Sequence[str], show_table: bool, details: bool) -> str:
+    words = _way(route, hidden=hidden, details=details)
     if route.kind in NO_WAY:
         words += ["dev", "lo"]
     words += ["table", route.table] if show_table and route.table != MAIN else []
-    words += ["proto", route.protocol] if route.protocol != "boot" else []
-    if route.source is not None:
+    words += ["proto", route.protocol] if (details or route.protocol != "boot") and "proto" not in hidden else []
+    if route.source is not None and "src" not in hidden:
         words += ["src", format_address(route.source)]
     words += ["metric", str(route.metric)]
     words += ["onlink"] if route.onlink else []
     return " ".join([*words, "pref medium"])
 
 
-def _way(route: Route, *, show_device: bool) -> list[str]:
-    words = [] if route.kind == "unicast" else [route.kind]
+def _way(route: Route, *, hidden: Sequence[str], details: bool) -> list[str]:
+    words = [] if route.kind == "unicast" and not details else [route.kind]
     words.append("default" if route.length == 0 else format_prefix(route.destination, route.length))
-    if route.gateway is not None:
+    if route.gateway is not None and "via" not in hidden:
         words += ["via", format_address(route.gateway)]
-    if route.device is not None and show_device:
+    if route.device is not None and "dev" not in hidden:
         words += ["dev", route.device.name]
     return words
 
@@ -80,13 +89,7 @@ _REFUSALS = {
 
 def ip_route_get(namespace: Namespace, wanted: Selector) -> str:
     """`ip route get ADDRESS [from ADDRESS] [mark MARK] [iif DEVICE]`; KernelError ENETUNREACH, or the route type's."""
-    fib = namespace.fib_for(wanted.destination)
-    route = fib.select(wanted)
-    if route is not None and route.kind in _REFUSALS:
-        refusal = _REFUSALS[route.kind]
-        raise KernelError(refusal.errno or 22, f"RTNETLINK answers: {refusal.strerror}")
-    if route is None or route.device is None:
-        raise KernelError(101, "RTNETLINK answers: Network is unreachable")
+    route = found_route(namespace, wanted)
     if is_ipv6(wanted.destination):
         return _got6(namespace, wanted, route)
     if route.kind == "local":
@@ -97,14 +100,25 @@ def ip_route_get(namespace: Namespace, wanted: Selector) -> str:
     words += ["from", format_address(wanted.source)] if wanted.source else []
     words += ["via", format_address(route.gateway)] if route.gateway is not None else []
     words += ["dev", route.device.name]
-    words += ["table", route.table] if route.table not in (LOCAL, MAIN) else []
+    words += ["table", route.table] if route.table != MAIN else []
     source = None if wanted.source else internet.source_of(namespace, route, wanted.destination)
     words += ["src", format_address(source)] if source is not None else []
-    words += ["mark", f"{wanted.mark:#x}"] if wanted.mark else []
+    words += ["mark", f"{wanted.mark:#x}" if wanted.mark >= 16 else str(wanted.mark)] if wanted.mark else []
     words += ["iif", wanted.in_device] if wanted.in_device else []
     words += ["uid", "0"] if not wanted.in_device else []
     cached = f"<{route.kind}>" if route.kind in ("local", "broadcast") else ""
     return " ".join(words) + f" \n    cache {cached + ' ' if cached else ''}\n"
+
+
+def found_route(namespace: Namespace, wanted: Selector) -> Route:
+    """The route that a lookup ends in; KernelError ENETUNREACH, or the route type's."""
+    route = namespace.fib_for(wanted.destination).select(wanted)
+    if route is not None and route.kind in _REFUSALS:
+        refusal = _REFUSALS[route.kind]
+        raise KernelError(refusal.errno or 22, f"RTNETLINK answers: {refusal.strerror}")
+    if route is None or route.device is None:
+        raise KernelError(101, "RTNETLINK answers: Network is unreachable")
+    return route
 
 
 def _got6(namespace: Namespace, wanted: Selector, route: Route) -> str:
@@ -122,19 +136,31 @@ def _got6(namespace: Namespace, wanted: Selector, route: Route) -> str:
 
 def ip_neigh(namespace: Namespace, device: str = "", *, family: str = "") -> str:
     """`ip [-4|-6] neigh show [dev DEVICE]`, both families without one; KernelError ENODEV."""
+    found = shown_neighbours(namespace, device, family=family)
+    return "".join(neighbour_line(each, show_device=not device) + "\n" for each in found)
+
+
+def shown_neighbours(namespace: Namespace, device: str = "", *, family: str = "") -> list[Neighbour]:
+    """The entries that `ip neigh show` lists unless it is asked for more; KernelError ENODEV."""
     wanted = namespace.device(device) if device else None
-    lines = []
-    entries = namespace.neighbours.entries.values()
-    for entry in sorted(entries, key=lambda each: (each.address > 0xFFFFFFFF, each.device.index, each.address)):
-        if (wanted is not None and entry.device is not wanted) or entry.state in ("NONE", "NOARP"):
-            continue
-        if family and is_ipv6(entry.address) != (family == "ipv6"):
-            continue
-        words = [format_address(entry.address)]
-        words += ["dev", entry.device.name] if wanted is None else []
-        words += ["lladdr", format_mac(entry.mac)] if entry.mac != ZERO_MAC and entry.state != "FAILED" else []
-        lines.append(" ".join([*words, entry.state]) + " ")
-    return "".join(line + "\n" for line in lines)
+    return [
+        entry
+        for entry in sorted(
+            namespace.neighbours.entries.values(),
+            key=lambda each: (each.address > 0xFFFFFFFF, each.device.index, each.address),
+        )
+        if (wanted is None or entry.device is wanted)
+        and entry.state not in ("NONE", "NOARP")
+        and (not family or is_ipv6(entry.address) == (family == "ipv6"))
+    ]
+
+
+def neighbour_line(entry: Neighbour, *, show_device: bool) -> str:
+    """One neighbour."""
+    words = [format_address(entry.address)]
+    words += ["dev", entry.device.name] if show_device else []
+    words += ["lladdr", format_mac(entry.mac)] if entry.mac != ZERO_MAC and entry.state != "FAILED" else []
+    return " ".join([*words, entry.state]) + " "
 
 
 def ip_neigh_proxy(namespace: Namespace) -> str:

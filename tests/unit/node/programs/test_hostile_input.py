@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from surroundings import run_line
 
 from podwire.services.node.network.resolver import candidates, read_configuration, read_hosts
-from podwire.services.node.programs import curl_options, ip_arguments, nslookup
+from podwire.services.node.programs import curl_options, nslookup
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.awk.parser import parse
 from podwire.services.node.programs.awk.syntax import AwkSyntaxError
 from podwire.services.node.programs.http_client import BadUrl, parse_url
+from podwire.services.node.programs.ip import arguments as ip_arguments
 from podwire.services.node.programs.iptables import read_listing
 
 WORDS = st.lists(st.text(alphabet="-abcLnStvwxXdHmo=:/.19 @é", max_size=8), max_size=6)

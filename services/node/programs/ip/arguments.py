@@ -6,7 +6,20 @@ from typing import Final, Literal
 
 from podwire.services.node.kernel.printing.links import Selection
 
-OBJECTS: Final = ("link", "address", "addr", "route", "neighbor", "neighbour", "neigh", "netns", "rule")
+OBJECTS: Final = ("link", "address", "addr", "route", "neighbor", "neighbour", "neigh", "netns", "rule", "tunnel")
+NOT_BUILT: Final = (
+    "monitor",
+    "maddress",
+    "mroute",
+    "tuntap",
+    "xfrm",
+    "token",
+    "l2tp",
+    "vrf",
+    "sr",
+    "nexthop",
+    "tcp_metrics",
+)
 _MEANING: Final = {"addr": "address", "neighbour": "neigh", "neighbor": "neigh"}
 _FLAGS: Final = {
     "brief": "brief",
@@ -39,6 +52,8 @@ class IpCall:
     subject: str
     command: str
     words: tuple[str, ...]
+    json: bool = False
+    pretty: bool = False
 
     @property
     def family(self) -> Literal["ipv4", "ipv6"]:
@@ -49,6 +64,7 @@ class IpCall:
 def read_call(words: Sequence[str]) -> IpCall:
     """Reads the command line. Raises IpError."""
     selection, namespace, rest = Selection(), "", list(words)
+    json = pretty = False
     while rest and rest[0].startswith("-"):
         option = rest.pop(0).lstrip("-")
         if option in _FLAGS:
@@ -61,15 +77,17 @@ def read_call(words: Sequence[str]) -> IpCall:
             selection = replace(selection, family=f"ipv{option}")
         elif option == "f" and rest:
             selection = replace(selection, family=_family(rest.pop(0)))
-        elif option in ("j", "json", "p"):
-            raise IpError(f"ip: option -{option} is not built", 1)
+        elif option in ("j", "json"):
+            json = True
+        elif option in ("p", "pretty"):
+            pretty = True
         elif option not in _IGNORED:
             raise IpError(f'Option "-{option}" is unknown, try "ip -help".')
     if not rest:
         raise IpError("Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }")
     subject = _object(rest.pop(0))
     command = _command(subject, rest.pop(0)) if rest else "show"
-    return IpCall(selection, namespace, subject, command, tuple(rest))
+    return IpCall(selection, namespace, subject, command, tuple(rest), json, pretty)
 
 
 def _family(name: str) -> str:
@@ -91,6 +109,8 @@ def _with_flag(selection: Selection, flag: str) -> Selection:
 
 def _object(word: str) -> str:
     found = next((each for each in OBJECTS if each.startswith(word)), None) if word else None
+    if found is None and word in NOT_BUILT:
+        raise IpError(f"ip {word}: not built", 1)
     if found is None:
         raise IpError(f'Object "{word}" is unknown, try "ip help".', 1)
     return _MEANING.get(found, found)
@@ -98,11 +118,12 @@ def _object(word: str) -> str:
 
 _COMMANDS: Final = {
     "link": ("show", "list", "lst", "set", "add", "delete"),
-    "address": ("show", "list", "lst", "add", "delete"),
-    "route": ("show", "list", "lst", "get", "add", "replace", "delete"),
-    "neigh": ("show", "list", "lst", "add", "replace", "delete"),
-    "netns": ("list", "show", "exec", "identify"),
-    "rule": ("show", "list", "lst", "add", "delete"),
+    "address": ("show", "list", "lst", "add", "change", "replace", "delete", "flush"),
+    "route": ("show", "list", "lst", "get", "add", "append", "change", "chg", "replace", "delete", "flush"),
+    "neigh": ("show", "list", "lst", "add", "change", "chg", "replace", "delete", "flush"),
+    "netns": ("list", "show", "add", "delete", "exec", "identify"),
+    "rule": ("show", "list", "lst", "add", "delete", "flush"),
+    "tunnel": ("show", "list", "lst"),
 }
 
 
@@ -110,7 +131,7 @@ def _command(subject: str, word: str) -> str:
     found = next((each for each in _COMMANDS[subject] if each.startswith(word)), None) if word else None
     if found is None:
         raise IpError(f'Command "{word}" is unknown, try "ip {subject} help".')
-    return "show" if found in ("list", "lst") else found
+    return "show" if found in ("list", "lst") else "change" if found == "chg" else found
 
 
 def select(selection: Selection, words: Sequence[str]) -> Selection:
@@ -135,6 +156,17 @@ def _narrowed(selection: Selection, word: str, value: str) -> Selection:
     if word == "dev":
         return replace(selection, device=value)
     return replace(selection, kind=value) if word == "type" else replace(selection, master=value)
+
+
+def number(text: str, what: str, most: int = (1 << 32) - 1) -> int:
+    """A number that an option takes, decimal or with 0x. Raises IpError."""
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= most:
+        raise IpError(f'Error: argument "{text}" is wrong: invalid {what}', 255)
+    return value
 
 
 def pairs(words: Sequence[str], keys: Sequence[str], flags: Sequence[str] = ()) -> tuple[dict[str, str], list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from podwire.services.node.kernel.netfilter.rule import PROTOCOLS
-from podwire.services.node.programs.ip_arguments import IpError, pairs
+from podwire.services.node.programs.ip.arguments import IpError, pairs
 
 _KEYS: Final = (
     "from",

@@ -1,0 +1,1 @@
+"""ip and bridge (iproute2)."""
