@@ -1,0 +1,1 @@
+"""tcpdump: filters, texts, files and the program."""
