@@ -16,7 +16,7 @@ from podwire.proto.packet.tcp import Tcp
 from podwire.proto.packet.udp import Udp
 from podwire.proto.packet.vxlan import LINUX_PORT, Vxlan
 
-_FLAG_LETTERS: Final = (
+FLAG_LETTERS: Final = (
     (tcp.FIN, "F"),
     (tcp.SYN, "S"),
     (tcp.RST, "R"),
@@ -113,7 +113,7 @@ def _transport(source: str, destination: str, protocol: int, payload: bytes) -> 
 def _tcp(source: str, destination: str, payload: bytes) -> str:
     header, at = Tcp.parse(payload)
     length = len(payload) - at
-    letters = "".join(letter for bit, letter in _FLAG_LETTERS if header.flags & bit) or "none"
+    letters = "".join(letter for bit, letter in FLAG_LETTERS if header.flags & bit) or "none"
     parts = [f"Flags [{letters}]"]
     if length:
         parts.append(f"seq {header.sequence}:{(header.sequence + length) & 0xFFFFFFFF}")

@@ -1,4 +1,4 @@
-"""What filters look at in an Ethernet frame. Pure; outside of the frame there is nothing (None), as in a BPF program."""
+"""What filters look at in an Ethernet frame. Pure; outside of the frame there is nothing (None), as for a BPF."""
 
 from typing import Final, NamedTuple
 
@@ -58,7 +58,7 @@ def ports(frame: bytes, protocols: tuple[int, ...]) -> tuple[int, int] | None:
 
 
 def base(frame: bytes, protocol: str) -> int | None:
-    """Where `protocol[0]` is; the transports' are looked for in IPv4 only, as pcap-filter(7) says, and ICMPv6's in IPv6."""
+    """Where `protocol[0]` is; transports are looked for in IPv4 only (pcap-filter(7)), and ICMPv6 in IPv6."""
     if protocol in ("ether", "link"):
         return 0
     kind = ethertype(frame)

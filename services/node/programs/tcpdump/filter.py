@@ -18,7 +18,7 @@ from podwire.services.node.programs.tcpdump.words import FilterError, Words
 __all__ = ["FilterError", "Predicate", "compile_filter"]
 
 _NOT_BUILT: Final = tuple(
-    "vlan mpls pppoed pppoes geneve gateway inbound outbound ifname type subtype wlan decnet stp iso atalk llc link".split()
+    ["vlan", "mpls", "pppoed", "pppoes", "geneve", "gateway", "inbound", "outbound", "ifname", "type", "subtype", "wlan", "decnet", "stp", "iso", "llc", "link"]
 )
 _ETHERTYPES: Final = {"ip": IPV4, "ip6": IPV6, "arp": ARP, "rarp": RARP}
 _PROTOCOLS: Final = ("ether", *_ETHERTYPES, *TRANSPORTS)
@@ -163,7 +163,8 @@ class _Parser:
     def _value(self, given: _Qualifiers) -> Predicate:
         word = self.words.take()
         if not self._is_value(word) or word in _KINDS or word in ("(", "["):
-            match given.kind:
+            raise FilterError("syntax error")
+        match given.kind:
             case "port":
                 port = _port(word)
                 return _of_ports(given, port, port, _SERVICES.get(word, (port, _WITH_PORTS))[1])
