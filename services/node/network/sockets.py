@@ -3,10 +3,10 @@
 import asyncio
 import errno
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.sockets.base import Socket
+from podwire.services.node.kernel.sockets.capture import CapturedFrame, PacketSocket
 from podwire.services.node.kernel.sockets.ping import Echo, PingSocket
 from podwire.services.node.kernel.sockets.table import SocketTable
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
@@ -17,18 +17,25 @@ Endpoint = tuple[str, int]
 _OPENING: Final = ("SYN_SENT", "SYN_RECEIVED")
 
 
+class Telling(Protocol):
+    """A socket of the kernel: it calls `on_ready` when something changed."""
+
+    on_ready: Callable[[], None] | None
+
+
 class Readiness:
     """Wakes whoever waits when the socket says that something changed.
 
     A change that happens inside the caller's own turn, before it waits, is remembered: both ends may be on one kernel.
     """
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: Telling) -> None:
         self._waiting: list[asyncio.Future[None]] = []
         self._changed = False
-        socket.on_ready = self._wake
+        socket.on_ready = self.wake
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Has whoever waits look again."""
         self._changed = True
         waiting, self._waiting = self._waiting, []
         for future in waiting:
@@ -176,6 +183,32 @@ class Pinger:
             self._socket.close()
 
 
+class Capture:
+    """A packet socket."""
+
+    def __init__(self, shell: KernelShell, socket: PacketSocket) -> None:
+        self.socket = socket
+        self._shell = shell
+        self._readiness = Readiness(socket)
+
+    def receive(self) -> CapturedFrame | None:
+        """The oldest frame that waits, None if there is none."""
+        return self.socket.receive()
+
+    async def change(self) -> None:
+        """Returns when there may be more."""
+        await self._readiness.change()
+
+    def wake(self) -> None:
+        """Ends somebody's waiting for a change."""
+        self._readiness.wake()
+
+    def close(self) -> None:
+        """Stops listening."""
+        with self._shell.turn():
+            self.socket.close()
+
+
 class Network:
     """One network namespace as programs of a user see it. `trace` marks everything that is sent through it."""
 
@@ -224,6 +257,11 @@ class Network:
             if port is not None:
                 socket.bind((address, port))
             return UdpChannel(self.shell, socket)
+
+    def open_capture(self, device: str = "") -> Capture:
+        """A packet socket on a device, or on all of them. Raises OSError (ENODEV)."""
+        with self.shell.turn():
+            return Capture(self.shell, self._table().open_capture(device))
 
     def open_ping(self) -> Pinger:
         """An ICMP echo socket."""

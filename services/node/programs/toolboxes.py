@@ -46,6 +46,7 @@ from podwire.services.node.programs.ipvsadm import ipvsadm
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar
+from podwire.services.node.programs.tcpdump.command import tcpdump
 from podwire.services.node.programs.watching import watch
 from podwire.services.node.programs.wc import wc
 from podwire.services.node.programs.wget import wget
@@ -196,6 +197,7 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "route": routes.route,
     "ss": socket_lists.ss,
     "sysctl": sysctl,
+    "tcpdump": tcpdump,
     "traceroute": lookups.traceroute,
     "wget": wget,
 }

@@ -17,8 +17,9 @@ from podwire.services.node.programs.tcpdump.words import FilterError, Words
 
 __all__ = ["FilterError", "Predicate", "compile_filter"]
 
-_NOT_BUILT: Final = tuple(
-    ["vlan", "mpls", "pppoed", "pppoes", "geneve", "gateway", "inbound", "outbound", "ifname", "type", "subtype", "wlan", "decnet", "stp", "iso", "llc", "link"]
+_NOT_BUILT: Final = (
+    *("vlan", "mpls", "pppoed", "pppoes", "geneve", "gateway", "inbound", "outbound", "ifname"),
+    *("type", "subtype", "wlan", "decnet", "stp", "iso", "llc", "link"),
 )
 _ETHERTYPES: Final = {"ip": IPV4, "ip6": IPV6, "arp": ARP, "rarp": RARP}
 _PROTOCOLS: Final = ("ether", *_ETHERTYPES, *TRANSPORTS)

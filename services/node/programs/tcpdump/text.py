@@ -63,6 +63,8 @@ class Printer:
 
     def packet(self, octets: bytes) -> str:
         """An IP packet."""
+        if len(octets) < (40 if octets[:1] and octets[0] >> 4 == 6 else 20):
+            return summarize_packet(octets)
         try:
             return self._packet6(octets) if octets[:1] and octets[0] >> 4 == 6 else self._packet4(octets)
         except PacketError:
@@ -216,7 +218,7 @@ class Printer:
                 vxlan, at = Vxlan.parse(data)
                 name = f"VXLAN, flags [I] ({data[0]:#04x}), vni {vxlan.vni}"
                 if header.destination_port == LINUX_PORT:
-                    name = f"OTV, flags [I] ({data[0]:#04x}), overlay 0, instance {vxlan.vni}"
+                    name = f"OTV, flags [I] ({data[0]:#04x}), overlay {int.from_bytes(data[1:4])}, instance {vxlan.vni}"
                 return f"{name}\n{self.frame(data[at:])}"
             if header.destination_port == _GENEVE:
                 geneve, at = Geneve.parse(data)
