@@ -10,7 +10,7 @@ from podwire.services.node.kernel.sockets.capture import CapturedFrame, PacketSo
 from podwire.services.node.kernel.sockets.ping import Echo, PingSocket
 from podwire.services.node.kernel.sockets.table import SocketTable
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
-from podwire.services.node.kernel.sockets.udp import Datagram, UdpSocket
+from podwire.services.node.kernel.sockets.udp import Datagram, PathReport, UdpSocket
 from podwire.services.node.shell import KernelShell
 
 Endpoint = tuple[str, int]
@@ -156,6 +156,38 @@ class UdpChannel:
             self.socket.close()
 
 
+class PathProber:
+    """A UDP socket for finding paths: datagrams that no router may cut, and what routers say about them."""
+
+    def __init__(self, shell: KernelShell, socket: UdpSocket) -> None:
+        self._shell, self._socket = shell, socket
+        self._readiness = Readiness(socket)
+        socket.queue_errors()
+
+    def send(self, payload: bytes, to: Endpoint, ttl: int) -> None:
+        """Sends one datagram. Raises OSError."""
+        with self._shell.turn():
+            self._socket.probe(payload, to, ttl)
+
+    def mtu_to(self, address: int) -> int:
+        """What the first link towards an address takes, or less if a router said so."""
+        return self._socket.namespace.sockets.mtu_to(address)
+
+    async def report(self) -> PathReport | None:
+        """The next report; None if the other end answered with a datagram. Raises OSError."""
+        while True:
+            with self._shell.turn():
+                report, datagram = self._socket.report(), self._socket.receive()
+            if report is not None or datagram is not None:
+                return report
+            await self._readiness.change()
+
+    def close(self) -> None:
+        """Gives the port back."""
+        with self._shell.turn():
+            self._socket.close()
+
+
 class Pinger:
     """An ICMP echo socket."""
 
@@ -262,6 +294,11 @@ class Network:
         """A packet socket on a device, or on all of them. Raises OSError (ENODEV)."""
         with self.shell.turn():
             return Capture(self.shell, self._table().open_capture(device))
+
+    def open_path_prober(self) -> PathProber:
+        """A UDP socket for traceroute and tracepath."""
+        with self.shell.turn():
+            return PathProber(self.shell, self._table().open_udp(self.trace))
 
     def open_ping(self) -> Pinger:
         """An ICMP echo socket."""

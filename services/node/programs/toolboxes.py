@@ -29,6 +29,7 @@ from podwire.services.node.programs import (
     stat,
     stty,
     system,
+    traceroute,
 )
 from podwire.services.node.programs.awk.command import awk
 from podwire.services.node.programs.conditions import test
@@ -47,6 +48,7 @@ from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar
 from podwire.services.node.programs.tcpdump.command import tcpdump
+from podwire.services.node.programs.tracepath import tracepath
 from podwire.services.node.programs.watching import watch
 from podwire.services.node.programs.wc import wc
 from podwire.services.node.programs.wget import wget
@@ -151,7 +153,7 @@ BUSYBOX: Final[dict[str, Program]] = {
     "route": routes.route,
     "sysctl": sysctl,
     "time": system.time_command,
-    "traceroute": lookups.traceroute,
+    "traceroute": traceroute.busybox_traceroute,
     "watch": watch,
     "wget": wget,
 }
@@ -198,7 +200,8 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "ss": socket_lists.ss,
     "sysctl": sysctl,
     "tcpdump": tcpdump,
-    "traceroute": lookups.traceroute,
+    "tracepath": tracepath,
+    "traceroute": traceroute.traceroute,
     "wget": wget,
 }
 HOST: Final[dict[str, Program]] = {**NETWORK_TOOLS, "sudo": system.sudo}

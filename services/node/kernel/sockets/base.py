@@ -89,8 +89,10 @@ class Socket:
         if self.closed:
             raise KernelError(errno.EBADF)
 
-    def transmit(self, source: int, destination: int, protocol: int, payload: bytes, *, ttl: int = 0) -> None:
-        """Send one IP packet with this socket's trace."""
+    def transmit(
+        self, source: int, destination: int, protocol: int, payload: bytes, *, ttl: int = 0, probe: bool = False
+    ) -> None:
+        """Send one IP packet with this socket's trace; a probe is never cut, whatever is known of the path."""
         namespace = self.namespace
         mtu = namespace.sockets.mtu_to(destination)
         data = build_packet(
@@ -100,7 +102,7 @@ class Socket:
             payload,
             ttl=ttl or int(namespace.sysctls["net.ipv4.ip_default_ttl"]),
             identification=namespace.next_identification(),
-            fragment=DONT_FRAGMENT if len(payload) + 20 <= mtu else 0,
+            fragment=DONT_FRAGMENT if probe or len(payload) + 20 <= mtu else 0,
         )
         namespace.kernel.send_made(namespace, data, self.trace, self)
 

@@ -22,7 +22,7 @@ from podwire.services.node.kernel.sockets.path import MINIMUM_PATH_MTU, PathErro
 from podwire.services.node.kernel.sockets.ping import PingSocket
 from podwire.services.node.kernel.sockets.sctp_table import SctpTable
 from podwire.services.node.kernel.sockets.tcp import TcpListener, TcpSocket
-from podwire.services.node.kernel.sockets.udp import UdpSocket
+from podwire.services.node.kernel.sockets.udp import PathReport, UdpSocket
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.namespace import Namespace
@@ -259,7 +259,11 @@ class SocketTable:
             self.sctp.icmp_error(inner, error)
         elif inner.protocol == UDP:
             socket = self._udp_socket(inner.source, inner.source_port, inner.destination, inner.destination_port)
-            if socket is not None and socket.remote is not None and error.number:
+            if socket is not None and socket.queues_errors:
+                about = (header.type, header.code, format_address(packet.source), inner.destination_port)
+                now = self._namespace.kernel.now
+                socket.error_arrived(PathReport(*about, ttl=packet.ttl, mtu=error.mtu, time=now))
+            elif socket is not None and socket.remote is not None and error.number:
                 socket.fail(error.number)
         elif inner.protocol in ECHOES:
             ping = self.pings.get(int.from_bytes(inner.payload[4:6]))

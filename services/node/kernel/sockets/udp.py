@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OVERHEAD: Final = 256
 """What a waiting datagram is charged beside its payload, so that empty ones are bounded too."""
 TRACED_PEERS: Final = 64
+REPORTS_LIMIT: Final = 256
 
 
 class Datagram(NamedTuple):
@@ -38,6 +39,21 @@ class Datagram(NamedTuple):
     trace: str
 
 
+class PathReport(NamedTuple):
+    """An ICMP error about a datagram that was sent, as the error queue tells it (ip(7), IP_RECVERR).
+
+    `port` is where the datagram was for, `ttl` is the report's own, `mtu` 0 unless that is the complaint; `time` is ns.
+    """
+
+    type: int
+    code: int
+    source: str
+    port: int
+    ttl: int
+    mtu: int
+    time: int
+
+
 class UdpSocket(Socket):
     """A UDP socket. What it sends to a peer whose last datagram was traced is traced too."""
 
@@ -46,6 +62,7 @@ class UdpSocket(Socket):
         self._queue: deque[Datagram] = deque()
         self._charged = 0
         self._traces: dict[tuple[int, int], str] = {}
+        self._reports: deque[PathReport] | None = None
 
     @property
     def waiting(self) -> int:
@@ -86,6 +103,38 @@ class UdpSocket(Socket):
         if self.remote is None:
             raise KernelError(errno.EDESTADDRREQ)
         self.send_to(payload, (format_address(self.remote[0]), self.remote[1]))
+
+    def queue_errors(self) -> None:
+        """Have ICMP errors wait to be read by `report`, instead of failing calls."""
+        self._reports = deque(maxlen=REPORTS_LIMIT)
+
+    @property
+    def queues_errors(self) -> bool:
+        """Whether `queue_errors` was called."""
+        return self._reports is not None
+
+    def report(self) -> PathReport | None:
+        """The oldest report that waits, None if there is none."""
+        return self._reports.popleft() if self._reports else None
+
+    def error_arrived(self, report: PathReport) -> None:
+        """Queue a report; the oldest goes if nobody reads."""
+        if self._reports is not None:
+            self._reports.append(report)
+            self.ready()
+
+    @atomic
+    def probe(self, payload: bytes, endpoint: Endpoint, ttl: int) -> None:
+        """Send a datagram with a TTL that no router may cut (IP_PMTUDISC_PROBE); KernelError ENETUNREACH, EMSGSIZE."""
+        self.check_open()
+        address, port = parse_endpoint(endpoint)
+        if len(payload) > 65507:
+            raise KernelError(errno.EMSGSIZE)
+        source = self.namespace.sockets.source_for(address)
+        if not self.local[1]:
+            self.bind(("::" if is_ipv6(address) else "0.0.0.0", 0))
+        datagram = build_datagram(source, self.local[1], address, port, payload)
+        self.transmit(source, address, UDP, datagram, ttl=ttl, probe=True)
 
     @atomic
     def send_to(self, payload: bytes, endpoint: Endpoint, source: str = "") -> None:

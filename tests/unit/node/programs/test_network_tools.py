@@ -6,7 +6,7 @@ import pytest
 from scenes import serve_bytes, serve_dns, serve_image, talk
 from surroundings import SERVER, Machine, run_on_machine
 
-from podwire.services.node.programs import lookups, netcat, nslookup, ping, wget
+from podwire.services.node.programs import netcat, nslookup, ping, traceroute, wget
 
 
 async def nginx(machine: Machine) -> None:
@@ -190,9 +190,9 @@ def test_ping_without_answers() -> None:
 
 
 def test_traceroute_ends_at_its_goal() -> None:
-    result = talk(["traceroute", "-n", "-q1", SERVER], program=lookups.traceroute)
+    result = talk(["traceroute", "-n", "-q1", SERVER], program=traceroute.traceroute)
     assert result.out == (
-        "traceroute to 10.244.1.3 (10.244.1.3), 30 hops max, 46 byte packets\n 1  10.244.1.3  0.000 ms\n"
+        "traceroute to 10.244.1.3 (10.244.1.3), 30 hops max, 60 byte packets\n 1  10.244.1.3  0.000 ms\n"
     )
 
 
