@@ -23,7 +23,13 @@ from podwire.services.node.programs.filesystem import read_file
 
 VERSION: Final = "v1.8.10 (nf_tables)"
 _NOT_ROOT: Final = 4
-_FROM_KERNEL: Final = ("No chain/target/match by that name.", "Bad rule", "Directory not empty", "Too many links")
+_FROM_KERNEL: Final = (
+    "No chain/target/match by that name.",
+    "Bad rule",
+    "Directory not empty",
+    "Too many links",
+    "File exists",
+)
 _LONG: Final = {"--list": "L", "--list-rules": "S", "--numeric": "n", "--verbose": "v", "--exact": "x"}
 _FLAGS: Final = "nvx"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from podwire.proto.packet import icmpv6
 from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.kernel.sockets.ping import Echo
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
@@ -17,7 +18,8 @@ from podwire.services.node.processes import INTERRUPT
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
 
-_ECHO_REPLY: Final = 0
+_ECHO_REPLY: Final = (0, 129)
+"""Of ICMP and of ICMPv6, whose other types do not have these numbers."""
 _TIME_EXCEEDED: Final = 11
 _UNREACHABLE: Final = {
     0: "Destination Net Unreachable",
@@ -44,6 +46,8 @@ class Call:
     size: int
     ttl: int
     quiet: bool
+    family: str = ""
+    """"4", "6" or "" for either."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ def read_call(process: Process, words: Words) -> Call:
         size=int(numbers.get("s", 56)),
         ttl=int(numbers.get("t", 0)),
         quiet="q" in options,
+        family="6" if "6" in options else "4" if "4" in options else "",
     )
 
 
@@ -159,7 +164,7 @@ class _Session:
         sent = self.tally.sent.get(echo.sequence)
         if sent is None:
             return
-        if echo.type != _ECHO_REPLY:
+        if echo.type not in _ECHO_REPLY:
             self.tally.errors += 1
             self.tally.answered[echo.sequence] = None
             line = self._words.problem(echo)
@@ -189,6 +194,10 @@ async def _ping(process: Process, words: Words) -> int:
         name, addresses = await resolver.resolve(call.host)
     except ResolutionFailure as failure:
         await process.complain(words.unknown(call.host, failure.temporary))
+        return words.unknown_code
+    addresses = [each for each in addresses if not call.family or (":" in each) == (call.family == "6")]
+    if not addresses:
+        await process.complain(f"ping: {call.host}: Address family for hostname not supported")
         return words.unknown_code
     shown = call.host if words.first == 0 else name
     try:
@@ -285,9 +294,34 @@ def _iputils_reply(echo: Echo, size: int, round_trip: int, duplicate: bool) -> s
     return f"{size} bytes from {echo.source}: icmp_seq={echo.sequence} ttl={echo.ttl} {tail}\n"
 
 
+_UNREACHABLE6: Final = {
+    0: "No route",
+    1: "Administratively prohibited",
+    3: "Address unreachable",
+    4: "Port unreachable",
+}
+
+
 def _iputils_problem(echo: Echo) -> str:
+    if ":" in echo.source:
+        return f"From {echo.source} icmp_seq={echo.sequence} {_problem6(echo)}\n"
     text = "Time to live exceeded" if echo.type == _TIME_EXCEEDED else _UNREACHABLE.get(echo.code, "Dest Unreachable")
     return f"From {echo.source} icmp_seq={echo.sequence} {text}\n"
+
+
+def _problem6(echo: Echo) -> str:
+    """ping6_common.c, print_icmp."""
+    if echo.type == icmpv6.DESTINATION_UNREACHABLE:
+        return f"Destination unreachable: {_UNREACHABLE6.get(echo.code, f'Unknown code {echo.code}')}"
+    if echo.type == icmpv6.TIME_EXCEEDED:
+        return f"Time exceeded: {'Defragmentation failure' if echo.code else 'Hop limit'}"
+    return "Packet too big" if echo.type == icmpv6.PACKET_TOO_BIG else f"ICMP type: {echo.type}"
+
+
+def _iputils_heading(host: str, address: str, size: int) -> str:
+    if ":" in address:
+        return f"PING {host}({address}) {size} data bytes\n"
+    return f"PING {host} ({address}) {size}({size + 28}) bytes of data.\n"
 
 
 _IPUTILS: Final = Words(
@@ -299,7 +333,7 @@ _IPUTILS: Final = Words(
     unknown_code=2,
     unreachable="connect: Network is unreachable",
     unreachable_code=2,
-    heading=lambda host, address, size: f"PING {host} ({address}) {size}({size + 28}) bytes of data.\n",
+    heading=_iputils_heading,
     reply=_iputils_reply,
     problem=_iputils_problem,
     problems_are_errors=False,
@@ -310,3 +344,8 @@ _IPUTILS: Final = Words(
 async def iputils_ping(process: Process) -> int:
     """ping [OPTION]… HOST, as iputils."""
     return await _ping(process, _IPUTILS)
+
+
+async def iputils_ping6(process: Process) -> int:
+    """ping6, which is ping -6."""
+    return await iputils_ping(process.with_arguments(["ping", "-6", *process.arguments[1:]]))

@@ -34,9 +34,11 @@ from podwire.services.node.programs import (
 from podwire.services.node.programs.awk.command import awk
 from podwire.services.node.programs.conditions import test
 from podwire.services.node.programs.conntrack import conntrack, sysctl
+from podwire.services.node.programs.crictl import crictl
 from podwire.services.node.programs.curl import curl
 from podwire.services.node.programs.dd import dd
 from podwire.services.node.programs.dig import dig, host
+from podwire.services.node.programs.ethtool import ethtool
 from podwire.services.node.programs.expr import expr
 from podwire.services.node.programs.find import find
 from podwire.services.node.programs.grep import grep
@@ -179,6 +181,7 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "bridge": bridge,
     "conntrack": conntrack,
     "dig": dig,
+    "ethtool": ethtool,
     "host": host,
     "ifconfig": routes.ifconfig,
     "ip": ip,
@@ -196,6 +199,7 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "netstat": socket_lists.netstat,
     "nslookup": nslookup.bind_nslookup,
     "ping": ping.iputils_ping,
+    "ping6": ping.iputils_ping6,
     "route": routes.route,
     "ss": socket_lists.ss,
     "sysctl": sysctl,
@@ -204,4 +208,4 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "traceroute": traceroute.traceroute,
     "wget": wget,
 }
-HOST: Final[dict[str, Program]] = {**NETWORK_TOOLS, "sudo": system.sudo}
+HOST: Final[dict[str, Program]] = {**NETWORK_TOOLS, "crictl": crictl, "sudo": system.sudo}

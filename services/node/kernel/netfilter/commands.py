@@ -1,9 +1,10 @@
 """Commands on a table: what one iptables call or one line of a restore does (iptables/xshared.c do_parse)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from podwire.services.node.kernel.netfilter.chain import Chain, Table
+from podwire.services.node.kernel.netfilter.chain import Chain, Table, check_chain_name
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.parse import parse_rule
 from podwire.services.node.kernel.netfilter.rule import Rule
@@ -51,8 +52,17 @@ def _on_many(table: Table, command: str, arguments: list[str]) -> None:
             table.edit(name).edited().clear()
         else:
             chain = table.chain(name)
+            if len(arguments) > 1:
+                _zero_rule(chain, parse_number(arguments[1], 1, 2**31, "rule number"))
+                continue
             for counter in (chain.counter, *(rule.counter for rule in chain.rules)):
                 counter.set(0, 0)
+
+
+def _zero_rule(chain: Chain, number: int) -> None:
+    """One rule's counters; a number beyond the last does nothing, as with iptables-nft."""
+    if number <= len(chain.rules):
+        chain.rules[number - 1].counter.set(0, 0)
 
 
 def _delete_chain(table: Table, name: str) -> None:
@@ -75,8 +85,26 @@ def _on_chain(table: Table, command: str, arguments: list[str]) -> None:
         if chain.policy is None or len(arguments) < 2 or arguments[1] not in ("ACCEPT", "DROP"):
             raise NetfilterError("Bad policy name. Run `dmesg' for more information.")
         table.edit(name).policy = arguments[1]
+    elif len(arguments) < 2:
+        raise NetfilterError("-E requires old-chain-name and new-chain-name")
     else:
-        raise NetfilterError("renaming of chains is not supported")
+        _rename(table, name, arguments[1])
+
+
+def _rename(table: Table, name: str, new: str) -> None:
+    """The chain keeps its place, and jumps follow it. (A renamed built-in chain would be out of iptables' reach.)"""
+    if table.chain(name).policy is not None:
+        raise NetfilterError(f"chain `{name}': renaming of built-in chains is not built")
+    if new in table.chains:
+        raise NetfilterError("File exists.")
+    check_chain_name(new)
+    for other in list(table.chains.values()):
+        if any(rule.jump == name for rule in other.rules):
+            rules = table.edit(other.name).edited()
+            rules[:] = [replace(rule, jump=new) if rule.jump == name else rule for rule in rules]
+    renamed = table.edit(name)
+    renamed.name = new
+    table.chains = {new if each == name else each: chain for each, chain in table.chains.items()}
 
 
 def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> None:

@@ -58,3 +58,37 @@ def test_tracepath_finds_the_smallest_link() -> None:
 def test_refusals(command: str, complaint: str) -> None:
     result = run_on_machine(command)
     assert result.code != 0 and complaint in result.err
+
+
+V6 = (
+    "sysctl -w net.ipv6.conf.all.forwarding=1 >/dev/null; ip addr add fd00:1::1/64 dev cni0;"
+    "ip -n server addr add fd00:1::3/64 dev eth0; ip -n client addr add fd00:1::2/64 dev eth0;"
+    "ip -n client -6 route add default via fd00:1::1; ip netns exec client "
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (
+            "ping -c1 fd00:1::3",
+            ["PING fd00:1::3(fd00:1::3) 56 data bytes", "64 bytes from fd00:1::3: icmp_seq=1 ttl=64 time="],
+        ),
+        (
+            "ping6 -c1 fd00:9::9",
+            ["PING fd00:9::9(fd00:9::9) 56 data bytes", "From fd00:1::1 icmp_seq=1 Destination unreachable: No route"],
+        ),
+        (
+            "traceroute -n -q1 fd00:1::3",
+            ["traceroute to fd00:1::3 (fd00:1::3), 30 hops max, 60 byte packets", " 1  fd00:1::3  "],
+        ),
+    ],
+)
+def test_ipv6(command: str, lines: list[str]) -> None:
+    told = run_on_machine(V6 + command).out.splitlines()
+    assert [line.startswith(start) for line, start in zip(told, lines, strict=False)] == [True] * len(lines), told
+
+
+def test_ping_of_a_family_that_an_address_is_not_of() -> None:
+    result = run_on_machine("ping -6 -c1 10.244.1.3")
+    assert (result.code, result.err) == (2, "ping: 10.244.1.3: Address family for hostname not supported\n")
