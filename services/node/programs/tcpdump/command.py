@@ -35,6 +35,8 @@ class _Run:
     offset: int = 0
     """Nanoseconds between the kernel's clock and the epoch."""
     taken: int = 0
+    fitting: int = 0
+    """What passed the filter; more than what was taken when -c ended it."""
     written: bytearray = field(default_factory=bytearray)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -127,7 +129,7 @@ async def _listen(run: _Run) -> int:
         capture.close()
     _save(run)
     plural = "" if run.taken == 1 else "s"
-    received = capture.socket.received
+    received = run.fitting
     await process.complain(f"{run.taken} packet{plural} captured")
     await process.complain(f"{received} packet{'' if received == 1 else 's'} received by filter")
     await process.complain(f"{capture.socket.dropped} packets dropped by kernel")
@@ -163,7 +165,10 @@ async def _collect(run: _Run, capture: Capture) -> None:
                     return
                 await capture.change()
             elif run.fits(seen.frame):
+                run.fitting += 1
                 await _take(run, seen)
+        while (seen := capture.receive()) is not None:
+            run.fitting += run.fits(seen.frame)
     finally:
         stopping.cancel()
 

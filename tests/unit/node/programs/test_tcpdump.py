@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NS, IPv6
@@ -179,3 +181,11 @@ def test_a_file_of_another_byte_order_and_of_nanoseconds_is_read() -> None:
 def test_cut_frames_are_printed_somehow(cut: int) -> None:
     for printer in (Printer(), Printer(verbose=True, link=True), Printer(quiet=True)):
         assert all(printer.frame(frame[:cut]) for frame in FRAMES)
+
+
+@given(octets=st.binary(max_size=120), ports=st.sampled_from([(53, 9), (9, 8472), (9, 6081), (80, 9)]))
+def test_any_bytes_are_printed_somehow(octets: bytes, ports: tuple[int, int]) -> None:
+    inside = LINK / IP(src=A, dst=B) / UDP(sport=ports[0], dport=ports[1]) / Raw(octets or b"x")
+    segment = LINK / IP(src=A, dst=B, proto=6) / Raw(octets)
+    for printer in (Printer(), Printer(verbose=True, link=True)):
+        assert all(printer.frame(each) for each in (octets, bytes(inside), bytes(segment)))
