@@ -221,10 +221,6 @@ class LinuxWorld:
             _empty(sender)
         return arrivals
 
-    def run(self, netns: str, argv: list[str]) -> str:
-        """What a command prints in a namespace."""
-        return self._run(netns, argv, "")
-
     def rules(self, netns: str, family: str) -> str:
         if family == "nft":
             return self.run(netns, ["nft", "list", "ruleset"], "")
