@@ -298,7 +298,7 @@ class Network:
     def open_path_prober(self) -> PathProber:
         """A UDP socket for traceroute and tracepath."""
         with self.shell.turn():
-            return PathProber(self.shell, self._table().open_udp(self.trace))
+            return PathProber(self.shell, self._table().open_udp(self.trace, user=self.user, group=self.group))
 
     def open_ping(self) -> Pinger:
         """An ICMP echo socket."""
