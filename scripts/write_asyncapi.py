@@ -8,7 +8,18 @@ import msgspec
 import yaml
 
 from podwire import __version__
-from podwire.proto.messages import api, container, events, kernel, kubelet, machine, process, runtime, telemetry
+from podwire.proto.messages import (
+    api,
+    capture,
+    container,
+    events,
+    kernel,
+    kubelet,
+    machine,
+    process,
+    runtime,
+    telemetry,
+)
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "proto" / "asyncapi.yaml"
 
@@ -46,9 +57,9 @@ CHANNELS: Final = {
     "runtimeEvents": Channel("runtime.{node}.events", "Container state changes.", (runtime.ContainerChanged,)),
     "machine": Channel(
         "machine.{node}",
-        "An operator's shell on a machine, or a traced connection from it.",
+        "An operator's shell on a machine, a traced connection, packets to send, or a capture.",
         (machine.MachineRequest,),
-        (machine.Accepted, machine.Outcome, machine.Refused),
+        (machine.Accepted, machine.Outcome, machine.Injected, machine.Refused),
     ),
     "kubelet": Channel(
         "kubelet.{node}",
@@ -77,8 +88,16 @@ CHANNELS: Final = {
     ),
     "streamOutput": Channel(
         "stream.{node}.{session}.out",
-        "Frames from a program.",
-        (kubelet.Data, kubelet.Alive, kubelet.Credit, kubelet.Exit, kubelet.StreamError),
+        "Frames from a program. Those of a capture carry blocks of capture.Captured and capture.Seen.",
+        (
+            kubelet.Data,
+            kubelet.Alive,
+            kubelet.Credit,
+            kubelet.Exit,
+            kubelet.StreamError,
+            capture.Captured,
+            capture.Seen,
+        ),
     ),
     "offer": Channel(
         "container.{image}.{node}.offer",

@@ -1,4 +1,5 @@
-"""What an operator asks of a machine itself, as over SSH: a shell command, a traced connection."""
+"""What an operator asks of a machine itself, as over SSH: a shell command, a traced connection, packets to send,
+packets to see."""
 
 from typing import Final, Literal
 
@@ -22,17 +23,20 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rows: int = 0
 
 
+type ExchangeKind = Literal["http", "tcp", "udp", "sctp", "icmp"]
+
+
 class Connect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One traced exchange from a pod ("" and "" for the machine itself). Answer: Outcome.
 
-    `http` sends a GET and waits for the whole answer, `tcp` only connects, `udp` sends one datagram, `icmp` one echo
-    request.
+    `http` sends a GET and waits for the whole answer, `tcp` and `sctp` only connect, `udp` sends one datagram, `icmp`
+    one echo request.
     """
 
     trace: str
     namespace: str = ""
     pod: str = ""
-    kind: Literal["http", "tcp", "udp", "icmp"]
+    kind: ExchangeKind
     address: str
     port: int = 0
     host: str = ""
@@ -40,7 +44,50 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     timeout: float = 5.0
 
 
-Call = Shell | Connect
+class RawPacket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One packet to send as it is: an IP packet through a raw socket with its own header (raw(7)), or an Ethernet frame
+    out of a device through a packet socket (packet(7)). With a `trace` its hops are told."""
+
+    data: bytes
+    link: Literal["ip", "ethernet"] = "ip"
+    trace: str = ""
+
+
+MOST_PACKETS: Final = 1024
+"""Packets in one call at most."""
+
+
+class Inject(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Sends packets from a pod ("" and "" for the machine itself), at once, in order. Answer: Injected.
+
+    `device` is where Ethernet frames leave.
+    """
+
+    namespace: str = ""
+    pod: str = ""
+    device: str = "eth0"
+    packets: list[RawPacket]
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Sees what passes a machine's devices, until the session ends; it goes over `stream.<node>.<session>` as
+    proto/messages/capture.py says. Answer: Accepted, or Refused.
+
+    With `pod` only that pod's namespace is seen (of `devices` those that are named, all of them for none), else the
+    machine's own and every pod's. A frame is wanted if one of its IP headers, outer or inner, has one of `hosts` and
+    one of its transport headers has one of `ports`; no hosts, or no ports, mean any. `drops` tells packets that die.
+    """
+
+    session: str
+    namespace: str = ""
+    pod: str = ""
+    devices: list[str] = []
+    hosts: list[str] = []
+    ports: list[int] = []
+    drops: bool = True
+
+
+Call = Shell | Connect | Inject | Capture
 
 
 class MachineRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +109,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     duration: int
 
 
+class Injected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the kernel said to each packet: "" if it took it, else the error of sendto(2)."""
+
+    errors: list[str]
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The call had no effect."""
 
     message: str
 
 
-Answer = Accepted | Outcome | Refused
+Answer = Accepted | Outcome | Injected | Refused

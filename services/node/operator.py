@@ -1,4 +1,5 @@
-"""What an operator can do on a machine: run a command line on it, and make a traced connection from it or its pods."""
+"""What an operator can do on a machine: run a command line on it, make a traced connection from it or its pods, send
+packets from them, see the packets that pass."""
 
 import asyncio
 import errno
@@ -10,16 +11,22 @@ import h11
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
+from podwire.proto.packet.errors import PacketError
 from podwire.proto.packet.icmp import ECHO_REPLY
+from podwire.proto.packet.icmpv6 import ECHO_REPLY as ECHO_REPLY6
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
+from podwire.services.chassis.clock import Clock
 from podwire.services.node.images.catalogue import host_programs
+from podwire.services.node.network import sctp
 from podwire.services.node.network.sockets import Network, TcpStream
 from podwire.services.node.pipes import NewlineWriter, Reader, Writer
 from podwire.services.node.process import Process
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.sessions import Session
 from podwire.services.node.terminal import Terminal
+from podwire.services.node.traffic.capture import MachineCapture, run_capture
+from podwire.services.node.traffic.inject import inject
 
 if TYPE_CHECKING:
     from podwire.services.node.machine import Machine
@@ -36,9 +43,52 @@ def serve_operator(machine: "Machine") -> None:
         if isinstance(call, messages.Shell):
             _start_shell(machine, call)
             return codec.encode(messages.Accepted())
+        if isinstance(call, messages.Inject):
+            return codec.encode(_inject(machine, call))
+        if isinstance(call, messages.Capture):
+            return codec.encode(_start_capture(machine, call))
         return codec.encode(await _connect(machine, call))
 
     Responder(machine.bus, machine.tasks, answer).serve(subjects.machine(machine.name))
+
+
+def _namespace(machine: "Machine", namespace: str, pod: str) -> str | None:
+    """The network namespace of a pod ("": the machine's own); None if the pod is not here."""
+    if not pod:
+        return ""
+    for sandbox in machine.runtime.sandboxes.records.values():
+        if (sandbox.config.namespace, sandbox.config.name) == (namespace, pod) and sandbox.state == "READY":
+            return sandbox.namespace
+    return None
+
+
+def _no_pod(machine: "Machine", namespace: str, pod: str) -> messages.Refused:
+    return messages.Refused(message=f"pod {namespace}/{pod} does not run on {machine.name}")
+
+
+# -- packets
+
+
+def _inject(machine: "Machine", call: messages.Inject) -> messages.Injected | messages.Refused:
+    namespace = _namespace(machine, call.namespace, call.pod)
+    if namespace is None:
+        return _no_pod(machine, call.namespace, call.pod)
+    if len(call.packets) > messages.MOST_PACKETS:
+        return messages.Refused(message=f"{len(call.packets)} packets: at most {messages.MOST_PACKETS} go at once")
+    return inject(machine.shell, namespace, call)
+
+
+def _start_capture(machine: "Machine", call: messages.Capture) -> messages.Accepted | messages.Refused:
+    namespace = _namespace(machine, call.namespace, call.pod) if call.pod else None
+    if call.pod and namespace is None:
+        return _no_pod(machine, call.namespace, call.pod)
+    try:
+        capture = MachineCapture(machine, call, namespace)
+    except PacketError as error:
+        return messages.Refused(message=error.reason)
+    session = Session(machine.bus, machine.name, call.session, stdin=True)
+    session.serve(machine.tasks, run_capture(machine, capture, session))
+    return messages.Accepted()
 
 
 # -- a command line
@@ -107,20 +157,20 @@ def _process(machine: "Machine", call: messages.Shell, streams: tuple[Reader, Wr
 
 
 def _network(machine: "Machine", call: messages.Connect) -> Network | None:
-    if not call.pod:
-        return Network(machine.shell, "", call.trace)
-    for sandbox in machine.runtime.sandboxes.records.values():
-        place = (sandbox.config.namespace, sandbox.config.name)
-        if place == (call.namespace, call.pod) and sandbox.state == "READY":
-            return Network(machine.shell, sandbox.namespace, call.trace)
-    return None
+    namespace = _namespace(machine, call.namespace, call.pod)
+    return None if namespace is None else Network(machine.shell, namespace, call.trace)
 
 
 async def _connect(machine: "Machine", call: messages.Connect) -> messages.Answer:
     network = _network(machine, call)
     if network is None:
-        return messages.Refused(message=f"pod {call.namespace}/{call.pod} has no sandbox on {machine.name}")
-    begun = machine.clock.monotonic_ns()
+        return _no_pod(machine, call.namespace, call.pod)
+    return await exchange(network, call, machine.clock)
+
+
+async def exchange(network: Network, call: messages.Connect, clock: Clock) -> messages.Outcome:
+    """One exchange from a namespace, traced if the network is."""
+    begun = clock.monotonic_ns()
     try:
         async with asyncio.timeout(call.timeout):
             text, success = await _exchange(network, call), True
@@ -128,7 +178,7 @@ async def _connect(machine: "Machine", call: messages.Connect) -> messages.Answe
         text, success = f"no answer within {call.timeout:g} s", False
     except (OSError, h11.RemoteProtocolError) as error:
         text, success = getattr(error, "strerror", None) or str(error), False
-    return messages.Outcome(success=success, text=text, duration=machine.clock.monotonic_ns() - begun)
+    return messages.Outcome(success=success, text=text, duration=clock.monotonic_ns() - begun)
 
 
 async def _exchange(network: Network, call: messages.Connect) -> str:
@@ -136,6 +186,9 @@ async def _exchange(network: Network, call: messages.Connect) -> str:
         return await _ping(network, call.address)
     if call.kind == "udp":
         return await _send_datagram(network, call)
+    if call.kind == "sctp":
+        (await sctp.connect(network, (call.address, call.port))).close()
+        return "connected"
     stream = await network.connect((call.address, call.port))
     try:
         return "connected" if call.kind == "tcp" else await _get(stream, call)
@@ -150,7 +203,7 @@ async def _ping(network: Network, address: str) -> str:
         echo = await pinger.receive()
     finally:
         pinger.close()
-    if echo.type != ECHO_REPLY:
+    if echo.type not in (ECHO_REPLY, ECHO_REPLY6):
         raise OSError(errno.EHOSTUNREACH, f"ICMP type {echo.type} code {echo.code} from {echo.source}")
     return f"echo reply from {echo.source}"
 

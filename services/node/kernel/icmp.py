@@ -42,6 +42,8 @@ def receive(namespace: "Namespace", packet: Packet) -> None:
     except PacketError as error:
         reason = DropReason.ICMP_CSUM if "checksum" in error.reason else DropReason.PKT_TOO_SMALL
         return namespace.kernel.drop(packet, namespace, reason, error.reason)
+    if packet.trace:
+        namespace.kernel.hop(packet, "socket", namespace, detail=f"icmp type {header.type} code {header.code}")
     if header.type == ECHO_REQUEST:
         return _reply(namespace, packet, header, octets[at:])
     if header.type == ECHO_REPLY:

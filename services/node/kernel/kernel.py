@@ -25,6 +25,7 @@ from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.packet import Packet
 from podwire.services.node.kernel.sockets.base import Socket
+from podwire.services.node.kernel.sockets.drop_monitor import DropMonitor
 from podwire.services.node.kernel.timers import Timer, TimerWheel
 
 BACKLOG: Final = 1000
@@ -74,6 +75,9 @@ class Kernel:
         self.transmitted: list[tuple[str, bytes, str]] = []
         self.hops: list[Hop] = []
         self.drops = DropLog()
+        self.drop_monitors: list[DropMonitor] = []
+        self.namespace_listeners: list[Callable[[Namespace], None]] = []
+        """Who is told of every new namespace."""
         self.log: deque[str] = deque(maxlen=LOG_LIMIT)
         self.flows = FlowCache(self)
         self.namespaces: dict[str, Namespace] = {}
@@ -93,6 +97,8 @@ class Kernel:
         namespace = self.namespaces[name] = Namespace(self, name, self.next_serial())
         loopback = Loopback(namespace, "lo", bytes(6), 65536)
         self.attach(namespace, loopback)
+        for listener in self.namespace_listeners:
+            listener(namespace)
         return namespace
 
     def namespace(self, name: str) -> Namespace:
@@ -322,6 +328,8 @@ class Kernel:
 
     def _count_drop(self, packet: Packet, namespace: Namespace, reason: DropReason, detail: str, device: str) -> None:
         packet.recording = None
+        for monitor in self.drop_monitors:
+            monitor.packet_died(packet, namespace, reason.value, detail, device)
         key = (namespace.name, reason)
         self.drops.counts[key] = self.drops.counts.get(key, 0) + 1
         self.drops.total += 1

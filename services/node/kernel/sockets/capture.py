@@ -14,13 +14,14 @@ QUEUE_LIMIT: Final = 8192
 
 
 class CapturedFrame(NamedTuple):
-    """A frame seen at a device at a time (ns); `trace` is the trace it carried, if any."""
+    """A frame seen at a device at a time (ns); `trace` is the trace it carried, if any, `order` grows in a machine."""
 
     time: int
     device: str
     is_outgoing: bool
     frame: bytes
     trace: str
+    order: int
 
 
 class PacketSocket:
@@ -48,8 +49,9 @@ class PacketSocket:
         if len(self._queue) >= QUEUE_LIMIT:
             self.dropped += 1
             return
-        now = self.namespace.kernel.now
-        self._queue.append(CapturedFrame(now, device.name, is_outgoing, packet.frame(), packet.trace))
+        kernel = self.namespace.kernel
+        order = kernel.next_serial()
+        self._queue.append(CapturedFrame(kernel.now, device.name, is_outgoing, packet.frame(), packet.trace, order))
         if self.on_ready is not None:
             self.on_ready()
 
