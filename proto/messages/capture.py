@@ -29,15 +29,17 @@ class Captured(msgspec.Struct, frozen=True, tag="frame", array_like=True):
 
 
 class Seen(msgspec.Struct, frozen=True, tag="seen", array_like=True):
-    """At the end, of each namespace: how many frames passed, and how many of them found the queue full. `netns` is
-    "*dropped*" for the packets that died, of all namespaces."""
+    """At the end, of each device: how many frames passed, and how many of them found the queue full.
+
+    Of packets that died only those are counted that found it full; `netns` and `device` are then "".
+    """
 
     netns: str
+    device: str
     passed: int
     lost: int
 
 
-DIED: Final = "*dropped*"
 type Record = Captured | Seen
 
 

@@ -39,17 +39,51 @@ class _Output:
             self.ended.set_exception(UserError(f"{self._place}: {frame.message}"))
 
 
-async def _run(client: Client, node: str, take: Take, open_session: Callable[[str], Awaitable[None]]) -> frames.Exit:
+async def _run(
+    client: Client,
+    node: str,
+    take: Take,
+    open_session: Callable[[str], Awaitable[None]],
+    stop: asyncio.Event | None = None,
+) -> frames.Exit:
     session = secrets.token_hex(8)
     output = _Output(client, node, session, take)
     await client.bus.flush()
-    alive = asyncio.get_running_loop().create_task(output.frames.stay_alive())
+    loop = asyncio.get_running_loop()
+    running = [loop.create_task(output.frames.stay_alive())]
     try:
         await open_session(session)
+        if stop is not None:
+            running.append(loop.create_task(_end_input(output.frames, stop)))
         return await output.ended
     finally:
-        alive.cancel()
+        for task in running:
+            task.cancel()
         output.frames.fail("the client is gone")
+
+
+async def _end_input(session: FrameSession, stop: asyncio.Event) -> None:
+    await stop.wait()
+    session.close_input()
+
+
+async def run_capture(
+    client: Client,
+    node: str,
+    call: Callable[[str], messages.Capture],
+    take: Take,
+    stop: asyncio.Event,
+    on_open: Callable[[], None],
+) -> None:
+    """Captures on a machine until `stop` is set; `call` makes the request of a session's name. Raises UserError."""
+
+    async def open_session(session: str) -> None:
+        answer = await client.ask_machine(node, call(session))
+        if isinstance(answer, messages.Refused):
+            raise UserError(f"{node}: {answer.message}")
+        on_open()
+
+    await _run(client, node, take, open_session, stop)
 
 
 async def run_shell(client: Client, node: str, line: str, take: Take) -> int:

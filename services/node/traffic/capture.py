@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.messages import machine as messages
-from podwire.proto.messages.capture import DIED, Captured, Record, Seen, build_block
+from podwire.proto.messages.capture import Captured, Record, Seen, build_block
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.sockets.capture import PacketSocket
 from podwire.services.node.kernel.sockets.drop_monitor import DropMonitor
@@ -92,11 +92,11 @@ class MachineCapture:
 
     def statistics(self) -> list[Record]:
         """How much was seen and lost."""
-        seen: list[Record] = [
-            Seen(self._place(name), socket.received, socket.dropped) for name, socket in self._sockets.items()
-        ]
+        seen: list[Record] = []
+        for name, socket in self._sockets.items():
+            seen += [Seen(self._place(name), device, *counts) for device, counts in socket.by_device.items()]
         if self._monitor is not None and self._monitor.dropped:
-            seen.append(Seen(DIED, 0, self._monitor.dropped))
+            seen.append(Seen("", "", 0, self._monitor.dropped))
         return seen
 
     def close(self) -> None:

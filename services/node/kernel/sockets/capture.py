@@ -36,6 +36,8 @@ class PacketSocket:
         self.on_ready: Callable[[], None] | None = None
         self.dropped = 0
         self.received = 0
+        self.by_device: dict[str, list[int]] = {}
+        """Of each device, how many frames passed and how many of them found the queue full."""
         self._queue: deque[CapturedFrame] = deque()
         self._taps().append(self)
         namespace.kernel.changed()
@@ -46,8 +48,11 @@ class PacketSocket:
     def frame_passed(self, device: "Device", packet: "Packet", *, is_outgoing: bool) -> None:
         """Take a copy of a frame."""
         self.received += 1
+        counts = self.by_device.setdefault(device.name, [0, 0])
+        counts[0] += 1
         if len(self._queue) >= QUEUE_LIMIT:
             self.dropped += 1
+            counts[1] += 1
             return
         kernel = self.namespace.kernel
         order = kernel.next_serial()

@@ -1,0 +1,1 @@
+"""Capturing what passes the devices of a cluster, into one pcapng file."""

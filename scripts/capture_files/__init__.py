@@ -1,0 +1,1 @@
+"""Capture files: pcap and pcapng, read from strangers and written for Wireshark."""
