@@ -6,6 +6,8 @@ from typing import Any, Final
 CONTROL_PLANE: Final = "control-plane"
 SEGMENT: Final = "nodes"
 GATEWAY: Final = "172.18.0.1"
+OUTSIDE: Final = "external"
+"""What the host at the gateway's address is called, which is none of the cluster's machines."""
 MOST_NODES: Final = 200
 OPERATOR: Final = "system:operator"
 OBSERVER: Final = "observer"

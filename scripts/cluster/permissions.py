@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from podwire.proto import subjects
-from podwire.scripts.cluster.layout import SEGMENT, Layout, ProcessPlan, container_image
+from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE, SEGMENT, Layout, ProcessPlan, container_image
 from podwire.services.chassis.bus.nats import inbox_prefix
 from podwire.services.node.machine import mac_of
 
@@ -111,7 +111,8 @@ def observer() -> Subjects:
 
 
 def operator(user: str) -> Subjects:
-    """The person at the command line: asks machines, processes and the API; reads telemetry and the log."""
+    """The person at the command line: asks machines, processes and the API; reads telemetry and the log; and is the
+    host outside the cluster that packets may come from, with the gateway's address."""
     publish = (
         subjects.api_request(user),
         *_READ_THE_LOG,
@@ -121,5 +122,8 @@ def operator(user: str) -> Subjects:
         "process.>",
         subjects.TRACES,
         "stream.*.*.in",
+        subjects.wire_segment(SEGMENT),
+        f"telemetry.*.{OUTSIDE}",
     )
-    return publish, (f"{inbox_prefix(user)}.>", "telemetry.>", "stream.*.*.out", subjects.HEARTBEAT)
+    outside = (subjects.wire(SEGMENT, mac_of(GATEWAY)), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
+    return publish, (f"{inbox_prefix(user)}.>", "telemetry.>", "stream.*.*.out", subjects.HEARTBEAT, *outside)

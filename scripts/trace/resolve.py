@@ -1,29 +1,39 @@
-"""What SOURCE and DESTINATION of `podwire trace` mean."""
+"""What SOURCE and DESTINATION of `podwire trace` and `podwire inject` mean."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from podwire.proto.kube import resources
 from podwire.scripts.cluster.client import Client
+from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE
 from podwire.scripts.errors import UserError
 
 Json = dict[str, Any]
 _PODS: Final = ("pod", "pods", "po")
 _WORKLOADS: Final = ("deploy", "deployment", "deployments", "rs", "replicaset", "ds", "daemonset")
 """Of a workload the first pod is taken, as `kubectl exec` does."""
+_EXCHANGES: Final = ("tcp", "udp", "sctp", "icmp")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a packet starts: a machine, and a pod on it ("" for the machine itself)."""
+    """Where a packet starts: a machine, and a pod on it ("" for the machine itself); or outside the cluster."""
 
     node: str
     namespace: str = ""
     pod: str = ""
+    address: str = ""
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it is a host on the machines' segment that is none of them."""
+        return self.node == OUTSIDE
 
     def __str__(self) -> str:
+        if self.is_external:
+            return f"outside host {self.address}"
         return f"pod {self.namespace}/{self.pod} on {self.node}" if self.pod else f"node {self.node}"
 
 
@@ -43,22 +53,22 @@ class Destination:
 
 
 async def source(client: Client, text: str, namespace: str) -> Source:
-    """A pod (`NAME`, `pod/NAME`, `deploy/NAME`, `NAMESPACE/NAME`) or a node (`NAME`, `node/NAME`).
+    """A pod (`NAME`, `pod/NAME`, `deploy/NAME`, `NAMESPACE/NAME`), a node (`NAME`, `node/NAME`) or `external`.
 
     Raises UserError.
     """
     kind, _, name = text.partition("/")
-    if text == "external":
-        raise UserError("SOURCE external: not built yet; use a pod or a node")
+    if text == OUTSIDE:
+        return Source(OUTSIDE, address=GATEWAY)
     if kind in ("node", "nodes"):
-        return Source(await _node(client, name))
+        return await _node_source(client, name)
     if kind not in _PODS and kind not in _WORKLOADS and "/" in text:
         namespace = kind
     pod = await _pod(client, name or kind, namespace)
     if pod is not None:
         return _pod_source(pod)
     if "/" not in text:
-        return Source(await _node(client, text))
+        return await _node_source(client, text)
     raise UserError(f"SOURCE {text}: no such pod in namespace {namespace}")
 
 
@@ -75,24 +85,42 @@ def _pod_source(pod: Json) -> Source:
     if not (pod.get("status") or {}).get("podIP"):
         raise UserError(f"SOURCE {metadata['name']}: the pod has no address yet (kubectl describe pod tells why)")
     if pod["spec"].get("hostNetwork"):
-        return Source(node)
-    return Source(node, metadata["namespace"], metadata["name"])
+        return Source(node, address=pod["status"]["podIP"])
+    return Source(node, metadata["namespace"], metadata["name"], pod["status"]["podIP"])
 
 
-async def _node(client: Client, name: str) -> str:
-    nodes = [node["metadata"]["name"] for node in await client.api.list(resources.NODES)]
+async def _node_source(client: Client, name: str) -> Source:
+    return Source(name, address=await node_address(client, name, "SOURCE", "neither a pod nor a node"))
+
+
+async def node_address(client: Client, name: str, option: str, otherwise: str = "no such node") -> str:
+    """A machine's own address ("" while it is not known). Raises UserError."""
+    nodes = {node["metadata"]["name"]: node for node in await client.api.list(resources.NODES)}
     if name not in nodes:
-        raise UserError(f"SOURCE {name}: neither a pod nor a node; nodes are {', '.join(nodes)}")
-    return name
+        raise UserError(f"{option} {name}: {otherwise}; nodes are {', '.join(nodes)}")
+    addresses = (nodes[name].get("status") or {}).get("addresses") or []
+    return next((str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP"), "")
 
 
-async def destination(client: Client, text: str, namespace: str) -> Destination:
+async def destination(client: Client, text: str, namespace: str, protocol: str = "") -> Destination:
     """A URL, ADDRESS:PORT, ADDRESS (a ping), a Service (`NAME[:PORT]`, `svc/NAME`) or a pod (`pod/NAME[:PORT]`).
 
-    Raises UserError.
+    An IPv6 address with a port stands in brackets. `protocol` (tcp, udp, sctp, icmp) goes before what the form of the
+    text says. Raises UserError.
     """
+    if protocol and protocol not in _EXCHANGES:
+        raise UserError(f"--protocol {protocol}: {', '.join(_EXCHANGES[:-1])} or {_EXCHANGES[-1]} is needed")
     if "://" in text:
+        if protocol:
+            raise UserError(f"--protocol {protocol}: a URL is asked for by HTTP; leave the option out")
         return await _url(client, text, namespace)
+    found = await _without_url(client, text, namespace, protocol)
+    if protocol in ("tcp", "udp", "sctp") and not found.port:
+        raise UserError(f"DESTINATION {text}: {protocol} needs a port, as in {text}:80")
+    return replace(found, kind=protocol) if protocol else found
+
+
+async def _without_url(client: Client, text: str, namespace: str, protocol: str) -> Destination:
     name, port = _split_port(text)
     if _is_address(name):
         return Destination("tcp" if port else "icmp", name, port)
@@ -101,21 +129,24 @@ async def destination(client: Client, text: str, namespace: str) -> Destination:
         return await _to_pod(client, rest, port, namespace)
     if kind in ("svc", "service", "services"):
         name = rest
-    return await _to_service(client, name, port, namespace)
+    return await _to_service(client, name, port, namespace, protocol.upper() or "TCP")
 
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.IPv4Address(text)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
 
 
 def _split_port(text: str) -> tuple[str, int]:
-    name, separator, port = text.rpartition(":")
-    if not separator:
+    if _is_address(text):
         return text, 0
+    name, separator, port = text.rpartition(":")
+    if not separator or (text.startswith("[") and text.endswith("]")):
+        return text.strip("[]"), 0
+    name = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     if not (port.isdigit() and 0 < int(port) < 65536):
         raise UserError(f"DESTINATION {text}: {port!r} is not a port from 1 to 65535")
     return name, int(port)
@@ -144,8 +175,8 @@ async def _to_pod(client: Client, name: str, port: int, namespace: str) -> Desti
     return Destination("tcp" if port else "icmp", address, port)
 
 
-async def _to_service(client: Client, name: str, port: int, namespace: str) -> Destination:
-    """NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc…; the Service's first TCP port if none is given."""
+async def _to_service(client: Client, name: str, port: int, namespace: str, protocol: str = "TCP") -> Destination:
+    """NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc…; the Service's first port of the protocol if none is given."""
     labels = name.rstrip(".").split(".")
     place = labels[1] if len(labels) > 1 else namespace
     services = await client.api.list(resources.SERVICES, place)
@@ -155,7 +186,8 @@ async def _to_service(client: Client, name: str, port: int, namespace: str) -> D
     address = found["spec"].get("clusterIP", "")
     if not _is_address(address):
         raise UserError(f"DESTINATION {name}: the Service has no cluster IP ({address or 'none'}); trace to a pod")
-    declared = [entry for entry in found["spec"].get("ports") or [] if entry.get("protocol", "TCP") == "TCP"]
-    if not port and not declared:
-        raise UserError(f"DESTINATION {name}: the Service has no TCP port; give one with {name}:PORT")
-    return Destination("tcp", address, port or int(declared[0]["port"]), name)
+    declared = [entry for entry in found["spec"].get("ports") or [] if entry.get("protocol", "TCP") == protocol]
+    if not port and not declared and protocol != "ICMP":
+        raise UserError(f"DESTINATION {name}: the Service has no {protocol} port; give one with {name}:PORT")
+    first = 0 if protocol == "ICMP" else int(declared[0]["port"]) if declared else 0
+    return Destination("tcp", address, port or first, name)

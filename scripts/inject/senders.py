@@ -1,0 +1,61 @@
+"""Who puts packets on their way: a machine, asked over the bus, or the host outside."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from podwire.proto.messages import machine as messages
+from podwire.scripts.cluster.client import Client
+from podwire.scripts.errors import UserError
+from podwire.scripts.inject.outside import outside_host
+from podwire.scripts.trace.resolve import Source, node_address
+from podwire.services.chassis.live.clock import LiveClock
+from podwire.services.node.shell import KernelShell
+from podwire.services.node.traffic.inject import inject
+
+DEVICE: Final = "eth0"
+
+
+class Sender(Protocol):
+    """Sends packets at once, in order."""
+
+    async def send(self, packets: Sequence[messages.RawPacket]) -> list[str]:
+        """What the kernel said to each, "" if it took it. Raises UserError."""
+        ...
+
+
+class MachineSender:
+    """A machine, or a pod on it."""
+
+    def __init__(self, client: Client, source: Source, device: str = DEVICE) -> None:
+        self._client, self._source, self._device = client, source, device
+
+    async def send(self, packets: Sequence[messages.RawPacket]) -> list[str]:
+        source = self._source
+        call = messages.Inject(namespace=source.namespace, pod=source.pod, device=self._device, packets=list(packets))
+        answer = await self._client.ask_machine(source.node, call)
+        if not isinstance(answer, messages.Injected) or len(answer.errors) != len(packets):
+            said = answer.message if isinstance(answer, messages.Refused) else "the machine did not say what it sent"
+            raise UserError(f"{source.node}: {said}")
+        return answer.errors
+
+
+class OutsideSender:
+    """The host outside."""
+
+    def __init__(self, shell: KernelShell, device: str = DEVICE) -> None:
+        self._shell, self._device = shell, device
+
+    async def send(self, packets: Sequence[messages.RawPacket]) -> list[str]:
+        return inject(self._shell, "", messages.Inject(device=self._device, packets=list(packets))).errors
+
+
+async def sender(client: Client, source: Source, device: str = DEVICE, via: str = "") -> Sender:
+    """Whoever sends from a source. Raises UserError."""
+    if not source.is_external:
+        if via:
+            raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
+        return MachineSender(client, source, device)
+    router = await node_address(client, via, "--via") if via else ""
+    shell = outside_host(client.bus, LiveClock(), router)
+    await client.bus.flush()
+    return OutsideSender(shell, device)
