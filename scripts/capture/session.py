@@ -57,6 +57,8 @@ class CaptureRun:
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every machine captures."""
     file: PcapngFile = field(default_factory=PcapngFile)
+    now: Callable[[], int] = time.time_ns
+    """The machines' wall clock."""
     _waiting: InOrder = field(default_factory=InOrder)
     _seen: list[tuple[str, Seen]] = field(default_factory=list)
     _open: int = 0
@@ -110,7 +112,7 @@ class CaptureRun:
     async def _write_in_time(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            self._write_due(time.time_ns())
+            self._write_due(self.now())
 
     def _write_due(self, now: int) -> None:
         octets = bytearray()

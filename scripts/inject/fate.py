@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from podwire.proto.messages.machine import RawPacket
 from podwire.proto.messages.telemetry import Hop
+from podwire.proto.packet.summary import summarize_frame, summarize_packet
 from podwire.scripts.trace.advice import advice
 from podwire.scripts.trace.flights import Flight, flights
 
@@ -46,9 +48,19 @@ def is_settled(hops: Sequence[Hop]) -> bool:
     return any(hop.kind in _ENDS for hop in hops)
 
 
-def refused(error: str) -> Fate:
+def refused(error: str, packet: RawPacket) -> Fate:
     """The kernel did not take it."""
-    return Fate("refused", reason=error.partition(":")[0], detail=error)
+    summarize = summarize_packet if packet.link == "ip" else summarize_frame
+    reason = error.partition(":")[0]
+    return Fate("refused", summarize(packet.data), "", error, reason, _REFUSALS.get(reason, ""))
+
+
+_REFUSALS: Final = {
+    "ENETUNREACH": "the source has no route to this address (from outside: --via NODE names a router)",
+    "EMSGSIZE": "a raw socket does not fragment: make the payload smaller",
+    "EINVAL": "the header of the packet is not whole: a raw socket needs one that is",
+    "ENODEV": "--device names the device to leave through: ip link in the source's namespace lists them",
+}
 
 
 def fate(hops: Sequence[Hop]) -> Fate:

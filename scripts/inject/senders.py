@@ -1,16 +1,16 @@
 """Who puts packets on their way: a machine, asked over the bus, or the host outside."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
-from podwire.scripts.inject.outside import outside_host
 from podwire.scripts.trace.resolve import Source, node_address
 from podwire.services.chassis.live.clock import LiveClock
-from podwire.services.node.shell import KernelShell
-from podwire.services.node.traffic.inject import inject
+
+if TYPE_CHECKING:
+    from podwire.services.node.shell import KernelShell
 
 DEVICE: Final = "eth0"
 
@@ -42,10 +42,12 @@ class MachineSender:
 class OutsideSender:
     """The host outside."""
 
-    def __init__(self, shell: KernelShell, device: str = DEVICE) -> None:
+    def __init__(self, shell: "KernelShell", device: str = DEVICE) -> None:
         self._shell, self._device = shell, device
 
     async def send(self, packets: Sequence[messages.RawPacket]) -> list[str]:
+        from podwire.services.node.traffic.inject import inject
+
         return inject(self._shell, "", messages.Inject(device=self._device, packets=list(packets))).errors
 
 
@@ -56,6 +58,8 @@ async def sender(client: Client, source: Source, device: str = DEVICE, via: str 
             raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
         return MachineSender(client, source, device)
     router = await node_address(client, via, "--via") if via else ""
+    from podwire.scripts.inject.outside import outside_host  # a kernel: half a second that others need not wait
+
     shell = outside_host(client.bus, LiveClock(), router)
     await client.bus.flush()
     return OutsideSender(shell, device)

@@ -40,19 +40,26 @@ class Result:
 
 
 async def inject(
-    bus: Bus, sender: Sender, packets: Iterable[RawPacket], *, rate: float = 0.0, patience: float = PATIENCE
+    bus: Bus,
+    sender: Sender,
+    packets: Iterable[RawPacket],
+    *,
+    rate: float = 0.0,
+    patience: float = PATIENCE,
+    name: str = "",
 ) -> list[Result]:
     """Sends packets (`rate` a second, 0: as fast as their fates are known) and returns what happened to each.
 
-    A packet of which nothing final is heard within `patience` seconds is `lost`. Raises UserError.
+    A packet of which nothing final is heard within `patience` seconds is `lost`. Traces are called `name` and a number
+    ("": a random name). Raises UserError.
     """
-    return await _Injection(bus, sender, rate, patience).run(iter(packets))
+    return await _Injection(bus, sender, rate, patience, name or secrets.token_hex(6)).run(iter(packets))
 
 
 class _Injection:
-    def __init__(self, bus: Bus, sender: Sender, rate: float, patience: float) -> None:
+    def __init__(self, bus: Bus, sender: Sender, rate: float, patience: float, name: str) -> None:
         self._bus, self._sender, self._rate, self._patience = bus, sender, rate, patience
-        self._name = secrets.token_hex(6)
+        self._name = name
         self._tracker = Tracker()
         self._results: dict[int, Result] = {}
         self._loop = asyncio.get_running_loop()
@@ -121,7 +128,7 @@ class _Injection:
         for at, error in enumerate(await self._sender.send(named)):
             if error:
                 self._tracker.forget(named[at].trace)
-                self._keep(first + at, refused(error))
+                self._keep(first + at, refused(error, named[at]))
 
     def _trace(self, index: int) -> str:
         return f"{self._name}.{index}"

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+import msgspec
+
 from podwire.proto.messages.telemetry import Hop
 
 _VXLAN = re.compile(r"^.*?OTV/VXLAN, flags \[I\] \(0x08\), vni \d+:?\s*")
@@ -18,12 +20,19 @@ _CONTROL: Final = ("ARP", "neighbor solicitation", "neighbor advertisement")
 class Flight:
     """One packet's hops in the order of its way, and what the packet was when it was sent.
 
-    `is_reply` says that it travels towards where the first packet of the trace came from.
+    `is_reply` says that it travels towards where the first packet of the trace came from, `attempt` which of several
+    equal packets it is (a retransmission is 2 or more).
     """
 
     summary: str
     hops: tuple[Hop, ...]
     is_reply: bool = False
+    attempt: int = 1
+
+    @property
+    def title(self) -> str:
+        """What it is in the conversation."""
+        return ("reply" if self.is_reply else "request") + (f", attempt {self.attempt}" if self.attempt > 1 else "")
 
     @property
     def died(self) -> Hop | None:
@@ -70,18 +79,51 @@ def flights(hops: Iterable[Hop]) -> list[Flight]:
     ordered = sorted(hops, key=lambda hop: (hop.time, hop.node, hop.sequence))
     grouped: dict[tuple[str, ...], list[Hop]] = {}
     renamed: dict[tuple[str, ...], tuple[str, ...]] = {}
+    latest: dict[str, tuple[str, ...]] = {}
     for hop in ordered:
         key = identity(hop.summary)
         if hop.kind == "nat" and key not in renamed and key not in grouped:
-            before = identity(_untranslated(hop))
-            renamed[key] = renamed.get(before, before)
-        grouped.setdefault(renamed.get(key, key), []).append(hop)
-    found = [Flight(inner(group[0].summary), tuple(group)) for group in grouped.values()]
+            renamed[key] = _before(hop, renamed, grouped) or latest.get(hop.node, key)
+        key = latest[hop.node] = renamed.get(key, key)
+        grouped.setdefault(key, []).append(hop)
+    found = [
+        Flight(inner(group[0].summary), tuple(copy), attempt=number)
+        for group in grouped.values()
+        for number, copy in enumerate(_copies(group), 1)
+    ]
+    found.sort(key=lambda flight: (flight.hops[0].time, flight.hops[0].node, flight.hops[0].sequence))
     return [replace(flight, is_reply=_answers(flight, found[0])) for flight in found]
 
 
+def _copies(hops: list[Hop]) -> list[list[Hop]]:
+    """Equal packets apart: another begins where the first began; what follows is of the first that has not done it."""
+    copies: list[list[Hop]] = []
+    done: list[dict[Hop, None]] = []
+    for hop in hops:
+        step = msgspec.structs.replace(hop, time=0, sequence=0)
+        lacking = next((index for index, steps in enumerate(done) if step not in steps), -1)
+        if not copies or (lacking < 0 and step == next(iter(done[0]))):
+            copies.append([])
+            done.append({})
+        copies[lacking].append(hop)
+        done[lacking][step] = None
+    return copies
+
+
+def _before(
+    hop: Hop, renamed: dict[tuple[str, ...], tuple[str, ...]], known: dict[tuple[str, ...], list[Hop]]
+) -> tuple[str, ...] | None:
+    """Which flight a translated packet is of, if its ports tell: one that changes makes another identity.
+
+    They do not for ICMP, whose identifier SNAT may change; it is then the packet that its machine told of before.
+    """
+    key = identity(_untranslated(hop))
+    key = renamed.get(key, key)
+    return key if key in known else None
+
+
 def _untranslated(hop: Hop) -> str:
-    """The summary as it was before a translation: a port that changed is another identity."""
+    """The summary as it was before a translation."""
     before, after = _dotted(hop.before), _dotted(hop.after)
     if hop.verdict == "SNAT":
         return hop.summary.replace(f" {after} > ", f" {before} > ", 1)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from podwire.proto.kube import resources
+from podwire.proto.messages.machine import ExchangeKind
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE
 from podwire.scripts.errors import UserError
@@ -14,7 +15,7 @@ Json = dict[str, Any]
 _PODS: Final = ("pod", "pods", "po")
 _WORKLOADS: Final = ("deploy", "deployment", "deployments", "rs", "replicaset", "ds", "daemonset")
 """Of a workload the first pod is taken, as `kubectl exec` does."""
-_EXCHANGES: Final = ("tcp", "udp", "sctp", "icmp")
+_EXCHANGES: Final[dict[str, ExchangeKind]] = {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "icmp": "icmp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Source:
 class Destination:
     """Where it goes, and how it is asked for."""
 
-    kind: str
+    kind: ExchangeKind
     address: str
     port: int
     host: str = ""
@@ -109,7 +110,7 @@ async def destination(client: Client, text: str, namespace: str, protocol: str =
     text says. Raises UserError.
     """
     if protocol and protocol not in _EXCHANGES:
-        raise UserError(f"--protocol {protocol}: {', '.join(_EXCHANGES[:-1])} or {_EXCHANGES[-1]} is needed")
+        raise UserError(f"--protocol {protocol}: tcp, udp, sctp or icmp is needed")
     if "://" in text:
         if protocol:
             raise UserError(f"--protocol {protocol}: a URL is asked for by HTTP; leave the option out")
@@ -117,7 +118,9 @@ async def destination(client: Client, text: str, namespace: str, protocol: str =
     found = await _without_url(client, text, namespace, protocol)
     if protocol in ("tcp", "udp", "sctp") and not found.port:
         raise UserError(f"DESTINATION {text}: {protocol} needs a port, as in {text}:80")
-    return replace(found, kind=protocol) if protocol else found
+    if protocol == "icmp" and found.port:
+        raise UserError(f"DESTINATION {text}: icmp has no ports; leave the port out")
+    return replace(found, kind=_EXCHANGES[protocol]) if protocol else found
 
 
 async def _without_url(client: Client, text: str, namespace: str, protocol: str) -> Destination:

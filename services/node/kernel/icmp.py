@@ -42,9 +42,9 @@ def receive(namespace: "Namespace", packet: Packet) -> None:
     except PacketError as error:
         reason = DropReason.ICMP_CSUM if "checksum" in error.reason else DropReason.PKT_TOO_SMALL
         return namespace.kernel.drop(packet, namespace, reason, error.reason)
-    if packet.trace:
-        namespace.kernel.hop(packet, "socket", namespace, detail=f"icmp type {header.type} code {header.code}")
     if header.type == ECHO_REQUEST:
+        if packet.trace:
+            namespace.kernel.hop(packet, "socket", namespace, detail="icmp echo, answered by the kernel")
         return _reply(namespace, packet, header, octets[at:])
     if header.type == ECHO_REPLY:
         return namespace.sockets.echo_reply(packet, header, octets[at:])

@@ -31,9 +31,9 @@ def receive(namespace: "Namespace", packet: "Packet") -> None:
     except PacketError as error:
         reason = DropReason.ICMP_CSUM if "checksum" in error.reason else DropReason.PKT_TOO_SMALL
         return namespace.kernel.drop(packet, namespace, reason, error.reason)
-    if packet.trace:
-        namespace.kernel.hop(packet, "socket", namespace, detail=f"icmpv6 type {header.type} code {header.code}")
     if header.type == messages.ECHO_REQUEST:
+        if packet.trace:
+            namespace.kernel.hop(packet, "socket", namespace, detail="icmpv6 echo, answered by the kernel")
         return _reply(namespace, packet, header, octets[at:])
     if header.type == messages.ECHO_REPLY:
         return namespace.sockets.echo_reply(packet, header, octets[at:])

@@ -1,0 +1,16 @@
+"""A traced exchange from the host outside the cluster."""
+
+from podwire.proto.messages import machine as messages
+from podwire.scripts.cluster.client import Client
+from podwire.scripts.inject.outside import outside_host
+from podwire.services.chassis.live.clock import LiveClock
+from podwire.services.node.network.sockets import Network
+from podwire.services.node.operator import exchange
+
+
+async def exchange_from_outside(client: Client, call: messages.Connect, via: str) -> messages.Outcome:
+    """Makes the exchange; `via` is the address of the machine to route through ("": none)."""
+    clock = LiveClock()
+    shell = outside_host(client.bus, clock, via)
+    await client.bus.flush()
+    return await exchange(Network(shell, "", call.trace), call, clock)
