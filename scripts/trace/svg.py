@@ -3,6 +3,7 @@
 Widths of texts are estimated for the widest of the named fonts, so that nothing is cut off where another is there.
 """
 
+import re
 import textwrap
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
@@ -26,6 +27,8 @@ _TONES: Final = {
     "drop": ("#fef2f2", "#b91c1c"),
     "end": ("#f0fdf4", "#15803d"),
 }
+_NOT_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Production 2 of XML 1.0, the other way round."""
 _INK, _GREY, _LINE_COLOUR = "#111827", "#4b5563", "#9ca3af"
 
 
@@ -51,7 +54,7 @@ def render(diagram: Diagram) -> str:
 
 def clean(text: str) -> str:
     """A text without the characters that XML 1.0 cannot hold."""
-    return "".join(letter for letter in text if letter in "\t\n" or " " <= letter <= "\ud7ff" or letter > "\udfff")
+    return _NOT_XML.sub("", text)
 
 
 def _defs() -> str:

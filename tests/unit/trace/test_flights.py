@@ -106,3 +106,55 @@ def test_targets_of_chaos(target: str, pid: int) -> None:
 def test_wrong_targets_name_the_right_ones(target: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         find(target, RUNNING)
+
+
+ASKED = "IP 10.244.1.5.40000 > 10.96.0.10.53: UDP, length 5"
+ASKED_POD = "IP 10.244.1.5.40000 > 10.244.2.3.5353: UDP, length 5"
+MASKED = "IP 172.18.0.3.61000 > 10.244.2.3.5353: UDP, length 5"
+ANSWERED = "IP 10.244.2.3.5353 > 172.18.0.3.61000: UDP, length 5"
+REFUSED = "IP 10.244.2.3 > 10.244.1.5: ICMP 10.244.2.3 udp port 53 unreachable, length 41"
+
+
+def test_a_port_that_nat_changes_does_not_make_another_packet() -> None:
+    hops = [
+        a_hop(ASKED, 1),
+        a_hop(ASKED_POD, 2, kind="nat", verdict="DNAT", before="10.96.0.10:53", after="10.244.2.3:5353"),
+        a_hop(MASKED, 3, kind="nat", verdict="SNAT", before="10.244.1.5:40000", after="172.18.0.3:61000"),
+        a_hop(MASKED, 4, "node-2"),
+        a_hop(ANSWERED, 5, "node-2"),
+        a_hop(REFUSED, 6, "node-2"),
+    ]
+    forth, back, error = flights(hops)
+    assert [len(flight.hops) for flight in (forth, back, error)] == [4, 1, 1]
+    assert [flight.is_reply for flight in (forth, back, error)] == [False, True, True]
+
+
+def test_an_identifier_that_nat_changes_does_not_either() -> None:
+    asked = "IP 10.244.1.5 > 10.0.0.1: ICMP echo request, id 7, seq 1, length 64"
+    masked = "IP 172.18.0.3 > 10.0.0.1: ICMP echo request, id 9, seq 1, length 64"
+    changed = a_hop(masked, 2, kind="nat", verdict="SNAT", before="10.244.1.5", after="172.18.0.3")
+    assert len(flights([a_hop(asked, 1), changed, a_hop(masked, 3)])) == 1
+
+
+def test_ipv6_ends_have_brackets() -> None:
+    asked, translated = "IP6 fd00::5.4000 > fd00::1.80: UDP, length 5", "IP6 fd00::5.4000 > fd00::9.81: UDP, length 5"
+    changed = a_hop(translated, 2, kind="nat", verdict="DNAT", before="[fd00::1]:80", after="[fd00::9]:81")
+    [flight] = flights([a_hop(asked, 1), changed])
+    assert not flight.is_reply
+
+
+def test_a_packet_sent_again_is_told_apart() -> None:
+    def sent(time: int) -> list[Hop]:
+        return [a_hop(SYN, time, detail="default"), a_hop(SYN, time + 1, kind="neighbour", detail="waits")]
+
+    dead = [a_hop(SYN, 90 + each, kind="drop", reason="NEIGH_FAILED") for each in range(3)]
+    found = flights([*sent(1), *sent(11), *sent(21), *dead])
+    assert [(flight.title, len(flight.hops)) for flight in found] == [
+        ("request", 3), ("request, attempt 2", 3), ("request, attempt 3", 3)
+    ]  # fmt: skip  # a table
+    assert all(flight.died for flight in found)
+
+
+def test_neighbours_are_no_part_of_the_conversation() -> None:
+    arp = "ARP, Reply 10.0.0.1 is-at 02:00:00:00:00:01, length 28"
+    assert [flight.is_control for flight in flights([a_hop(SYN, 1), a_hop(arp, 2)])] == [False, True]
