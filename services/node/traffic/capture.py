@@ -36,6 +36,7 @@ class MachineCapture:
         self._sockets: dict[str, PacketSocket] = {}
         self._names: dict[str, str] = {}
         self._pending: deque[Captured] = deque()
+        self._ended: list[Record] = []
         kernel = machine.shell.kernel
         for each in list(kernel.namespaces.values()):
             self._open(each)
@@ -63,6 +64,7 @@ class MachineCapture:
         """Empties the queues; whether there was anything that is wanted."""
         found = [*self._frames(), *self._deaths()]
         found.sort(key=lambda each: each[0])
+        self._forget_gone()
         self._pending.extend(record for _, record in found if self._wants(record))
         return bool(self._pending)
 
@@ -75,6 +77,17 @@ class MachineCapture:
             while (seen := socket.receive()) is not None:
                 time = self._started + seen.time
                 yield seen.order, Captured(time, place, seen.device, seen.is_outgoing, seen.frame, seen.trace)
+
+    def _forget_gone(self) -> None:
+        """Namespaces that were deleted are not kept; what they counted is."""
+        namespaces = self._machine.shell.kernel.namespaces
+        for name in [name for name, each in self._sockets.items() if namespaces.get(name) is not each.namespace]:
+            self._ended += self._counted(name)
+            del self._sockets[name], self._names[name]
+
+    def _counted(self, name: str) -> list[Record]:
+        counts = self._sockets[name].by_device.items()
+        return [Seen(self._place(name), device, *each) for device, each in counts]
 
     def _deaths(self) -> Iterator[tuple[int, Captured]]:
         while self._monitor is not None and (dead := self._monitor.receive()) is not None:
@@ -92,9 +105,7 @@ class MachineCapture:
 
     def statistics(self) -> list[Record]:
         """How much was seen and lost."""
-        seen: list[Record] = []
-        for name, socket in self._sockets.items():
-            seen += [Seen(self._place(name), device, *counts) for device, counts in socket.by_device.items()]
+        seen = [*self._ended, *(each for name in self._sockets for each in self._counted(name))]
         if self._monitor is not None and self._monitor.dropped:
             seen.append(Seen("", "", 0, self._monitor.dropped))
         return seen

@@ -1,4 +1,4 @@
-"""`podwire inject` and `podwire capture`: what cannot be is refused before the cluster is asked, and how results look."""
+"""`podwire inject` and `podwire capture`: options that cannot be are refused at once; how results look."""
 
 import json
 

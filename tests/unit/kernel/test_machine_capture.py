@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from topology import SECOND, Network
 
+from podwire.proto.messages import kernel as m
 from podwire.proto.messages import machine as messages
 from podwire.proto.messages.capture import Captured, Seen
 from podwire.services.node.kernel.sockets import capture as sockets
@@ -101,3 +102,14 @@ def test_nothing_is_left_behind() -> None:
     capture.close()
     assert not any(namespace.taps for namespace in kernel.namespaces.values())
     assert kernel.drop_monitors == kernel.namespace_listeners == []
+
+
+def test_a_pod_that_goes_leaves_its_counts_only() -> None:
+    network = Network(1)
+    network[1].pod("web", 2)
+    capture = opened(network)
+    ping(network, "web", "10.244.1.1")
+    network[1].do(m.NetnsDelete(netns="web"))
+    assert "default/web" in [each.netns for each in told(capture)]
+    assert list(capture._sockets) == [""]
+    assert ("default/web", "eth0") in [(each.netns, each.device) for each in capture.statistics()]
