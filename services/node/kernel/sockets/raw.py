@@ -2,7 +2,8 @@
 
 IPv4 as in Linux's net/ipv4/raw.c, raw_send_hdrinc: the total length and the header checksum are always filled in, a
 source or identification of zero too; the transport is sent as it stands. IPv6 as in net/ipv6/raw.c,
-rawv6_send_hdrinc: nothing is filled in. Neither fragments.
+rawv6_send_hdrinc: nothing is filled in. Neither fragments. What no header of the family begins like (another version, a
+header length below 20, an IPv6 length that lies) Linux sends as it stands; here it is refused with EINVAL.
 """
 
 import errno
