@@ -12,7 +12,7 @@ from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.scripts.inject.api import crafted, inject_from
-from podwire.scripts.inject.fate import Fate
+from podwire.scripts.inject.fate import Answer, Fate
 from podwire.scripts.inject.recipe import Fields
 from podwire.scripts.inject.replay import read_file, replayed
 from podwire.scripts.inject.session import PATIENCE, Result
@@ -137,9 +137,15 @@ def lines(result: Result) -> list[str]:
     if fate.advice and fate.advice != fate.detail:
         told.append(f"     [dim]why[/] {escape(fate.advice)}")
     for answer in fate.answers:
-        lost = f", dropped there: {answer.reason}" if answer.reason else ""
-        told.append(f"     answer {escape(answer.summary)}, to {escape(answer.place)}{escape(lost)}")
+        told.append(f"     answer {escape(answer.summary)}, to {escape(answer.place)}{escape(_end(answer))}")
     return told
+
+
+def _end(answer: Answer) -> str:
+    """What became of an answer: mostly no socket waits for one to a packet that was made by hand."""
+    if answer.reason == "NO_SOCKET":
+        return ", where no socket had asked"
+    return f", dropped there: {answer.reason}" if answer.reason else ""
 
 
 def tally(results: list[Result]) -> str:

@@ -211,7 +211,9 @@ async def _ping(network: Network, address: str) -> str:
 async def _send_datagram(network: Network, call: messages.Connect) -> str:
     channel = network.open_udp()
     try:
-        channel.send(b"podwire trace\n", (call.address, call.port))
+        with network.shell.turn():  # connected, so that an ICMP error is heard of
+            channel.socket.connect((call.address, call.port))
+            channel.socket.send(b"podwire trace\n")
         datagram = await channel.receive()
     finally:
         channel.close()
