@@ -47,6 +47,7 @@ BY_REASON: Final = {
     "TCP_CLOSE": "the connection is closed already",
     "TCP_RESET": "the other side reset the connection",
     "TCP_OLD_DATA": "these bytes were received before: the acknowledgement was probably lost",
+    "TCP_TOO_OLD_ACK": "it acknowledges what is long past: the segment was delayed, or belongs to nothing",
     "TCP_OVERWINDOW": "the segment lies beyond the receiver's window",
     "TCP_INVALID_SEQUENCE": "the sequence number does not belong to this connection",
     "TCP_INVALID_SYN": "there is a connection of these ports already: a SYN does not belong into it",

@@ -9,8 +9,8 @@ from typing import Final
 
 from podwire.proto.messages.telemetry import Hop
 
-_BACK: Final = ("RETURN",)
-_EFFECTS: Final = ("MARK", "CT", "LOG", "CONTINUE")
+_BACK: Final = ("RETURN", "return")
+_EFFECTS: Final = ("MARK", "CT", "LOG", "CONTINUE", "continue")
 
 
 def deciding(hops: Sequence[Hop]) -> list[Hop]:
@@ -37,11 +37,11 @@ def _run(run: list[Hop]) -> list[Hop]:
 
 
 def _way_to(run: list[Hop], index: int) -> Iterator[int]:
-    """The jumps by which a rule's chain was reached."""
+    """The jumps by which a rule's chain was reached; iptables has the chain's name as verdict, nft says jump or goto."""
     if run[index].kind == "policy":
         return
     chain = run[index].chain
     for before in range(index - 1, -1, -1):
-        if run[before].verdict == chain:
+        if run[before].verdict in (chain, f"jump {chain}", f"goto {chain}"):
             yield before
             chain = run[before].chain

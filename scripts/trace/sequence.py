@@ -119,8 +119,9 @@ def _time(nanoseconds: int) -> str:
 def _note(hop: Hop, at: int, before: Sequence[Hop]) -> Note | None:
     match hop.kind:
         case "nat":
+            table, chains = _chains(before)
             changed = f"{hop.before} → {hop.after}"
-            return Note(at, (f"{hop.verdict} ({hop.table})", changed, *_chains(before)), "translation")
+            return Note(at, (f"{hop.verdict} ({table or hop.table})", changed, *chains), "translation")
         case "encapsulate":
             outer = f"{hop.outer_source} → {hop.outer_destination}"
             return Note(at, (f"{hop.device}: VXLAN vni {hop.vni}, +{hop.bytes_added} bytes", outer), "tunnel")
@@ -136,11 +137,12 @@ def _note(hop: Hop, at: int, before: Sequence[Hop]) -> Note | None:
     return None
 
 
-def _chains(before: Sequence[Hop]) -> list[str]:
-    """The chains through which the rule that translates was reached, just before."""
+def _chains(before: Sequence[Hop]) -> tuple[str, list[str]]:
+    """The table whose rule translates, and the chains through which it was reached; nothing if none was asked."""
+    table = before[-1].table if before and before[-1].kind == "rule" else ""
     chains: list[str] = []
     for hop in reversed(before):
-        if hop.kind not in _CHAINS or hop.table != "nat":
+        if hop.kind not in _CHAINS or hop.table != table:
             break
         chains.insert(0, hop.chain)
-    return list(dict.fromkeys(chains))
+    return table, list(dict.fromkeys(chains))

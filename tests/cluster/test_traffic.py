@@ -195,7 +195,9 @@ def test_a_flood_comes_to_an_end(booted: Booted, client: Client) -> None:
     one, other, _ = booted.cluster.run(pods(booted))
     packet = bytes(IP(src=one.address, dst=other.address) / UDP(sport=1, dport=9))
     found = fates(booted, client, one, *[packet] * 3000)
-    assert [fate.reason for fate in found].count("NO_SOCKET") == 3000
+    reasons = [fate.reason for fate in found]
+    waiting = reasons.count("NEIGH_QUEUEFULL")  # the first ones, while a machine asks for its neighbour's MAC
+    assert reasons.count("NO_SOCKET") + waiting == 3000 and waiting < 100
 
 
 def test_frames_that_are_no_frames(booted: Booted, client: Client) -> None:

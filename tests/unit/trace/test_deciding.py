@@ -41,8 +41,18 @@ TO_ENDPOINT = [rule("PREROUTING", SERVICES), rule(SERVICES, SVC), rule(SVC, SEP)
         ([rule("OUTPUT", SERVICES), rule(SERVICES, "KUBE-MARK-MASQ"), rule("KUBE-MARK-MASQ", "MARK"), *TO_ENDPOINT[1:]],
          [0, 1, 2, 3, 4, 5]),
         ([rule("POSTROUTING", "X"), rule("X", "RETURN")], []),
+        (
+            [
+                rule("services", "jump other"),
+                rule("other", "return"),
+                rule("services", "goto service-a"),
+                rule("service-a", "continue"),
+                rule("service-a", "accept"),
+            ],
+            [2, 3, 4],
+        ),
     ],
-    ids=["to an endpoint", "only the chain that accepted", "the policy", "marks are effects", "no verdict"],
+    ids=["to an endpoint", "only the chain that accepted", "the policy", "marks are effects", "no verdict", "nft"],
 )  # fmt: skip  # a table
 def test_what_decided(passed: list[Hop], shown: list[int]) -> None:
     assert deciding(passed) == [passed[index] for index in shown]
