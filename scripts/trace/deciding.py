@@ -37,7 +37,7 @@ def _run(run: list[Hop]) -> list[Hop]:
 
 
 def _way_to(run: list[Hop], index: int) -> Iterator[int]:
-    """The jumps by which a rule's chain was reached; iptables has the chain's name as verdict, nft says jump or goto."""
+    """The jumps by which a rule's chain was reached; iptables' verdict is the chain, nft's says jump or goto too."""
     if run[index].kind == "policy":
         return
     chain = run[index].chain

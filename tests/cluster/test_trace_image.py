@@ -1,0 +1,16 @@
+"""The image in docs/packets.md: one seed, one picture."""
+
+import xml.etree.ElementTree as ElementTree
+
+from podwire.scripts.write_trace_image import TARGET, picture
+
+
+def test_the_same_seed_draws_the_same_bytes() -> None:
+    text = picture()
+    assert text == picture()
+    for wanted in ("DNAT (nat)", "VXLAN vni 1, +50 bytes", "VXLAN vni 1, -50 bytes", "tcp LISTEN", "HTTP 200 OK"):
+        assert wanted in text
+
+
+def test_the_image_that_is_checked_in_is_one() -> None:
+    assert ElementTree.parse(TARGET).getroot().tag == "{http://www.w3.org/2000/svg}svg"
