@@ -108,3 +108,17 @@ def test_a_flood_is_counted_and_not_kept(network: Network, monkeypatch: pytest.M
     assert len(list(iter(seen.receive, None))) == 5
     assert seen.by_device["eth0"] == [seen.received, seen.received - 5] and seen.received > 20
     assert len(list(iter(monitor.receive, None))) == 3 and monitor.dropped == 17
+
+
+def test_large_frames_are_bounded_by_their_bytes(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "QUEUE_BYTES", 2500)
+    monkeypatch.setattr(drop_monitor, "QUEUE_BYTES", 2500)
+    kernel = network[2].kernel
+    monitor, seen = DropMonitor(kernel), kernel.namespace("api").sockets.open_capture()
+    for again in range(2):
+        for number in range(9):
+            packet = bytes_of(IP(src="10.244.1.2", dst="10.244.2.3") / UDP(sport=number, dport=9) / bytes(1000))
+            send_raw(network[1].kernel.namespace("web"), packet)
+        network.run(SECOND)
+        assert sum(len(each.frame) for each in iter(seen.receive, None)) < 2500 + 1100
+        assert len(list(iter(monitor.receive, None))) == 3 and monitor.dropped == 6 * (again + 1)

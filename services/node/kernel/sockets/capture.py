@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.packet import Packet
 
 QUEUE_LIMIT: Final = 8192
-"""Frames that wait to be read; later ones are dropped and counted, as a full ring does."""
+QUEUE_BYTES: Final = 4 * 1024 * 1024
+"""Frames, and bytes of them, that wait to be read; later ones are dropped and counted, as a full ring does."""
 
 
 class CapturedFrame(NamedTuple):
@@ -39,6 +40,7 @@ class PacketSocket:
         self.by_device: dict[str, list[int]] = {}
         """Of each device, how many frames passed and how many of them found the queue full."""
         self._queue: deque[CapturedFrame] = deque()
+        self._waiting = 0
         self._taps().append(self)
         namespace.kernel.changed()
 
@@ -50,19 +52,24 @@ class PacketSocket:
         self.received += 1
         counts = self.by_device.setdefault(device.name, [0, 0])
         counts[0] += 1
-        if len(self._queue) >= QUEUE_LIMIT:
+        if len(self._queue) >= QUEUE_LIMIT or self._waiting >= QUEUE_BYTES:
             self.dropped += 1
             counts[1] += 1
             return
         kernel = self.namespace.kernel
-        order = kernel.next_serial()
-        self._queue.append(CapturedFrame(kernel.now, device.name, is_outgoing, packet.frame(), packet.trace, order))
+        frame, order = packet.frame(), kernel.next_serial()
+        self._waiting += len(frame)
+        self._queue.append(CapturedFrame(kernel.now, device.name, is_outgoing, frame, packet.trace, order))
         if self.on_ready is not None:
             self.on_ready()
 
     def receive(self) -> CapturedFrame | None:
         """The oldest frame that waits, None if there is none."""
-        return self._queue.popleft() if self._queue else None
+        if not self._queue:
+            return None
+        frame = self._queue.popleft()
+        self._waiting -= len(frame.frame)
+        return frame
 
     def close(self) -> None:
         """Stop listening; closing twice does nothing."""

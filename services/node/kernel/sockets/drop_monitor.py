@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.packet import Packet
 
 QUEUE_LIMIT: Final = 1000
-"""Packets that wait to be read (net_dm_queue_len); later ones are counted only."""
+QUEUE_BYTES: Final = 4 * 1024 * 1024
+"""Packets (net_dm_queue_len), and bytes of them, that wait to be read; later ones are counted only."""
 
 
 class DroppedFrame(NamedTuple):
@@ -35,24 +36,30 @@ class DropMonitor:
         self.dropped = 0
         self._kernel = kernel
         self._queue: deque[DroppedFrame] = deque()
+        self._waiting = 0
         kernel.drop_monitors.append(self)
 
     def packet_died(self, packet: "Packet", namespace: "Namespace", reason: str, detail: str, device: str) -> None:
         """Take a copy of a packet."""
-        if len(self._queue) >= QUEUE_LIMIT:
+        if len(self._queue) >= QUEUE_LIMIT or self._waiting >= QUEUE_BYTES:
             self.dropped += 1
             return
         place = packet.out_device or packet.in_device
         name = device or (place.name if place is not None else "")
         now, order = self._kernel.now, self._kernel.next_serial()
-        dead = DroppedFrame(now, namespace.name, name, packet.frame(), packet.trace, reason, detail, order)
-        self._queue.append(dead)
+        frame = packet.frame()
+        self._waiting += len(frame)
+        self._queue.append(DroppedFrame(now, namespace.name, name, frame, packet.trace, reason, detail, order))
         if self.on_ready is not None:
             self.on_ready()
 
     def receive(self) -> DroppedFrame | None:
         """The oldest packet that waits, None if there is none."""
-        return self._queue.popleft() if self._queue else None
+        if not self._queue:
+            return None
+        dead = self._queue.popleft()
+        self._waiting -= len(dead.frame)
+        return dead
 
     def close(self) -> None:
         """Stop listening; closing twice does nothing."""

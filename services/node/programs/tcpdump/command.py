@@ -105,7 +105,7 @@ async def _replay(run: _Run) -> int:
         if run.is_done:
             break
         if run.fits(frame):
-            await _take(run, CapturedFrame(time, "", False, frame, ""))
+            await _take(run, CapturedFrame(time, "", False, frame, "", 0))
     _save(run)
     return 0
 
