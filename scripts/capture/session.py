@@ -64,18 +64,17 @@ class CaptureRun:
     _open: int = 0
 
     async def run(self) -> None:
-        """Returns when enough was seen. Raises UserError."""
+        """Returns when enough was seen. Raises UserError; what was told before is written even so."""
         self.write(self.file.begin())
         clock = asyncio.get_running_loop().create_task(self._write_in_time())
-        try:
-            sessions = [self._of_machine(node) for node in self.wanted.nodes]
-            for result in await asyncio.gather(*sessions, return_exceptions=True):
-                if isinstance(result, BaseException):
-                    raise result
-        finally:
-            clock.cancel()
+        sessions = [self._of_machine(node) for node in self.wanted.nodes]
+        results = await asyncio.gather(*sessions, return_exceptions=True)
+        clock.cancel()
         self._write_due(_END_OF_TIME)
         self.write(self.file.end(self._seen))
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _of_machine(self, node: str) -> None:
         blocks = Blocks()

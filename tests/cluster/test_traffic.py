@@ -200,6 +200,29 @@ def test_a_flood_comes_to_an_end(booted: Booted, client: Client) -> None:
     assert reasons.count("NO_SOCKET") + waiting == 3000 and waiting < 100
 
 
+def test_packets_go_at_a_rate(booted: Booted, client: Client) -> None:
+    one, other, _ = booted.cluster.run(pods(booted))
+    packet = RawPacket(data=bytes(IP(src=one.address, dst=other.address) / ICMP()))
+    began = booted.cluster.loop.now_ns
+    found = booted.cluster.run(inject(client.bus, MachineSender(client, one), [packet] * 50, rate=20.0, name="t"))
+    sent = [result.fate.hops[0].time for result in found]
+    assert 2.4e9 < sent[-1] - sent[0] < 2.6e9 and booted.cluster.loop.now_ns - began < 4e9
+    assert all(result.fate.is_answered for result in found)
+
+
+def test_a_machine_that_dies_during_a_capture(booted: Booted, client: Client) -> None:
+    captured = Captured(booted, client, Wanted(NODES))
+
+    async def work() -> None:
+        one, other, _ = await pods(booted)
+        booted.cluster.loop.call_later(1.0, booted.cluster.kill, booted.cluster.find("node@node-2"))
+        await captured.during(asyncio.gather(get(client, one, other.address), asyncio.sleep(30)))  # type: ignore[arg-type]
+
+    with pytest.raises(UserError, match="node-2: the other side is silent"):
+        booted.cluster.run(work())
+    assert any(b"HTTP/1.1 200" in packet.data for packet in read_packets(bytes(captured.octets)))
+
+
 def test_frames_that_are_no_frames(booted: Booted, client: Client) -> None:
     one, _, _ = booted.cluster.run(pods(booted))
     empty, short, zero, huge = fates(booted, client, one, b"", b"short", bytes(14), bytes(70000), link="ethernet")

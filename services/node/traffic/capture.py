@@ -83,7 +83,8 @@ class MachineCapture:
         namespaces = self._machine.shell.kernel.namespaces
         for name in [name for name, each in self._sockets.items() if namespaces.get(name) is not each.namespace]:
             self._ended += self._counted(name)
-            del self._sockets[name], self._names[name]
+            del self._sockets[name]
+            self._names.pop(name, None)
 
     def _counted(self, name: str) -> list[Record]:
         counts = self._sockets[name].by_device.items()

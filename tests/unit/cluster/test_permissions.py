@@ -4,7 +4,7 @@ import pytest
 
 from podwire.proto import subjects
 from podwire.scripts.cluster.layout import LayoutError, layout, machines
-from podwire.scripts.cluster.permissions import permissions
+from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.node.machine import mac_of
 
@@ -70,6 +70,22 @@ def test_what_may_be_said(place: str, subject: str, allowed: bool) -> None:
 )
 def test_what_may_be_heard(place: str, subject: str, allowed: bool) -> None:
     assert user(place).may_subscribe(subject) is allowed
+
+
+@pytest.mark.parametrize(
+    ("subject", "publishes", "subscribes"),
+    [
+        (subjects.wire("nodes", mac_of("172.18.0.1")), True, True),
+        (subjects.wire("nodes", mac_of("172.18.0.3")), True, False),
+        ("telemetry.hop.external", True, True),
+        ("telemetry.hop.node-1", False, True),
+        ("machine.node-1", True, False),
+        ("kernel.node-1", False, False),
+    ],
+)
+def test_the_operator_is_the_host_outside_and_no_machine(subject: str, publishes: bool, subscribes: bool) -> None:
+    user = Permissions(*operator("system:operator"))
+    assert (user.may_publish(subject), user.may_subscribe(subject)) == (publishes, subscribes)
 
 
 def test_every_process_has_a_user_of_its_own() -> None:
