@@ -57,22 +57,24 @@ class CaptureRun:
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every machine captures."""
     file: PcapngFile = field(default_factory=PcapngFile)
+    reader_is_gone: bool = False
     now: Callable[[], int] = time.time_ns
     """The machines' wall clock."""
     _waiting: InOrder = field(default_factory=InOrder)
     _seen: list[tuple[str, Seen]] = field(default_factory=list)
     _open: int = 0
+    _failure: UserError | None = None
 
     async def run(self) -> None:
         """Returns when enough was seen. Raises UserError; what was told before is written even so."""
-        self.write(self.file.begin())
+        self._write(self.file.begin())
         clock = asyncio.get_running_loop().create_task(self._write_in_time())
         sessions = [self._of_machine(node) for node in self.wanted.nodes]
         results = await asyncio.gather(*sessions, return_exceptions=True)
         clock.cancel()
         self._write_due(_END_OF_TIME)
-        self.write(self.file.end(self._seen))
-        for result in results:
+        self._write(self.file.end(self._seen))
+        for result in (self._failure, *results):
             if isinstance(result, BaseException):
                 raise result
 
@@ -123,9 +125,13 @@ class CaptureRun:
             self._write(bytes(octets))
 
     def _write(self, octets: bytes) -> None:
+        if self.reader_is_gone:
+            return
         try:
             self.write(octets)
-        except BrokenPipeError:
+        except (BrokenPipeError, UserError) as error:
+            self._failure = error if isinstance(error, UserError) else None
+            self.reader_is_gone = True
             self.stop.set()
 
     @property

@@ -4,8 +4,8 @@ import asyncio
 import ipaddress
 import signal
 import sys
-from contextlib import suppress
-from typing import IO, Annotated
+from io import FileIO
+from typing import Annotated
 
 import typer
 
@@ -88,15 +88,13 @@ async def machines(client: Client, wanted: list[str]) -> tuple[str, ...]:
 async def to_file(client: Client, wanted: Wanted, name: str) -> None:
     """Captures until enough, or until ^C, and says how much it was. Raises UserError."""
     with opened(name) as file:
-        run = CaptureRun(client, wanted, lambda octets: write_out(file, octets))
+        run = CaptureRun(client, wanted, lambda octets: write_out(file, name, octets))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, run.stop.set)
         told = loop.create_task(_tell_opened(run))
         try:
             await run.run()
-        except BrokenPipeError:
-            return
         finally:
             told.cancel()
     done = run.file
@@ -110,24 +108,23 @@ async def _tell_opened(run: CaptureRun) -> None:
     sys.stderr.flush()
 
 
-def opened(name: str) -> IO[bytes]:
+def opened(name: str) -> FileIO:
     """The file to write. Raises UserError."""
     if name == "-":
-        return open(sys.stdout.fileno(), "wb", closefd=False)
+        return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
     try:
-        return open(name, "wb")
+        return open(name, "wb", buffering=0)
     except OSError as error:
         raise UserError(f"--write {name}: {error.strerror}") from None
 
 
-def write_out(file: IO[bytes], octets: bytes) -> None:
-    """Writes and flushes: somebody may be reading along. Raises UserError."""
+def write_out(file: FileIO, name: str, octets: bytes) -> None:
+    """Writes at once: somebody may be reading along. Raises UserError, and BrokenPipeError if nobody does any more."""
+    rest = memoryview(octets)
     try:
-        file.write(octets)
-        file.flush()
+        while rest:
+            rest = rest[file.write(rest) :]
     except BrokenPipeError:
-        with suppress(OSError):
-            file.close()
         raise
     except OSError as error:
-        raise UserError(f"--write: {error.strerror}") from None
+        raise UserError(f"--write {name}: {error.strerror}") from None
