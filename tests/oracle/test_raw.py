@@ -53,7 +53,7 @@ def by_podwire(world: PodwireWorld, netns: str, packet: bytes) -> tuple[int, lis
 def by_linux(world: LinuxWorld, netns: str, packet: bytes) -> tuple[int, list[Arrival]]:
     world._collect(0)
     to = socket.inet_ntoa(packet[16:20]) if len(packet) >= 20 else DESTINATIONS[0]
-    with world._inside(netns), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+    with world.inside(netns), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
         try:
             sender.sendto(packet, (to, 0))
         except OSError as error:
