@@ -1,6 +1,7 @@
 """The kernel's shell: time goes in, frames travel over the bus, deadlines become timers.
 
-Frames that leave in one turn of the loop go as one message a destination. While the bus is away frames are dropped and
+Frames that leave in one turn of the loop go as one message a destination; what answers the last frame that has come
+leaves at once. While the bus is away frames are dropped and
 counted: no packets from the past.
 """
 
@@ -48,9 +49,13 @@ class KernelShell:
 
         def receive(message: Message) -> None:
             self._receive(device, message.payload)
+            if unicast.waiting:
+                self._schedule()
+            else:
+                self._flush()
 
-        for address in (mac, subjects.BROADCAST_MAC):
-            self._subscriptions.append(self._bus.subscribe(subjects.wire(segment, address), receive))
+        unicast = self._bus.subscribe(subjects.wire(segment, mac), receive)
+        self._subscriptions += [unicast, self._bus.subscribe(subjects.wire(segment, subjects.BROADCAST_MAC), receive)]
 
     def _receive(self, device: str, payload: bytes) -> None:
         try:
@@ -64,7 +69,6 @@ class KernelShell:
                 self.kernel.receive(device, frame, now, traces.get(index, ""))
         else:
             self.kernel.receive_batch(device, frames, now)
-        self._schedule()
 
     @contextmanager
     def turn(self) -> Iterator[Kernel]:
@@ -78,10 +82,13 @@ class KernelShell:
     def _schedule(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_scheduled)
+
+    def _flush_scheduled(self) -> None:
+        self._flush_due = False
+        self._flush()
 
     def _flush(self) -> None:
-        self._flush_due = False
         kernel = self.kernel
         if kernel.transmitted:
             transmitted, kernel.transmitted = kernel.transmitted, []
@@ -110,13 +117,15 @@ class KernelShell:
             self.lost += len(transmitted)
             return
         batches: dict[tuple[str, bytes], tuple[list[bytes], dict[int, str]]] = {}
+        frames: list[bytes] = []
+        last, destination = "", b"-"
         for device, frame, trace in transmitted:
-            batch = batches.get((device, frame[:6]))
-            if batch is None:
-                batch = batches[device, frame[:6]] = ([], {})
+            if device != last or not frame.startswith(destination):  # a run of frames goes the same way
+                last, destination = device, frame[:6]
+                frames, traces = batches.setdefault((device, destination), ([], {}))
             if trace:
-                batch[1][len(batch[0])] = trace
-            batch[0].append(frame)
+                traces[len(frames)] = trace
+            frames.append(frame)
         for (device, destination), (frames, traces) in batches.items():
             self._publish(device, destination, frames, traces)
 

@@ -80,6 +80,11 @@ Handler = Callable[[Message], None]
 class Subscription(Protocol):
     """A running subscription."""
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are here, and that the handler was not called with yet."""
+        ...
+
     def close(self) -> None:
         """No call of the handler follows."""
         ...

@@ -32,6 +32,8 @@ class _Interest:
     queue: str
     context: contextvars.Context
     open: bool = True
+    waiting: int = 0
+    """The broker hands each message over as it delivers it."""
 
     def close(self) -> None:
         self.open = False

@@ -43,6 +43,10 @@ class _Subscription:
     def __init__(self, client: Client, subscription: NatsSubscription) -> None:
         self._client, self._subscription, self._open = client, subscription, True
 
+    @property
+    def waiting(self) -> int:
+        return int(self._subscription.pending_msgs)
+
     def close(self) -> None:
         if not self._open:
             return

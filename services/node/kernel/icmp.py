@@ -78,7 +78,7 @@ def _answer(namespace: "Namespace", packet: Packet, header: Icmp, payload: bytes
         tos=packet.data[1],
         identification=namespace.next_identification(),
     )
-    return namespace.kernel.enqueue_output(namespace, made(data, packet.trace))
+    return namespace.kernel.send_made(namespace, data, packet.trace)
 
 
 def made(data: bytes, trace: str) -> Packet:

@@ -20,7 +20,8 @@ from podwire.services.node.kernel.devices.device import Device, Loopback
 from podwire.services.node.kernel.drops import DropLog, DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Route
-from podwire.services.node.kernel.flows import FlowCache, Recording
+from podwire.services.node.kernel.flows.cache import FlowCache
+from podwire.services.node.kernel.flows.recording import Recording
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.netfilter.evaluation import Evaluation
 from podwire.services.node.kernel.packet import Packet
@@ -83,7 +84,7 @@ class Kernel:
         self.namespaces: dict[str, Namespace] = {}
         self._turn = Turn(self)
         self._wheel = TimerWheel()
-        self._queue: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self.queue: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._serial = 0
         self._hop_sequence = 0
         self.root = self.add_namespace("")
@@ -163,11 +164,13 @@ class Kernel:
         device = self.root.devices.get(device_name)
         if device is None:
             return
-        serial, then, queue = device.ingress_serial, device.receive, self._queue
+        serial, then, queue, handle = device.ingress_serial, device.receive, self.queue, self.flows.handle_frame
         self.depth += 1
         try:
             for frame in frames:
-                self._enter(device, serial, frame, "", then)
+                recording = handle(serial, frame) if device.up else None
+                if recording is not True:
+                    self._walk(device, frame, "", then, recording)
                 if queue and self.depth == 1:
                     self.drain()
         finally:
@@ -181,11 +184,18 @@ class Kernel:
             self._enter(device, device.egress_serial, frame, trace, device.send)
 
     def _enter(self, device: Device, serial: int, frame: bytes, trace: str, then: Callable[[Packet], None]) -> None:
-        recording: bool | Recording | None = None
-        if not trace:
-            recording = self.flows.handle_frame(serial, frame) if device.up else None
-            if recording is True:
-                return None
+        recording = None if trace or not device.up else self.flows.handle_frame(serial, frame)
+        if recording is not True:
+            self._walk(device, frame, trace, then, recording)
+
+    def _walk(
+        self,
+        device: Device,
+        frame: bytes,
+        trace: str,
+        then: Callable[[Packet], None],
+        recording: bool | Recording | None,
+    ) -> None:
         if len(frame) < 14:
             packet = Packet(frame, 0, trace)
             return device.discard(packet, DropReason.DEV_HDR, "truncated Ethernet header")
@@ -193,13 +203,13 @@ class Kernel:
         packet.link_destination, packet.link_source = frame[:6], frame[6:12]
         if isinstance(recording, Recording):
             packet.recording = recording
-        self._queue.append((then, packet))
+        self.queue.append((then, packet))
         return None
 
     def send_made(self, namespace: Namespace, data: bytes, trace: str, socket: Socket | None = None) -> None:
         """Send a whole IP packet that this machine, or a socket on it, made, after everything else that waits."""
         with self._turn:
-            self._queue.append((self._send_now, (namespace, data, trace, socket)))
+            self.queue.append((self._send_now, (namespace, data, trace, socket)))
 
     def send_answer(self, namespace: Namespace, data: bytes, cause: Packet) -> None:
         """Send a whole packet that answers another and belongs to its connection."""
@@ -253,13 +263,13 @@ class Kernel:
         self._push(namespace, lambda each: internet.output(namespace, each), packet)
 
     def _push(self, namespace: Namespace, then: Callable[[Packet], None], packet: Packet) -> None:
-        if len(self._queue) >= BACKLOG:
+        if len(self.queue) >= BACKLOG:
             return self.drop(packet, namespace, DropReason.CPU_BACKLOG, "too many packets wait")
-        return self._queue.append((then, packet))
+        return self.queue.append((then, packet))
 
     def drain(self) -> None:
         """Let every waiting packet travel."""
-        queue = self._queue
+        queue = self.queue
         while queue:
             then, what = queue.popleft()
             then(what)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.counters import Counter
     from podwire.services.node.kernel.devices.bridge import Port
     from podwire.services.node.kernel.devices.device import Device
-    from podwire.services.node.kernel.flows import Recording
+    from podwire.services.node.kernel.flows.recording import Recording
     from podwire.services.node.kernel.sockets.base import Socket
 
 _FIXED: Final = struct.Struct("!BBHHHBBHII")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.conntrack.sctp import Tracking
-    from podwire.services.node.kernel.flows import Flow
+    from podwire.services.node.kernel.flows.flow import Flow
     from podwire.services.node.kernel.packet import Packet
 
 type Tuple = tuple[int, int, int, int, int]

@@ -41,6 +41,8 @@ class SocketTable:
     def __init__(self, namespace: "Namespace") -> None:
         self._namespace = namespace
         self.udp: dict[int, list[UdpSocket]] = {}
+        self.udp_version = 0
+        """Grows whenever a datagram may find another socket than before."""
         self.listeners: dict[int, list[TcpListener]] = {}
         self.connections: dict[FourTuple, TcpSocket] = {}
         self.pings: dict[int, PingSocket] = {}
@@ -167,15 +169,17 @@ class SocketTable:
         if header.checksum and transport_checksum(packet.source, packet.destination, UDP, payload):
             return self._drop(packet, DropReason.UDP_CSUM, "bad UDP checksum")
         diverted = packet.socket if isinstance(packet.socket, UdpSocket) else None
-        socket = diverted or self._udp_socket(
-            packet.destination, header.destination_port, packet.source, header.source_port
-        )
+        socket = diverted or self.udp_socket_for(packet)
         if socket is None:
             self._drop(packet, DropReason.NO_SOCKET, f"no UDP socket on port {header.destination_port}")
             return unreachable.port_unreachable(self._namespace, packet)
         if packet.trace:
             self._trace(packet, f"udp port {header.destination_port}")
         return socket.datagram_arrived(packet, bytes(payload[at:]))
+
+    def udp_socket_for(self, packet: Packet) -> UdpSocket | None:
+        """The socket that a datagram is for."""
+        return self._udp_socket(packet.destination, packet.destination_port, packet.source, packet.source_port)
 
     def _udp_socket(self, address: int, port: int, source: int, source_port: int) -> UdpSocket | None:
         best, best_score = None, -1

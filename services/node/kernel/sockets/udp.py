@@ -83,6 +83,7 @@ class UdpSocket(Socket):
             raise KernelError(errno.EADDRINUSE)
         self.local = (address, port)
         table.udp.setdefault(port, []).append(self)
+        table.udp_version += 1
 
     def _free(self, address: int, port: int) -> bool:
         others = self.namespace.sockets.udp.get(port, ())
@@ -97,6 +98,7 @@ class UdpSocket(Socket):
         elif self.local[0] in (ANY, ANY6):
             self.local = (source, self.local[1])
         self.remote = remote
+        self.namespace.sockets.udp_version += 1
 
     def send(self, payload: bytes) -> None:
         """Send to the peer; KernelError EDESTADDRREQ, or what an ICMP error reported."""
@@ -168,23 +170,31 @@ class UdpSocket(Socket):
 
     def datagram_arrived(self, packet: Packet, payload: bytes) -> None:
         """Queue a datagram, or drop it if the owner is too slow."""
-        if self._charged + len(payload) + OVERHEAD > RECEIVE_BUFFER:
-            self.namespace.kernel.drop(packet, self.namespace, DropReason.SOCKET_RCVBUFF, "receive queue full")
-            return
+        source = (format_address(packet.source), packet.source_port)
         if packet.trace:
             if len(self._traces) >= TRACED_PEERS:
                 self._traces.pop(next(iter(self._traces)))
             self._traces[packet.source, packet.source_port] = packet.trace
-        self._charged += len(payload) + OVERHEAD
-        source = (format_address(packet.source), packet.source_port)
-        self._queue.append(Datagram(payload, source, format_address(packet.destination), packet.trace))
-        self.ready()
+        if not self.take(payload, source, format_address(packet.destination), packet.trace):
+            self.namespace.kernel.drop(packet, self.namespace, DropReason.SOCKET_RCVBUFF, "receive queue full")
+
+    def take(self, payload: bytes, source: Endpoint, destination: str, trace: str = "") -> bool:
+        """Queue a datagram; false if there is no room."""
+        charge = len(payload) + OVERHEAD
+        if self._charged + charge > RECEIVE_BUFFER:
+            return False
+        self._charged += charge
+        self._queue.append(Datagram(payload, source, destination, trace))
+        if self.on_ready is not None:
+            self.on_ready()
+        return True
 
     def close(self) -> None:
         """Give the port back."""
         if self.closed:
             return
         self.closed = True
+        self.namespace.sockets.udp_version += 1
         sockets = self.namespace.sockets.udp.get(self.local[1], [])
         if self in sockets:
             sockets.remove(self)

@@ -1,0 +1,10 @@
+"""The flow cache: what later packets of a flow do is what the first one did, as a byte template.
+
+While an eligible packet walks, its Recording collects the counters it touched, the connections and learned
+entries it refreshed, and what bounds the validity of all that. Where the walk ends (a NIC or a socket), the
+recording becomes a Flow: new bytes around the old ones, and checksum deltas (RFC 1624).
+
+A hit only adds to the flow's own tallies; `settle` carries them over to the counters before anyone reads those.
+Any change of configuration clears the cache. Fragments, IP options, ICMP but for echoes, TCP's SYN, FIN and RST, IPv6
+and traced packets always walk, and so does what a `statistic`, `limit`, `recent`, `owner` or LOG rule was asked about.
+"""
