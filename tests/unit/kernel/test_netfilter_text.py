@@ -10,6 +10,7 @@ from podwire.services.node.kernel.netfilter import restore
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.tables import Netfilter
 from podwire.services.node.kernel.printing.iptables import iptables_list, iptables_rules, iptables_save
+from podwire.services.node.kernel.programming import apply_operation
 
 PORTMAP = """*nat
 :CNI-HOSTPORT-DNAT - [0:0]
@@ -106,7 +107,9 @@ PROXIES_LISTED = [
 
 
 def netfilter() -> Netfilter:
-    return Kernel("node", "boot", Chance()).root.netfilter
+    kernel = Kernel("node", "boot", Chance())
+    apply_operation(kernel, m.IpsetRestore(text="create KUBE-X hash:ip,port\n"))
+    return kernel.root.netfilter
 
 
 TEXTS = {

@@ -57,7 +57,6 @@ def passed(rule: tuple[str, ...], sends: int = 1, gap: int = 0) -> int:
         ("-m set --match-set PORTS dst,dst", 1),
         ("-m set ! --match-set PORTS dst,dst", 0),
         ("-m set --match-set HOSTS src", 1),
-        ("-m set --match-set GONE src", 0),
         ("-m set --match-set THREE dst,dst,src", 1),
         ("-m set --match-set THREE src,src,dst", 0),
         ("-m set --match-set THREE dst,dst", 0),
@@ -75,6 +74,11 @@ def passed(rule: tuple[str, ...], sends: int = 1, gap: int = 0) -> int:
 )
 def test_sets(rule: str, hit: int) -> None:
     assert passed(tuple(rule.split())) == hit
+
+
+def test_a_rule_about_a_set_that_is_not_there_is_refused() -> None:
+    with pytest.raises(KernelError, match="Set GONE doesn't exist."):
+        passed(("-m", "set", "--match-set", "GONE", "src"))
 
 
 @pytest.mark.parametrize(("rule", "hits"), [("src", 2), ("dst", 9)])

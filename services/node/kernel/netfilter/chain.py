@@ -4,11 +4,13 @@ A run of rules that each name one exact destination (as in KUBE-SERVICES) or one
 KUBE-NODEPORTS) is looked up in a dict; the rules it skips are still counted as passed.
 """
 
+from collections.abc import Container
 from typing import Final
 
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
+from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
 from podwire.services.node.kernel.netfilter.matches.transport import Tcp, Udp
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 from podwire.services.node.kernel.netfilter.rule import Rule
@@ -148,10 +150,13 @@ class Table:
                     counts[rule.jump] += 1
         return counts
 
-    def check(self) -> None:
-        """Refuse jumps to nowhere, loops, and targets in the wrong hook, as the kernel does at commit."""
+    def check(self, sets: Container[str]) -> None:
+        """Refuse sets that there are not, jumps to nowhere, loops, and targets in the wrong hook, as at commit."""
         for chain in self.chains.values():
             for rule in chain.rules:
+                for match in rule.matches:
+                    if isinstance(match, SetMatch) and match.set not in sets:
+                        raise NetfilterError(f"Set {match.set} doesn't exist.")
                 if rule.jump and (rule.jump not in self.chains or self.chains[rule.jump].policy is not None):
                     raise NetfilterError(f"Couldn't load target `{rule.jump}':No such file or directory")
         depths: dict[str, int] = {}

@@ -60,7 +60,7 @@ class _Reader:
             self.table = Table(name, is_ipv6=self._netfilter.is_ipv6)
 
     def _commit(self, table: Table) -> None:
-        table.check()
+        table.check(self._netfilter.sets)
         self.done[table.name] = table
         self.table = None
 
@@ -119,6 +119,6 @@ def run_command(netfilter: Netfilter, arguments: list[str], owner: str = "") -> 
         raise NetfilterError("no command specified")
     table = netfilter.table(name).copy()
     commands.run(table, words, owner)
-    table.check()
+    table.check(netfilter.sets)
     if words[0] not in ("-C", "--check"):
         netfilter.install({name: table})
