@@ -77,7 +77,7 @@ def test_sets(rule: str, hit: int) -> None:
 
 
 def test_a_rule_about_a_set_that_is_not_there_is_refused() -> None:
-    with pytest.raises(KernelError, match="Set GONE doesn't exist."):
+    with pytest.raises(KernelError, match="Set GONE doesn't exist"):
         passed(("-m", "set", "--match-set", "GONE", "src"))
 
 
