@@ -1,11 +1,11 @@
-"""`make bench`: aims and figures of this machine. Arguments choose parts: kernels, wire, cluster, simulation."""
+"""`make bench`: aims and figures of this machine. Arguments choose parts."""
 
 import importlib
 import sys
 
 from tests.bench.table import Row, show
 
-PARTS = ("cluster", "api", "wire", "kernels", "simulation")
+PARTS = ("cluster", "api", "wire", "kernels", "services", "simulation")
 
 
 def main(chosen: list[str]) -> int:

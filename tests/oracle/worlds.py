@@ -134,7 +134,7 @@ class LinuxWorld:
         for operation in operations:
             self.do(operation)
         for netns, device in points:
-            self._taps.append((netns, device, self._packet_socket(netns, device)))
+            self._taps.append((netns, device, self.packet_socket(netns, device)))
         self._collect(0.05)
 
     def do(self, operation: Any) -> None:
@@ -164,7 +164,11 @@ class LinuxWorld:
 
     def run(self, netns: str, argv: list[str], text: str = "") -> str:
         """What a command prints in a namespace; AssertionError with its complaint if it fails."""
-        return self._call(["ip", "netns", "exec", self._prefix + netns, *argv], text)
+        return self._call(self.argv(netns, argv), text)
+
+    def argv(self, netns: str, argv: list[str]) -> list[str]:
+        """The command line that runs another in a namespace."""
+        return ["ip", "netns", "exec", self._prefix + netns, *argv]
 
     def _call(self, argv: list[str], text: str = "") -> str:
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
@@ -172,7 +176,8 @@ class LinuxWorld:
             raise AssertionError(f"{' '.join(argv)}: {done.stderr.strip()}\n{text}")
         return done.stdout
 
-    def _packet_socket(self, netns: str, device: str) -> socket.socket:
+    def packet_socket(self, netns: str, device: str) -> socket.socket:
+        """A packet socket in a namespace, not blocking."""
         with self.inside(netns):
             opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             opened.bind((device, 0))
@@ -198,7 +203,7 @@ class LinuxWorld:
         self._collect(0)
         sender = self._senders.get((netns, device))
         if sender is None:
-            sender = self._senders[netns, device] = self._packet_socket(netns, device)
+            sender = self._senders[netns, device] = self.packet_socket(netns, device)
         sender.send(frame)
         return self._collect(QUIET)
 

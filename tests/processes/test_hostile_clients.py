@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+import aiohttp
 import pytest
 from https_client import server, session, tls
 from live_cluster import LiveCluster, podwire, until
@@ -33,7 +34,8 @@ def test_a_thousand_idle_watches(cluster: LiveCluster) -> None:
 
     async def work() -> None:
         async with session(cluster) as http:
-            watches = [await http.get(f"{CONFIG_MAPS}?watch=1&resourceVersion=0") for _ in range(WATCHES)]
+            url, patience = f"{CONFIG_MAPS}?watch=1&resourceVersion=0", aiohttp.ClientTimeout(total=None)
+            watches = [await http.get(url, timeout=patience) for _ in range(WATCHES)]
             assert {watch.status for watch in watches} == {200}
             began = time.monotonic()
             for _ in range(50):
