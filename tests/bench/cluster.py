@@ -23,6 +23,7 @@ from podwire.scripts.cluster.folder import ClusterFolder
 REQUESTS: Final = 2000
 CONCURRENT: Final = 16
 STARTS: Final = 3
+RUNNING: Final = 150
 _PHASE: Final = re.compile(r"^\s*([\d.]+) s\s+(.+)$", re.MULTILINE)
 
 
@@ -82,6 +83,34 @@ def running(folder: ClusterFolder) -> Iterator[Row]:
         "  of which nats-server", f"{proportional_set_size([e.pid for e in processes if e.component == 'nats']):,.0f}"
     )
     yield from asyncio.run(requests(folder))
+    before = proportional_set_size(pids)
+    asyncio.run(run_pods(folder))
+    a_pod = (proportional_set_size(pids) - before) / RUNNING * 1024
+    yield Row(f"memory a running pod ({RUNNING} of one container), KiB", f"{a_pod:,.0f}")
+
+
+def pod(number: int) -> dict[str, Any]:
+    container = {"name": "c", "image": "registry.k8s.io/pause:3.10"}
+    metadata = {"name": f"pod-{number}", "labels": {"app": "bench"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+
+
+async def run_pods(folder: ClusterFolder) -> None:
+    """Makes pods and returns when all run."""
+    client = await connect(folder.read_cluster(), folder)
+    try:
+        await rate(lambda number: client.api.create(resources.PODS, "default", pod(number)), RUNNING)
+        async with asyncio.timeout(120):
+            while await running_pods(client) < RUNNING:
+                await asyncio.sleep(0.5)
+    finally:
+        await client.bus.close()
+
+
+async def running_pods(client: Client) -> int:
+    """How many pods of the bench run."""
+    found = await client.api.list(resources.PODS, "default")
+    return sum(each.get("status", {}).get("phase") == "Running" for each in found)
 
 
 async def rate(work: Callable[[int], Awaitable[Any]], count: int = REQUESTS) -> float:
