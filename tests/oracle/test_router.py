@@ -43,6 +43,7 @@ def meet(worlds: tuple[World, World], seed: int, family: Literal["ipv4", "ipv6"]
     exchange(worlds, seed, family, rules)
     got, wanted = (counters(world.rules("router", family)) for world in worlds)
     assert got == wanted, rules
+    assert worlds[0].statistics("router") == worlds[1].statistics("router"), rules
 
 
 def exchange(worlds: tuple[World, World], seed: int, family: Literal["ipv4", "ipv6"], rules: str) -> None:

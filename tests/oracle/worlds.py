@@ -19,6 +19,7 @@ from tests.oracle.commands import render
 
 from podwire.proto.messages import kernel as m
 from podwire.services.node.kernel.kernel import Kernel, RandomSource
+from podwire.services.node.kernel.printing.netfilter import conntrack_statistics
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.kernel.sockets.capture import PacketSocket
 
@@ -53,6 +54,9 @@ class World(Protocol):
 
     def rules(self, netns: str, family: str) -> str:
         """`iptables-save -c`, or for the family `nft` the whole `nft list ruleset`."""
+
+    def statistics(self, netns: str) -> dict[str, int]:
+        """The sums of `conntrack -S` over all processors, but for `found`, which depends on how NAT searches."""
 
     def close(self) -> None:
         """Take everything down."""
@@ -103,9 +107,20 @@ class PodwireWorld:
         wanted = m.Read(netns=netns, kind="iptables-save", family="ipv6" if family == "ipv6" else "ipv4")
         return str(apply_operation(self.kernel, wanted))
 
+    def statistics(self, netns: str) -> dict[str, int]:
+        return _sums(conntrack_statistics(self.kernel.namespace(netns)))
+
     def close(self) -> None:
         for _, _, tap in self._taps:
             tap.close()
+
+
+def _sums(text: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for name, _, count in (word.partition("=") for line in text.splitlines() for word in line.split()[1:]):
+        sums[name] = sums.get(name, 0) + int(count)
+    sums.pop("found")
+    return sums
 
 
 def why_not() -> str:
@@ -230,6 +245,9 @@ class LinuxWorld:
         if family == "nft":
             return self.run(netns, ["nft", "list", "ruleset"], "")
         return self.run(netns, ["ip6tables-save" if family == "ipv6" else "iptables-save", "-c"], "")
+
+    def statistics(self, netns: str) -> dict[str, int]:
+        return _sums(self.run(netns, ["conntrack", "-S"], ""))
 
     def close(self) -> None:
         for _, _, tap in self._taps:

@@ -4,7 +4,7 @@ from typing import Final, Literal, cast
 
 from podwire.proto.messages import kernel as operations
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.printing.netfilter import conntrack_list
+from podwire.services.node.kernel.printing.netfilter import conntrack_list, conntrack_statistics
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -43,12 +43,12 @@ _FILTERS: Final = (
 
 
 async def conntrack(process: Process) -> int:
-    """conntrack -L|-C|-D|-F [-p PROTOCOL] [-s ADDRESS] [-d ADDRESS] [--dport PORT] …"""
+    """conntrack -L|-C|-D|-F|-S [-p PROTOCOL] [-s ADDRESS] [-d ADDRESS] [--dport PORT] …"""
     try:
-        options = parse_options(process.arguments[1:], "LCDFp:s:d:r:q:nf:o:", _LONG)
-        command = next((letter for letter in "LCDF" if letter in options), "")
+        options = parse_options(process.arguments[1:], "LCDFSp:s:d:r:q:nf:o:", _LONG)
+        command = next((letter for letter in "LCDFS" if letter in options), "")
         if not command:
-            raise UsageError("You need to supply at least one command: -L, -C, -D and -F are built")
+            raise UsageError("You need to supply at least one command: -L, -C, -D, -F and -S are built")
     except UsageError as error:
         await process.complain(f"{_VERSION}: {error}\nTry `conntrack -h' or 'conntrack --help' for more information.")
         return 2
@@ -58,7 +58,11 @@ async def conntrack(process: Process) -> int:
     with process.network.shell.turn() as kernel:
         kernel.settle()
         family = "ipv6" if options.value("f") == "ipv6" else "ipv4"
+        statistics = conntrack_statistics(kernel.namespace(process.network.namespace))
         text = conntrack_list(kernel.namespace(process.network.namespace), family)
+    if command == "S":
+        await process.print(statistics)
+        return 0
     lines = [line for line in text.splitlines() if command in "CF" or _fits(line, options)]
     return await _act(process, command, lines, options)
 

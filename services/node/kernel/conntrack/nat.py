@@ -114,7 +114,7 @@ def _search_port(namespace: "Namespace", current: Tuple, ports: tuple[int, int],
 
 
 def _free(namespace: "Namespace", candidate: Tuple) -> bool:
-    return namespace.netfilter.connections.lookup(inverse(candidate)) is None
+    return not namespace.netfilter.connections.is_taken(inverse(candidate))
 
 
 def translate(packet: Packet, *, source: bool) -> tuple[str, str] | None:

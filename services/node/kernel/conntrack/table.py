@@ -14,6 +14,7 @@ from podwire.proto.packet.ipv6 import HEADER_LENGTH, ICMPV6, find_upper
 from podwire.proto.packet.sctp import packet_checksum
 from podwire.services.node.kernel.conntrack import sctp, tcp
 from podwire.services.node.kernel.conntrack.entry import ORIGINAL, REPLY, Connection, Tuple, inverse
+from podwire.services.node.kernel.conntrack.statistics import Statistics
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
 
@@ -24,6 +25,7 @@ SECOND: Final = 1_000_000_000
 GENERIC_TIMEOUT: Final = 600 * SECOND
 ICMP_TIMEOUT: Final = 30 * SECOND
 SWEEP: Final = 60 * SECOND
+LAST_ICMP_TYPE: Final = 18
 UNTRACKED: Final = "UNTRACKED"
 ECHOES: Final = {
     ICMP: {ECHO_REQUEST: ECHO_REPLY, 13: 14, 15: 16, 17: 18},
@@ -40,11 +42,12 @@ _DISCOVERY: Final = (130, 131, 132, 133, 134, 135, 136, 137, 143)
 class ConnectionTable:
     """All connections of a namespace, found by the tuple of either direction."""
 
-    __slots__ = ("_namespace", "_sweeper", "by_tuple")
+    __slots__ = ("_namespace", "_sweeper", "by_tuple", "statistics")
 
     def __init__(self, namespace: "Namespace") -> None:
         self._namespace = namespace
         self.by_tuple: dict[Tuple, tuple[Connection, int]] = {}
+        self.statistics = Statistics()
         self._sweeper = namespace.kernel.timer(self._sweep)
 
     def __len__(self) -> int:
@@ -62,14 +65,14 @@ class ConnectionTable:
 
         What comes from outside is verified first: a wrong checksum makes it INVALID (nf_conntrack_checksum).
         """
-        if packet.connection_state:
-            return True  # seen already (loopback) or untracked
+        if packet.connection_state not in ("", "INVALID"):
+            return True  # seen already (loopback) or untracked; what was invalid is looked at again
         if packet.protocol == ICMPV6 and is_discovery(packet):
             packet.connection_state = UNTRACKED
             return True
         packet.connection_state = "INVALID"
         if not is_sound(packet, verify=verify):
-            return True
+            return self._reject(packet, is_error=packet.protocol in ECHOES)
         key = self._tuple(packet)
         if key is None:
             return self._track_icmp_error(packet)
@@ -77,6 +80,21 @@ class ConnectionTable:
         if found is None:
             return self._begin(packet, key)
         return self._continue(packet, key, *found)
+
+    def _reject(self, packet: Packet, *, is_error: bool = False) -> bool:
+        """Leave a packet INVALID; an ICMP type that nobody knows is an error as well (nf_conntrack_icmpv4_error)."""
+        packet.recording = None
+        if is_error or (packet.protocol == ICMP and packet.payload[0] > LAST_ICMP_TYPE):
+            self.statistics.error += 1
+        else:
+            self.statistics.invalid += 1
+        return True
+
+    def is_taken(self, key: Tuple) -> bool:
+        """Whether a connection has the tuple, so that NAT must find another (nf_conntrack_tuple_taken)."""
+        taken = self.lookup(key) is not None
+        self.statistics.found += taken
+        return taken
 
     def _tuple(self, packet: Packet) -> Tuple | None:
         protocol = packet.protocol
@@ -114,17 +132,14 @@ class ConnectionTable:
             first = sctp.read(packet.payload)
             tracking = None if first is None else sctp.begin(first)
             if tracking is None:
-                return True
+                return self._reject(packet)
         state = self._first_state(packet)
         if state is None:
-            return True
+            return self._reject(packet)
         if len(self) >= int(self._namespace.sysctls["net.netfilter.nf_conntrack_max"]):
-            self._namespace.kernel.drop(
-                packet,
-                self._namespace,
-                DropReason.NETFILTER_DROP,
-                "nf_conntrack: table full, dropping packet",
-            )
+            self.statistics.drop += 1
+            detail = "nf_conntrack: table full, dropping packet"
+            self._namespace.kernel.drop(packet, self._namespace, DropReason.NETFILTER_DROP, detail)
             return False
         connection = Connection(key, self._namespace.kernel.now)
         connection.tcp_state, connection.sctp = state, tracking
@@ -146,18 +161,18 @@ class ConnectionTable:
         if packet.protocol in ECHOES:
             direction = self._echo_direction(packet, connection, direction)
             if direction < 0:
-                return True
+                return self._reject(packet)
         if packet.protocol == TCP:
             state = self._next_tcp_state(packet, connection, direction)
             if state == tcp.INVALID:
-                return True
+                return self._reject(packet)
             reopened = state == "SYN_SENT" and connection.tcp_state in ("TIME_WAIT", "CLOSE")
             if reopened and direction == ORIGINAL:
                 self.remove(connection)
                 return self._begin(packet, key)
             self._set_tcp_state(connection, state, direction)
         if packet.protocol == SCTP and not self._continue_sctp(packet, connection, direction):
-            return True
+            return self._reject(packet)
         if direction == REPLY and not connection.seen_reply:
             connection.seen_reply = True
             connection.invalidate_flows()
@@ -245,7 +260,9 @@ class ConnectionTable:
         quoted = quoted_packet(packet)
         key = None if quoted is None else self._tuple(quoted)
         found = None if key is None else self.lookup(inverse(key))
-        if found is not None:
+        if found is None:
+            self.statistics.error += 1
+        else:
             packet.connection, packet.direction = found
             packet.connection_state, packet.related = "RELATED", True
             packet.trace = packet.trace or packet.connection.trace
@@ -258,6 +275,8 @@ class ConnectionTable:
             return True
         original, reply = connection.tuples
         if self.lookup(original) is not None or (reply != original and self.lookup(reply) is not None):
+            self.statistics.insert_failed += 1
+            self.statistics.drop += 1
             self._namespace.kernel.drop(packet, self._namespace, DropReason.NETFILTER_DROP, "conntrack clash")
             return False
         connection.confirmed = True

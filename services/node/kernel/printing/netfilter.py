@@ -1,5 +1,7 @@
 """The text of conntrack -L."""
 
+import dataclasses
+
 from podwire.proto.packet.addresses import format_address, is_ipv6
 from podwire.proto.packet.ipv4 import ICMP, SCTP, TCP, UDP
 from podwire.proto.packet.ipv6 import ICMPV6
@@ -45,3 +47,9 @@ def _tuple(tuple_: Tuple, *, is_reply: bool) -> str:
     if protocol in (TCP, UDP, SCTP):
         return f"{text} sport={source_port} dport={destination_port}"
     return text
+
+
+def conntrack_statistics(namespace: Namespace) -> str:
+    """`conntrack -S`: one line a processor, of which a machine has one."""
+    counts = dataclasses.asdict(namespace.netfilter.connections.statistics)
+    return "cpu=0   \t" + "".join(f"{name}={count} " for name, count in counts.items()) + "\n"
