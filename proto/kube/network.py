@@ -150,7 +150,11 @@ class Node(View, frozen=True, kw_only=True):
     status: NodeStatus = NodeStatus()
 
     @property
+    def internal_ips(self) -> list[str]:
+        """The node's InternalIPs, the primary family's first; none while they are unknown."""
+        return [entry.address for entry in self.status.addresses or [] if entry.type == "InternalIP"]
+
+    @property
     def internal_ip(self) -> str:
-        """The node's InternalIP ("" while it is unknown)."""
-        addresses = self.status.addresses or []
-        return next((entry.address for entry in addresses if entry.type == "InternalIP"), "")
+        """The node's primary InternalIP ("" while it is unknown)."""
+        return next(iter(self.internal_ips), "")

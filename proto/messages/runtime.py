@@ -100,13 +100,19 @@ ContainerState = Literal["CREATED", "RUNNING", "EXITED"]
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
-    """A sandbox's status; `address` is its IP ("" while it has none)."""
+    """A sandbox's status; `address` is its primary IP ("" while it has none), others are additional (as in CRI)."""
 
     id: str
     config: SandboxConfig
     state: SandboxState
     created_at: int
     address: str = ""
+    additional_addresses: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of them, the primary one first."""
+        return (self.address, *self.additional_addresses) if self.address else ()
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,11 +317,11 @@ class ContainerAnswer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Everything that the runtime holds, and the machine's own address."""
+    """Everything that the runtime holds, and the machine's own addresses, the primary one first."""
 
     sandboxes: list[Sandbox]
     containers: list[Container]
-    address: str
+    addresses: list[str]
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True):

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from podwire.scripts.cluster.addressing import Addressing
+
 _VALID: Final = datetime.timedelta(days=365)
 _NAMES: Final = (
     "localhost",
@@ -22,7 +24,7 @@ _NAMES: Final = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
-_ADDRESSES: Final = ("127.0.0.1", "10.96.0.1", "172.18.0.2")
+_CONTROL_PLANE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,16 @@ def _signed(ca: Pair, subject: x509.Name, usage: x509.ObjectIdentifier, names: l
     return Pair(builder.sign(ca.key, hashes.SHA256()), key)
 
 
-def server(ca: Pair) -> Pair:
-    """The API server's certificate."""
+def addresses(addressing: Addressing) -> list[str]:
+    """Where clients reach the API server: from this host, from pods, on the control plane's machine."""
+    machine = [address.partition("/")[0] for address in addressing.machine(_CONTROL_PLANE)]
+    return ["127.0.0.1", *addressing.api, *machine]
+
+
+def server(ca: Pair, addresses: list[str]) -> Pair:
+    """The API server's certificate, for these addresses."""
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
     return _signed(ca, _name("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, names)
 
 

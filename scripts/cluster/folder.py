@@ -29,6 +29,15 @@ class ClusterFile:
     supervisor: int
     mqtt_port: int
     observer_password: str
+    ip_family: str = "ipv4"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a continued cluster keeps: its number of workers, and its IP families."""
+
+    workers: int
+    ip_family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +111,12 @@ class ClusterFolder:
         except (OSError, ValueError, TypeError) as error:
             raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): podwire down, then up") from None
 
-    def previous_workers(self) -> int | None:
-        """How many workers the cluster had that last ran here; None where there was none."""
+    def previous(self) -> Shape | None:
+        """What the cluster was made of that last ran here; None where there was none."""
         try:
-            return int(json.loads((self.path / "cluster.json").read_text())["workers"])
-        except (OSError, ValueError, TypeError, KeyError):
+            known = json.loads((self.path / "cluster.json").read_text())
+            return Shape(int(known["workers"]), str(known.get("ip_family", "ipv4")))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def supervisor(self) -> int:

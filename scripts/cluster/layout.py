@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from podwire.scripts.cluster.addressing import ADDRESSING, Addressing
+
 CONTROL_PLANE: Final = "control-plane"
 SEGMENT: Final = "nodes"
-GATEWAY: Final = "172.18.0.1"
 OUTSIDE: Final = "external"
 """What the host at the gateway's address is called, which is none of the cluster's machines."""
+OUTSIDE_MAC: Final = "02:42:ac:12:00:01"
 MOST_NODES: Final = 200
 OPERATOR: Final = "system:operator"
 OBSERVER: Final = "observer"
@@ -37,10 +39,15 @@ class ProcessPlan:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine's name and its NIC's address."""
+    """A machine's name and its NIC's addresses, the primary family's first."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """The primary family's."""
+        return self.addresses[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,12 @@ class Layout:
     processes: tuple[ProcessPlan, ...]
 
 
-def machines(workers: int) -> tuple[Machine, ...]:
-    """The control plane and node-1 to node-N, addressed from 172.18.0.2 on. Raises LayoutError."""
+def machines(workers: int, addressing: Addressing) -> tuple[Machine, ...]:
+    """The control plane and node-1 to node-N, whose addresses follow the gateway's. Raises LayoutError."""
     if not 1 <= workers <= MOST_NODES:
         raise LayoutError(f"--nodes {workers}: a number from 1 to {MOST_NODES} is needed")
     names = [CONTROL_PLANE, *(f"node-{number}" for number in range(1, workers + 1))]
-    return tuple(Machine(name, f"172.18.0.{number}/16") for number, name in enumerate(names, 2))
+    return tuple(Machine(name, addressing.machine(number)) for number, name in enumerate(names, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +82,22 @@ def layout(
     controllers: dict[str, Any],
     apps: tuple[App, ...] | None = None,
     ssh: dict[str, Any] | None = None,
+    addressing: Addressing = ADDRESSING["ipv4"],
 ) -> Layout:
     """The whole plan; `api`, `controllers` and `ssh` hold these components' settings. Without `apps` and `ssh` (in
     simulations) there are no processes that use the real network."""
-    made = machines(workers)
+    made = machines(workers, addressing)
+    api = {**api, "service_cluster_ip_range": addressing.services}
+    controllers = {**controllers, "cluster_cidr": addressing.pods}
     processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
-    processes += [_machine(machine) for machine in made]
+    processes += [_machine(machine, addressing) for machine in made]
     processes += [
         ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers", controllers),
         ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
         ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
     ]
     for machine in made:
-        processes += _agents(machine.name, static_pods, apps or ())
+        processes += _agents(machine.name, static_pods, apps or (), addressing.dns)
     processes.append(ProcessPlan("coredns", "", "system:coredns", spare=True))
     if apps is not None:
         processes.append(ProcessPlan("upstream", "", "system:upstream", spare=True))
@@ -97,8 +107,12 @@ def layout(
     return Layout(made, tuple(processes))
 
 
-def _machine(machine: Machine) -> ProcessPlan:
-    settings = {"address": machine.address, "gateway": GATEWAY, "segment": SEGMENT}
+def _machine(machine: Machine, addressing: Addressing) -> ProcessPlan:
+    settings = {
+        "address": ",".join(machine.addresses),
+        "gateway": ",".join(addressing.gateways),
+        "segment": SEGMENT,
+    }
     return ProcessPlan("node", machine.name, f"machine:{machine.name}", settings)
 
 
@@ -107,10 +121,11 @@ def _app(app: App) -> ProcessPlan:
     return ProcessPlan("app", "", f"system:app:{app.name}", settings, spare=True)
 
 
-def _agents(node: str, static_pods: str, apps: tuple[App, ...]) -> list[ProcessPlan]:
+def _agents(node: str, static_pods: str, apps: tuple[App, ...], dns: str) -> list[ProcessPlan]:
     is_control_plane = node == CONTROL_PLANE
     kubelet = {
         "control_plane": is_control_plane,
+        "cluster_dns": dns,
         "static_pods": static_pods if is_control_plane else "",
         "claimed_names": ",".join(["upstream", *(app.name for app in apps)]),
     }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from podwire.proto import subjects
-from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE, SEGMENT, Layout, ProcessPlan, container_image
+from podwire.scripts.cluster.layout import OUTSIDE, OUTSIDE_MAC, SEGMENT, Layout, ProcessPlan, container_image
 from podwire.services.chassis.bus.nats import inbox_prefix
 from podwire.services.node.machine import mac_of
 
@@ -125,5 +125,5 @@ def operator(user: str) -> Subjects:
         subjects.wire_segment(SEGMENT),
         f"telemetry.*.{OUTSIDE}",
     )
-    outside = (subjects.wire(SEGMENT, mac_of(GATEWAY)), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
+    outside = (subjects.wire(SEGMENT, OUTSIDE_MAC), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
     return publish, (f"{inbox_prefix(user)}.>", "telemetry.>", "stream.*.*.out", subjects.HEARTBEAT, *outside)

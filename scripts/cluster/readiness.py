@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
+from podwire.scripts.cluster.addressing import Addressing
 from podwire.scripts.cluster.client import Client
+from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 from podwire.services.chassis.bus.base import BusError
@@ -19,17 +19,6 @@ from podwire.services.chassis.live.nats_server import NatsServer
 
 Json = dict[str, Any]
 _PAUSE: Final = 0.05
-KINDS: Final[dict[str, Resource]] = {
-    entry.kind: entry
-    for entry in (
-        resources.CONFIG_MAPS,
-        resources.SERVICE_ACCOUNTS,
-        resources.DAEMON_SETS,
-        resources.DEPLOYMENTS,
-        resources.SERVICES,
-        resources.STORAGE_CLASSES,
-    )
-}
 
 
 @dataclass(slots=True)
@@ -49,7 +38,9 @@ class Progress:
             self.tell(f"{self.phases[phase]:6.2f} s  {phase}")
 
 
-async def make_whole(client: Client, manifests: Path, progress: Progress, timeout: float = 60.0) -> None:
+async def make_whole(
+    client: Client, manifests: Path, addressing: Addressing, progress: Progress, timeout: float = 60.0
+) -> None:
     """Makes the stream, applies the manifests, waits. Raises UserError when it takes too long."""
     missing = "the event log"
     try:
@@ -59,7 +50,7 @@ async def make_whole(client: Client, manifests: Path, progress: Progress, timeou
             missing = "the API server"
             await _until_api(client)
             progress.reached("API server")
-            await apply_manifests(client, manifests)
+            await apply_manifests(client, load_manifests(manifests, addressing))
             progress.reached("system objects applied")
             while missing := await _missing(client, progress):
                 await asyncio.sleep(_PAUSE)
@@ -86,16 +77,10 @@ async def _until_api(client: Client) -> None:
             await asyncio.sleep(_PAUSE)
 
 
-async def apply_manifests(client: Client, folder: Path) -> None:
-    """Creates the objects of a folder's manifests; those that are there already stay as they are."""
-    for resource, body in load_manifests(folder):
+async def apply_manifests(client: Client, bodies: list[tuple[Resource, Json]]) -> None:
+    """Creates the objects of manifests; those that are there already stay as they are."""
+    for resource, body in bodies:
         await _create(client, resource, body)
-
-
-def load_manifests(folder: Path) -> list[tuple[Resource, Json]]:
-    """The objects of a folder's manifests, in order of file name."""
-    texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
-    return [(KINDS[body["kind"]], body) for text in texts for body in yaml.safe_load_all(text)]
 
 
 async def _create(client: Client, resource: Resource, body: Json) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from podwire import compose
 from podwire.scripts.cluster import credentials, ssh_files
+from podwire.scripts.cluster.addressing import AddressingError, addressing
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
 from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, App, Layout, LayoutError, layout
 from podwire.scripts.cluster.permissions import observer, operator, permissions
@@ -28,6 +29,7 @@ class Options:
     api_port: int = 6443
     detach: bool = False
     apps: tuple[App, ...] = ()
+    ip_family: str = "ipv4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,28 @@ def start(options: Options) -> Started:
     """Prepares and forks the supervisor. Raises UserError."""
     folder = ClusterFolder(Path(options.data_dir))
     try:
+        addressing(options.ip_family)
         folder.make()
         folder.lock()
         _check_continued(options, folder)
         plan = _plan(options, folder)
         return _start(options, folder, plan)
-    except (FolderError, LayoutError, NatsServerError) as error:
+    except (FolderError, AddressingError, LayoutError, NatsServerError) as error:
         raise UserError(str(error)) from None
 
 
 def _check_continued(options: Options, folder: ClusterFolder) -> None:
     """A folder's cluster goes on with the machines that it had."""
-    before = folder.previous_workers()
-    if before is not None and before != options.workers:
-        text = f"--nodes {options.workers}: the cluster in {folder.path} has {before}"
-        raise UserError(f"{text}; continue it with --nodes {before}, or begin anew after podwire down --purge")
+    before = folder.previous()
+    if before is None:
+        return
+    for option, given, kept in (
+        ("--nodes", str(options.workers), str(before.workers)),
+        ("--ip-family", options.ip_family, before.ip_family),
+    ):
+        if given != kept:
+            text = f"{option} {given}: the cluster in {folder.path} has {kept}"
+            raise UserError(f"{text}; continue it with {option} {kept}, or begin anew after podwire down --purge")
 
 
 def _plan(options: Options, folder: ClusterFolder) -> Layout:
@@ -74,7 +83,9 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "host_key_file": str(folder.keys / "ssh_host_key"),
         "authorized_keys_file": str(folder.keys / "ssh_authorized_keys"),
     }
-    return layout(options.workers, str(MANIFESTS / "static"), api, controllers, options.apps, ssh)
+    return layout(
+        options.workers, str(MANIFESTS / "static"), api, controllers, options.apps, ssh, addressing(options.ip_family)
+    )
 
 
 def _free_api_port(port: int) -> int:
@@ -96,7 +107,7 @@ def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
     users[OBSERVER] = User(secrets.token_urlsafe(24), *observer())
     nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24), mqtt_port))
     api_port = int(plan.processes[0].settings["api_port"])
-    _write_keys(folder, api_port)
+    _write_keys(folder, api_port, credentials.addresses(addressing(options.ip_family)))
     ssh_files.write(folder, plan)
     owner = None if options.detach else os.pipe()
     passwords = {name: user.password for name, user in users.items()}
@@ -110,14 +121,15 @@ def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
         supervisor=pid,
         mqtt_port=mqtt_port,
         observer_password=users[OBSERVER].password,
+        ip_family=options.ip_family,
     )
     folder.write_cluster(cluster)
     return Started(folder, cluster, owner[1] if owner else None)
 
 
-def _write_keys(folder: ClusterFolder, api_port: int) -> None:
+def _write_keys(folder: ClusterFolder, api_port: int, addresses: list[str]) -> None:
     ca = credentials.authority()
-    server, client = credentials.server(ca), credentials.administrator(ca)
+    server, client = credentials.server(ca, addresses), credentials.administrator(ca)
     for name, data in (
         ("ca.crt", ca.certificate_pem()),
         ("apiserver.crt", server.certificate_pem()),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from podwire.scripts.cluster.addressing import AddressingError
 from podwire.scripts.cluster.layout import LayoutError
 from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.errors import UserError
@@ -17,16 +18,19 @@ from podwire.scripts.simulation.scenario import Scenario
 def sim(
     seed: Annotated[int, typer.Option(help="Decides delays, the order of execution and every random choice.")],
     nodes: Annotated[int, typer.Option(help="Worker nodes.")] = 3,
+    ip_family: Annotated[str, typer.Option(help="Addresses of nodes, pods, Services: ipv4, dual or ipv6.")] = "ipv4",
     output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
 ) -> None:
     """Boot a simulated cluster, serve a request, kill a kube-proxy; print the hash of the event log."""
     if output not in ("text", "json"):
         raise UserError(f"--output {output}: text or json is needed")
+    if ip_family == "ipv6":
+        raise UserError("--ip-family ipv6: not built yet; ipv4 and dual are")
     began = time.monotonic()
     try:
-        cluster = SimulatedCluster(seed, nodes, MANIFESTS / "static")
+        cluster = SimulatedCluster(seed, nodes, MANIFESTS / "static", ip_family)
         report = Scenario(cluster, MANIFESTS, lambda line: typer.echo(line) if output == "text" else None).run()
-    except LayoutError as error:
+    except (AddressingError, LayoutError) as error:
         raise UserError(str(error)) from None
     except SimulationFailed as error:
         typer.echo(f"seed {seed}: {error}", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.apps import read_apps
 from podwire.scripts.cluster.client import connect
 from podwire.scripts.cluster.readiness import Progress, make_whole
@@ -22,6 +23,7 @@ def up(
     nodes: Annotated[int, typer.Option(help="Worker nodes, beside the control plane.")] = 3,
     cni: Annotated[str, typer.Option(help="The CNI plugin: flannel.")] = "flannel",
     proxy_mode: Annotated[str, typer.Option(help="kube-proxy's mode: iptables.")] = "iptables",
+    ip_family: Annotated[str, typer.Option(help="Addresses of nodes, pods, Services: ipv4, dual or ipv6.")] = "ipv4",
     api_port: Annotated[int, typer.Option(help="The API's port on 127.0.0.1 (0: any free one).")] = 6443,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
     app: Annotated[
@@ -35,7 +37,9 @@ def up(
         raise UserError(f"--cni {cni}: not built yet; flannel is")
     if proxy_mode != "iptables":
         raise UserError(f"--proxy-mode {proxy_mode}: not built yet; iptables is")
-    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or [])))
+    if ip_family == "ipv6":
+        raise UserError("--ip-family ipv6: not built yet; ipv4 and dual are")
+    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family))
     try:
         asyncio.run(bring_up(started))
     except BaseException:
@@ -54,7 +58,7 @@ async def bring_up(started: Started) -> Progress:
     client = await connect(started.cluster, started.folder, attempts=500)
     progress.reached("bus")
     try:
-        await make_whole(client, MANIFESTS, progress)
+        await make_whole(client, MANIFESTS, addressing(started.cluster.ip_family), progress)
     finally:
         await client.bus.close()
     return progress

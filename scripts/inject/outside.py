@@ -8,13 +8,13 @@ import secrets
 from typing import Final
 
 from podwire.proto.messages import kernel as operations
-from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE, SEGMENT
+from podwire.scripts.cluster.addressing import ADDRESSING
+from podwire.scripts.cluster.layout import OUTSIDE, OUTSIDE_MAC, SEGMENT
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import apply_operation
-from podwire.services.node.machine import mac_of
 from podwire.services.node.shell import KernelShell
 
 NIC: Final = "eth0"
@@ -24,15 +24,14 @@ def outside_host(bus: Bus, clock: Clock, via: str = "", seed: int | None = None)
     """A host outside; `via` is the address of the machine to which it routes what is not on the segment ("": none)."""
     random = RandomStream(secrets.randbits(64) if seed is None else seed)
     shell = KernelShell(Kernel(OUTSIDE, OUTSIDE, random), bus, clock)
-    mac = mac_of(GATEWAY)
-    shell.plug(NIC, SEGMENT, mac)
+    shell.plug(NIC, SEGMENT, OUTSIDE_MAC)
     steps: list[operations.Operation] = [
         operations.LinkSet(name="lo", up=True),
-        operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=SEGMENT, up=True),
-        operations.AddressAdd(device=NIC, address=f"{GATEWAY}/16"),
+        operations.LinkAdd(kind="nic", name=NIC, address=OUTSIDE_MAC, segment=SEGMENT, up=True),
+        *(operations.AddressAdd(device=NIC, address=address) for address in ADDRESSING["dual"].outside),
     ]
     if via:
-        steps.append(operations.RouteAdd(destination="0.0.0.0/0", via=via, device=NIC))
+        steps.append(operations.RouteAdd(destination="::/0" if ":" in via else "0.0.0.0/0", via=via, device=NIC))
     for step in steps:
         with shell.turn() as kernel:
             apply_operation(kernel, step)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.components import COMPONENTS, serve
 from podwire.scripts.cluster.layout import OPERATOR, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.permissions import operator, permissions
@@ -49,12 +50,15 @@ class SimulatedProcess:
 class SimulatedCluster:
     """A cluster on one loop. Everything that it does follows from the seed."""
 
-    def __init__(self, seed: int, workers: int, static_pods: Path) -> None:
+    def __init__(self, seed: int, workers: int, static_pods: Path, ip_family: str = "ipv4") -> None:
         self.seed = seed
         self.loop = SimulationLoop(seed)  # type: ignore[abstract]  # what it does not have raises Forbidden
         self.broker = Broker(derive(seed, "broker"), DELAY_NS)
         key = hexadecimal(derive(seed, "service account key"), 64)
-        self.layout: Layout = layout(workers, str(static_pods), {"service_account_seed": key}, {})
+        self.addressing = addressing(ip_family)
+        self.layout: Layout = layout(
+            workers, str(static_pods), {"service_account_seed": key}, {}, addressing=self.addressing
+        )
         self.processes: list[SimulatedProcess] = []
         self.clock = SimulatedClock(self.loop)
         self._names = derive(seed, "instances")

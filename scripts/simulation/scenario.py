@@ -10,7 +10,8 @@ from podwire.proto import subjects
 from podwire.proto.kube import resources
 from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
-from podwire.scripts.cluster.readiness import is_ready, load_manifests
+from podwire.scripts.cluster.manifests import load_manifests
+from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.simulation.cluster import SimulatedCluster, SimulationFailed
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 from podwire.services.chassis.bus import pieces
@@ -57,7 +58,7 @@ class Scenario:
 
     def __init__(self, cluster: SimulatedCluster, manifests: Path, tell: Callable[[str], None]) -> None:
         self._cluster, self._tell = cluster, tell
-        self._bodies = load_manifests(manifests)
+        self._bodies = load_manifests(manifests, cluster.addressing)
 
     def run(self) -> Report:
         """Runs it. Raises SimulationFailed."""

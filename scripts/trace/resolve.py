@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from podwire.proto.kube import resources
 from podwire.proto.messages.machine import ExchangeKind
+from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.client import Client
-from podwire.scripts.cluster.layout import GATEWAY, OUTSIDE
+from podwire.scripts.cluster.layout import OUTSIDE
 from podwire.scripts.errors import UserError
 
 Json = dict[str, Any]
@@ -60,7 +61,7 @@ async def source(client: Client, text: str, namespace: str) -> Source:
     """
     kind, _, name = text.partition("/")
     if text == OUTSIDE:
-        return Source(OUTSIDE, address=GATEWAY)
+        return Source(OUTSIDE, address=ADDRESSING["ipv4"].gateways[0])
     if kind in ("node", "nodes"):
         return await _node_source(client, name)
     if kind not in _PODS and kind not in _WORKLOADS and "/" in text:

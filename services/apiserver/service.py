@@ -31,7 +31,7 @@ USER: Final = "system:apiserver"
 _BEAT: Final = 0.2
 _RETRY: Final = 0.5
 _SECURE_PORT: Final = 6443
-_BOOTSTRAP_RESOURCES: Final = ("namespaces", "nodes", "services", "endpoints", "endpointslices")
+_BOOTSTRAP_RESOURCES: Final = ("servicecidrs", "namespaces", "nodes", "services", "endpoints", "endpointslices")
 
 
 class ApiServer:
@@ -114,7 +114,7 @@ class ApiServer:
             await self._bootstrap_due.wait()
             self._bootstrap_due.clear()
             await self.replica.current.wait()
-            for request in bootstrap.missing(self.replica.store):
+            for request in bootstrap.missing(self.replica.store, self._settings.service_cluster_ip_range):
                 outcome = await self.writer.handle(request, self._who)
                 if isinstance(outcome, ApiResponse) and outcome.code >= 300 and outcome.code != 409:
                     self._context.log.warning("bootstrap", path=request.path, answer=outcome.body.decode())

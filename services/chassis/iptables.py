@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 from podwire.proto.messages.kernel import IptablesCommand, Operation
 
@@ -31,7 +31,9 @@ def chains_of(saved: str) -> list[str]:
     return [line[1:].split(" ", 1)[0] for line in saved.splitlines() if line.startswith(":")]
 
 
-def missing_jumps(saved: str, jumps: Iterable[Jump], append: bool = False) -> list[Operation]:
+def missing_jumps(
+    saved: str, jumps: Iterable[Jump], append: bool = False, family: Literal["ipv4", "ipv6"] = "ipv4"
+) -> list[Operation]:
     """The commands that add the jumps that are not there: at the front, or at the end."""
     tables = rules_by_table(saved)
     commands: list[Operation] = []
@@ -40,7 +42,7 @@ def missing_jumps(saved: str, jumps: Iterable[Jump], append: bool = False) -> li
         if any(_same_matches(rule[2:-2], matches) for rule in present):
             continue
         arguments = ("-t", table, "-A" if append else "-I", chain, *matches, "-j", target)
-        commands.append(IptablesCommand(arguments=arguments))
+        commands.append(IptablesCommand(arguments=arguments, family=family))
     return commands
 
 

@@ -6,7 +6,7 @@ machine that has booted since is another one: the process ends, as its container
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ _TIMEOUT: Final = 5.0
 _ATTEMPTS: Final = 6
 _PAUSE: Final = 0.3
 _STALE: Final = "ESTALE"
+
+Family = Literal["ipv4", "ipv6"]
 
 
 class KernelUnavailable(Exception):
@@ -76,13 +78,15 @@ class KernelClient:
                 raise KernelUnavailable(str(error)) from None
         raise KernelUnavailable(f"{self._subject}: no answer")
 
-    async def read[T](self, kind: type[T], what: str, netns: str = "", table: str = "") -> list[T]:
+    async def read[T](
+        self, kind: type[T], what: str, netns: str = "", table: str = "", family: Family = "ipv4"
+    ) -> list[T]:
         """State read back as typed rows. Raises as `program`."""
-        operation = messages.Read(netns=netns, kind=what, table=table)  # type: ignore[arg-type]  # checked at the machine
+        operation = messages.Read(netns=netns, kind=what, table=table, family=family)  # type: ignore[arg-type]  # checked at the machine
         [rows] = await self.program([operation])
         return msgspec.convert(rows, list[kind])  # type: ignore[valid-type]  # a type given at run time
 
-    async def iptables_save(self, table: str = "") -> str:
-        """The rules as `iptables-save` prints them."""
-        [text] = await self.program([messages.Read(kind="iptables-save", table=table)])
+    async def iptables_save(self, table: str = "", family: Family = "ipv4") -> str:
+        """The rules as `iptables-save` or `ip6tables-save` prints them."""
+        [text] = await self.program([messages.Read(kind="iptables-save", table=table, family=family)])
         return str(text)

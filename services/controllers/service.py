@@ -65,7 +65,7 @@ class Controllers:
         """Works until cancelled."""
         serve_health(self._context, self._facts)
         self._watch()
-        for controller in controllers(self._root_ca()):
+        for controller in controllers(self._root_ca(), self._settings.cluster_cidr):
             hand = Hand(self._client, controller.name)
             loop = Loop(self._context, controller, self._cluster, self._watches, hand)
             self._loops[controller.name] = loop

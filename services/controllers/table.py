@@ -124,9 +124,9 @@ def _namespace_if_root_ca(key: ObjectKey, cluster: Cluster) -> list[ObjectKey]:
     return _namespace_of(key, cluster) if key.name == namespaces.ROOT_CA else []
 
 
-def controllers(root_ca: str) -> list[Controller]:
-    """The table, with the certificate that pods get; made anew for each process: some decisions remember."""
-    return [*_workloads(), *_bounds_and_storage(), *_network(), *_life_and_death(root_ca)]
+def controllers(root_ca: str, cluster_cidr: str) -> list[Controller]:
+    """The table, with the certificate and the networks of pods; made anew for each process: some decisions remember."""
+    return [*_workloads(), *_bounds_and_storage(), *_network(cluster_cidr), *_life_and_death(root_ca)]
 
 
 def _workloads() -> list[Controller]:
@@ -240,7 +240,7 @@ def _bounds_and_storage() -> list[Controller]:
     ]
 
 
-def _network() -> list[Controller]:
+def _network(cluster_cidr: str) -> list[Controller]:
     """Endpoints and pod CIDRs."""
     return [
         Controller(
@@ -265,7 +265,7 @@ def _network() -> list[Controller]:
         ),
         Controller(
             "node-ipam",
-            node_ipam.decide,
+            node_ipam.node_ipam(cluster_cidr),
             {resources.NODES: _whole, resources.IP_ADDRESSES: _whole},
             _everything,
         ),

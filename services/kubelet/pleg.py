@@ -26,7 +26,8 @@ class PodLifecycle:
         self, context: Context, runtime: RuntimeClient, node: str, on_change: Callable[[list[str]], None]
     ) -> None:
         self.pods: dict[str, RuntimePod] = {}
-        self.address = ""
+        self.addresses: tuple[str, ...] = ()
+        """The machine's, the primary family's first."""
         self.listed = asyncio.Event()
         self._context, self._runtime, self._on_change = context, runtime, on_change
         self._wanted = asyncio.Event()
@@ -66,7 +67,7 @@ class PodLifecycle:
 
     def _take(self, inventory: Inventory) -> None:
         before, self.pods = self.pods, by_pod(inventory)
-        self.address = inventory.address
+        self.addresses = tuple(inventory.addresses)
         self.listed.set()
         names = list(dict.fromkeys((*before, *self.pods)))
         changed = [uid for uid in names if before.get(uid) != self.pods.get(uid)]

@@ -54,7 +54,7 @@ class Registration:
         message = condition.message if isinstance(condition, runtime.NetworkCondition) else ""
         return NodeFacts(
             name=self._settings.node,
-            address=self._lifecycle.address,
+            addresses=self._lifecycle.addresses,
             boot_id=self._runtime.boot_id,
             network_ready=ready,
             network_message=message,

@@ -11,6 +11,7 @@ from podwire.services.chassis.context import Context
 from podwire.services.kubelet.core.backoff import Backoff
 from podwire.services.kubelet.core.fields import Addresses
 from podwire.services.kubelet.core.held import RuntimePod
+from podwire.services.kubelet.core.status import pod_addresses
 from podwire.services.kubelet.pleg import PodLifecycle
 from podwire.services.kubelet.runtime import RuntimeClient
 from podwire.services.kubelet.settings import KubeletSettings
@@ -48,11 +49,9 @@ class PodView:
         return self._around.lifecycle.pods.get(self.uid, RuntimePod())
 
     def addresses(self) -> Addresses:
-        """The machine's address and the pod's ("" before it has one)."""
-        host = self._around.lifecycle.address
-        sandbox = self.held().newest_sandbox
-        pod = host if self.pod.spec.host_network else (sandbox.address if sandbox is not None else "")
-        return Addresses(host, pod)
+        """The machine's addresses and the pod's."""
+        hosts = self._around.lifecycle.addresses
+        return Addresses(hosts, pod_addresses(self.pod, self.held(), hosts))
 
     def event(self, reason: str, message: str, warning: bool = False, container: str = "") -> None:
         """Records an Event about the pod or one of its containers."""

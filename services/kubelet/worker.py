@@ -300,7 +300,7 @@ class PodWorker:
             return True
         observed = Observed(
             held=self.view.held(),
-            host_address=self._around.lifecycle.address,
+            host_addresses=self._around.lifecycle.addresses,
             start_time=self._started_at,
             health=self._health(),
             waiting=self._starting.waiting,

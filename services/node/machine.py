@@ -1,5 +1,6 @@
 """One machine: kernel, files, containers. All of it is lost with the process: that is a loss of power."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,7 +32,7 @@ class Machine:
     """What everything on a machine shares."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
     boot_id: str
     kernel: Kernel
     shell: KernelShell
@@ -48,6 +49,11 @@ class Machine:
     def __post_init__(self) -> None:
         self.runtime = Runtime(self)
 
+    @property
+    def address(self) -> str:
+        """The primary family's."""
+        return self.addresses[0]
+
 
 def boot(context: Context, settings: NodeSettings) -> Machine:
     """Powers a machine on: a new boot id, an empty kernel with its NIC, the files of a fresh installation."""
@@ -56,7 +62,7 @@ def boot(context: Context, settings: NodeSettings) -> Machine:
     shell = KernelShell(kernel, context.bus, context.clock)
     machine = Machine(
         name=settings.node,
-        address=settings.address.partition("/")[0],
+        addresses=tuple(_hosts(settings)),
         boot_id=boot_id,
         kernel=kernel,
         shell=shell,
@@ -72,33 +78,48 @@ def boot(context: Context, settings: NodeSettings) -> Machine:
     return machine
 
 
+def _hosts(settings: NodeSettings) -> list[str]:
+    return [address.partition("/")[0] for address in settings.addresses]
+
+
 def _installed_files(settings: NodeSettings) -> dict[str, bytes]:
+    names = "".join(f"{address}\t{settings.node}\n" for address in _hosts(settings))
+    has_ipv6 = any(":" in address for address in settings.addresses)
+    local = "127.0.0.1\tlocalhost\n" + ("::1\tlocalhost ip6-localhost ip6-loopback\n" if has_ipv6 else "")
     return {
         "/etc/hostname": f"{settings.node}\n".encode(),
-        "/etc/hosts": f"127.0.0.1\tlocalhost\n{settings.address.partition('/')[0]}\t{settings.node}\n".encode(),
-        "/etc/resolv.conf": f"nameserver {settings.gateway}\n".encode(),
+        "/etc/hosts": (local + names).encode(),
+        "/etc/resolv.conf": "".join(f"nameserver {gateway}\n" for gateway in settings.gateways).encode(),
         "/etc/os-release": b'PRETTY_NAME="podwire (emulated)"\nID=podwire\n',
     }
 
 
 def mac_of(address: str) -> str:
-    """A locally administered MAC that follows from the address, as Docker makes them: 02:42 and the four octets."""
-    octets = [int(part) for part in address.partition("/")[0].split(".")]
-    return "02:42:" + ":".join(f"{octet:02x}" for octet in octets)
+    """A locally administered MAC that follows from the address as Docker makes them: 02:42 and the last four octets."""
+    octets = ipaddress.ip_interface(address).packed[-4:]
+    return f"02:42:{octets.hex(':')}"
 
 
 def _bring_up(machine: Machine, settings: NodeSettings) -> None:
-    mac = mac_of(settings.address)
+    mac = mac_of(settings.addresses[0])
     machine.shell.plug(NIC, settings.segment, mac)
     for operation in (
         operations.LinkSet(name="lo", up=True),
         operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=settings.segment, mtu=settings.mtu, up=True),
-        operations.AddressAdd(device=NIC, address=settings.address),
-        operations.RouteAdd(destination="0.0.0.0/0", via=settings.gateway, device=NIC),
-        operations.SysctlWrite(key="net.ipv4.ip_forward", value="1"),
+        *(operations.AddressAdd(device=NIC, address=address) for address in settings.addresses),
+        *(operations.RouteAdd(destination=_default(via), via=via, device=NIC) for via in settings.gateways),
+        *(operations.SysctlWrite(key=_forwarding(via), value="1") for via in settings.gateways),
     ):
         with machine.shell.turn() as kernel:
             apply_operation(kernel, operation)
+
+
+def _default(gateway: str) -> str:
+    return "::/0" if ":" in gateway else "0.0.0.0/0"
+
+
+def _forwarding(gateway: str) -> str:
+    return "net.ipv6.conf.all.forwarding" if ":" in gateway else "net.ipv4.ip_forward"
 
 
 def serve_programming(machine: Machine) -> None:

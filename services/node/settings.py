@@ -6,7 +6,8 @@ from podwire.services.chassis.settings import ProcessSettings
 
 
 class NodeSettings(ProcessSettings, frozen=True, kw_only=True):
-    """`address` is the NIC's, with prefix length; `segment` the Ethernet that it is plugged into."""
+    """`address` and `gateway` are the NIC's, one or one of each family with commas between, the primary family's first,
+    addresses with prefix lengths; `segment` is the Ethernet that it is plugged into."""
 
     address: str
     gateway: str
@@ -16,10 +17,27 @@ class NodeSettings(ProcessSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.node:
             raise ValueError("node: a machine needs a name")
-        try:
-            network = ipaddress.IPv4Interface(self.address).network
-            gateway = ipaddress.IPv4Address(self.gateway)
-        except ValueError as error:
-            raise ValueError(f"address={self.address!r}, gateway={self.gateway!r}: {error}") from None
-        if gateway not in network:
-            raise ValueError(f"gateway={self.gateway!r} is not in {network}")
+        if len(self.addresses) != len(self.gateways):
+            raise ValueError(f"address={self.address!r}, gateway={self.gateway!r}: each address needs a gateway")
+        for address, gateway in zip(self.addresses, self.gateways, strict=True):
+            _check(address, gateway)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The NIC's, each with its prefix length."""
+        return self.address.split(",")
+
+    @property
+    def gateways(self) -> list[str]:
+        """One for each address."""
+        return self.gateway.split(",")
+
+
+def _check(address: str, gateway: str) -> None:
+    try:
+        network = ipaddress.ip_interface(address).network
+        router = ipaddress.ip_address(gateway)
+    except ValueError as error:
+        raise ValueError(f"address={address!r}, gateway={gateway!r}: {error}") from None
+    if router not in network:
+        raise ValueError(f"gateway={gateway!r} is not in {network}")

@@ -16,8 +16,8 @@ RULES_SETTLE = 2.0
 class Booted:
     """A simulated cluster and the scenario that boots it."""
 
-    def __init__(self, seed: int, workers: int) -> None:
-        self.cluster = SimulatedCluster(seed, workers, MANIFESTS / "static")
+    def __init__(self, seed: int, workers: int, ip_family: str = "ipv4") -> None:
+        self.cluster = SimulatedCluster(seed, workers, MANIFESTS / "static", ip_family)
         self.said: list[str] = []
         self.scenario = Scenario(self.cluster, MANIFESTS, self.said.append)
         self.cluster.run(self.scenario.boot())

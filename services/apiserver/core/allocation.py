@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
+from podwire.proto.kube.families import Network, family_of
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.errors import FieldErrors
 from podwire.services.apiserver.core.json_types import Json, items, section
@@ -18,11 +19,12 @@ from podwire.services.apiserver.core.store import Store
 from podwire.services.apiserver.core.times import SECOND, parse_time
 from podwire.services.chassis.chance import RandomBits, below
 
-SERVICE_RANGE: Final = ipaddress.IPv4Network("10.96.0.0/16")
 NODE_PORTS: Final = range(30000, 32768)
 _RESERVED: Final = 256
+"""How many addresses of a range are for those who ask for them, at most (calculateRangeOffset)."""
 _STATIC_PORTS: Final = 86
 _GRACE: Final = 60 * SECOND
+CIDR_STORAGE: Final = ("networking.k8s.io", "servicecidrs")
 IP_STORAGE: Final = ("networking.k8s.io", "ipaddresses")
 PORT_STORAGE: Final = ("claims.podwire", "nodeports")
 _SERVICES: Final = ("", "services")
@@ -33,8 +35,23 @@ class Exhausted(Exception):
 
 
 def ip_key(address: str) -> ObjectKey:
-    """The claim of a ClusterIP."""
-    return ObjectKey(*IP_STORAGE, "", address)
+    """The claim of a ClusterIP, named by its canonical form."""
+    try:
+        return ObjectKey(*IP_STORAGE, "", str(ipaddress.ip_address(address)))
+    except ValueError:
+        return ObjectKey(*IP_STORAGE, "", address)
+
+
+def ranges(store: Store) -> list[Network]:
+    """Where ClusterIPs come from: the networks of all ServiceCIDRs, those of the API server's own first."""
+    found = [each for each in store.objects(CIDR_STORAGE) if not each["metadata"].get("deletionTimestamp")]
+    own_first = sorted(found, key=lambda each: (each["metadata"]["name"] != "kubernetes", each["metadata"]["name"]))
+    return [ipaddress.ip_network(cidr) for each in own_first for cidr in items(section(each, "spec"), "cidrs")]
+
+
+def families(store: Store) -> list[str]:
+    """The families that Services can have, the default one first."""
+    return list(dict.fromkeys(family_of(str(network)) for network in ranges(store)))
 
 
 def port_key(port: int) -> ObjectKey:
@@ -64,25 +81,40 @@ def check_cluster_ip(store: Store, service: Json, address: str, errors: FieldErr
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return
-    inside = parsed in SERVICE_RANGE and parsed not in (
-        SERVICE_RANGE.network_address,
-        SERVICE_RANGE.broadcast_address,
+    known = ranges(store)
+    inside = any(
+        int(parsed) - int(network.network_address) in _usable(network) for network in known if parsed in network
     )
     why = f"failed to allocate IP {address}: "
     if not inside:
-        text = f"the provided network does not match the current range{'' if parsed.version == 4 else ' family'}"
+        is_known = any(network.version == parsed.version for network in known)
+        text = f"the provided network does not match the current range{'' if is_known else ' family'}"
         errors.invalid(path, given, why + f"the provided IP ({address}) is not in the valid range. {text}")
     elif not is_free(store, ip_key(address), service):
         errors.invalid(path, given, why + "provided IP is already allocated")
 
 
-def choose_cluster_ip(store: Store, service: Json, random: RandomBits) -> str:
-    """A free ClusterIP by chance; raises Exhausted."""
-    first, last = _RESERVED, SERVICE_RANGE.num_addresses - 2
-    for number in _tries(first, last, random):
-        address = str(SERVICE_RANGE[number])
-        if is_free(store, ip_key(address), service):
-            return address
+def _usable(network: Network) -> range:
+    """The numbers of a range's addresses: without the network's own, and IPv4's broadcast address."""
+    return range(1, network.num_addresses - (1 if network.version == 4 else 0))
+
+
+def _reserved(network: Network) -> int:
+    """How many of the lower addresses are for those who ask for one: a sixteenth, from 16 to 256."""
+    size = network.num_addresses
+    return 0 if size <= 16 else min(max(16, size // 16), _RESERVED)
+
+
+def choose_cluster_ip(store: Store, service: Json, family: str, random: RandomBits) -> str:
+    """A free ClusterIP of a family by chance; raises Exhausted."""
+    for network in ranges(store):
+        usable = _usable(network)
+        if family_of(str(network)) != family or not usable:
+            continue
+        for number in _tries(max(usable.start, _reserved(network)), usable.stop - 1, random):
+            address = str(network[number])
+            if is_free(store, ip_key(address), service):
+                return address
     raise Exhausted("range is full")
 
 
@@ -106,7 +138,10 @@ def _tries(first: int, last: int, random: RandomBits) -> Iterator[int]:
 
 def cluster_ip_claim(address: str, service: Json) -> Json:
     """The IPAddress object."""
-    labels = {"ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+    labels = {
+        "ipaddress.kubernetes.io/ip-family": family_of(address),
+        "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+    }
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "IPAddress",

@@ -6,6 +6,7 @@ Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesserv
 
 from typing import Final
 
+from podwire.proto.kube.families import Network, family_of, networks
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bootstrap_roles, rbac
@@ -14,14 +15,18 @@ from podwire.services.apiserver.core.store import Store
 from podwire.services.apiserver.core.validation.cluster import SYSTEM_PRIORITIES
 
 NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
-SERVICE_IP: Final = "10.96.0.1"
+_SERVICE_CIDRS: Final = "/apis/networking.k8s.io/v1/servicecidrs"
 _SECURE_PORT: Final = 6443
 _ROLE: Final = "node-role.kubernetes.io/control-plane"
 _LABELS: Final = {"component": "apiserver", "provider": "kubernetes"}
 
 
-def missing(store: Store) -> list[ApiRequest]:
-    """The requests that bring about what is not there; none when all is there."""
+def missing(store: Store, service_range: str) -> list[ApiRequest]:
+    """The requests that bring about what is not there; none when all is there. `service_range` is where ClusterIPs
+    come from: a network, or one of each family, the primary family's first."""
+    ranges = networks(service_range)
+    if wanted := _service_cidr(store, ranges):
+        return wanted
     wanted = [_create("/api/v1/namespaces", _namespace(name)) for name in NAMESPACES if not _has_namespace(store, name)]
     if wanted:
         return wanted
@@ -29,9 +34,33 @@ def missing(store: Store) -> list[ApiRequest]:
     if wanted:
         return wanted
     if store.get(ObjectKey("", "services", "default", "kubernetes")) is None:
-        return [_create("/api/v1/namespaces/default/services", _service())]
-    addresses = _control_plane_addresses(store)
+        return [_create("/api/v1/namespaces/default/services", _service(str(ranges[0][1])))]
+    addresses = _control_plane_addresses(store, family_of(str(ranges[0])))
     return [*_endpoints(store, addresses), *_endpoint_slice(store, addresses)] if addresses else []
+
+
+def _service_cidr(store: Store, ranges: tuple[Network, ...]) -> list[ApiRequest]:
+    """The range that the API server was started with (`pkg/controlplane/controller/defaultservicecidr`)."""
+    existing = store.get(ObjectKey("networking.k8s.io", "servicecidrs", "", "kubernetes"))
+    body: Json = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [str(network) for network in ranges]},
+    }
+    if existing is None:
+        return [_create(_SERVICE_CIDRS, body)]
+    if items(section(existing, "status"), "conditions"):
+        return []
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": existing["metadata"]["creationTimestamp"],
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+    }
+    status = {**existing, "status": {"conditions": [condition]}}
+    return [ApiRequest(method="PUT", path=f"{_SERVICE_CIDRS}/kubernetes/status", body=to_json(status))]
 
 
 def _has_namespace(store: Store, name: str) -> bool:
@@ -76,23 +105,23 @@ def _roles(store: Store) -> list[ApiRequest]:
     return found
 
 
-def _service() -> Json:
+def _service(address: str) -> Json:
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": _SECURE_PORT}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "kubernetes", "labels": dict(_LABELS)},
-        "spec": {"type": "ClusterIP", "clusterIP": SERVICE_IP, "ports": [port]},
+        "spec": {"type": "ClusterIP", "clusterIP": address, "ports": [port]},
     }
 
 
-def _control_plane_addresses(store: Store) -> list[str]:
+def _control_plane_addresses(store: Store, family: str) -> list[str]:
     nodes = [node for node in store.objects(("", "nodes")) if _ROLE in section(node, "metadata", "labels")]
     found = [
         str(address["address"])
         for node in nodes
         for address in items(section(node, "status"), "addresses")
-        if address.get("type") == "InternalIP"
+        if address.get("type") == "InternalIP" and family_of(str(address.get("address"))) == family
     ]
     return sorted(found)
 
@@ -117,7 +146,7 @@ def _endpoint_slice(store: Store, addresses: list[str]) -> list[ApiRequest]:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4",
+        "addressType": family_of(addresses[0]),
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
         "ports": [{"name": "https", "port": _SECURE_PORT, "protocol": "TCP"}],
     }

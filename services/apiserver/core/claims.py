@@ -5,6 +5,7 @@ from podwire.services.apiserver.core import allocation
 from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.defaults.network import wants_node_ports
 from podwire.services.apiserver.core.errors import FieldErrors, internal
+from podwire.services.apiserver.core.ip_families import settle
 from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.times import rfc3339
@@ -18,9 +19,9 @@ def normalize_cluster_ips(value: Json, old: Json | None) -> None:
     if old is None or not before.get("clusterIP"):
         if single and not several:
             spec["clusterIPs"] = [single]
-        elif several and not single:
-            spec["clusterIP"] = several[0]
-    elif single != before.get("clusterIP") and several == items(before, "clusterIPs"):
+    elif single == before["clusterIP"] and not several:
+        spec["clusterIPs"] = items(before, "clusterIPs")
+    elif single != before["clusterIP"] and several == items(before, "clusterIPs"):
         spec["clusterIPs"] = [single] if single else []
     if spec.get("type") == "ExternalName" and old is not None and before.get("type") != "ExternalName":
         for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
@@ -30,10 +31,11 @@ def normalize_cluster_ips(value: Json, old: Json | None) -> None:
 def keep_allocated(value: Json, old: Json) -> None:
     """What an update leaves out stays allocated: the ClusterIP and the node ports of unchanged ports."""
     spec, before = section(value, "spec"), section(old, "spec")
-    if spec.get("type") != "ExternalName" and before.get("type") != "ExternalName" and not spec.get("clusterIP"):
-        for name in ("clusterIP", "clusterIPs"):
-            if name in before:
-                spec[name] = before[name]
+    if "ExternalName" not in (spec.get("type"), before.get("type")):
+        if not spec.get("clusterIP") and "clusterIP" in before:
+            spec["clusterIP"] = before["clusterIP"]
+        if not items(spec, "clusterIPs") and spec.get("clusterIP") == before.get("clusterIP"):
+            spec["clusterIPs"] = items(before, "clusterIPs")
     ports = {(port.get("protocol"), port.get("port")): port for port in items(before, "ports")}
     if wants_node_ports(spec):
         for port in items(spec, "ports"):
@@ -51,21 +53,27 @@ def allocate(request: Request, value: Json, old: Json | None, errors: FieldError
     spec = section(value, "spec")
     held = allocation.claims_of(old)
     try:
-        _cluster_ip(request, value, spec, held, errors)
+        if settle(spec, section(old or {}, "spec"), allocation.families(request.store), errors):
+            _cluster_ips(request, value, spec, held, errors)
         _node_ports(request, value, spec, held, errors)
     except allocation.Exhausted as error:
         raise internal(f"failed to allocate a serviceIP or nodePort: {error}") from None
 
 
-def _cluster_ip(request: Request, value: Json, spec: Json, held: dict[ObjectKey, None], errors: FieldErrors) -> None:
-    address = spec.get("clusterIP")
-    if spec.get("type") == "ExternalName" or address == "None":
+def _cluster_ips(request: Request, value: Json, spec: Json, held: dict[ObjectKey, None], errors: FieldErrors) -> None:
+    """One of each of the Service's families; headless and ExternalName Services have none."""
+    if spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None":
         return
-    if not address:
-        address = allocation.choose_cluster_ip(request.store, value, request.random)
-        spec["clusterIP"], spec["clusterIPs"] = address, [address]
-    elif allocation.ip_key(address) not in held:
-        allocation.check_cluster_ip(request.store, value, address, errors)
+    given = items(spec, "clusterIPs")
+    for address in given:
+        if allocation.ip_key(address) not in held:
+            allocation.check_cluster_ip(request.store, value, address, errors)
+    chosen = [
+        allocation.choose_cluster_ip(request.store, value, family, request.random)
+        for family in items(spec, "ipFamilies")[len(given) :]
+    ]
+    addresses = [*given, *chosen]
+    spec["clusterIP"], spec["clusterIPs"] = addresses[0], addresses
 
 
 def _node_ports(request: Request, value: Json, spec: Json, held: dict[ObjectKey, None], errors: FieldErrors) -> None:

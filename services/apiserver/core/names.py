@@ -136,8 +136,10 @@ def port_number(value: object) -> list[str]:
 
 
 def ip_address(value: str) -> list[str]:
-    """An IPv4 or IPv6 address."""
+    """An IPv4 or IPv6 address, without a zone."""
     try:
+        if "%" in value:
+            raise ValueError
         ipaddress.ip_address(value)
     except ValueError:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]

@@ -6,6 +6,7 @@ Source: kubernetes `pkg/controller/util/endpoint`, `staging/src/k8s.io/endpoints
 
 from typing import NamedTuple
 
+from podwire.proto.kube.families import IPV4, of_family
 from podwire.proto.kube.selection import items, matches_map, section
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import is_going
@@ -35,27 +36,33 @@ class Backend(NamedTuple):
     terminating: bool
 
 
-def backends(service: Json, pods: list[Json]) -> list[Backend]:
-    """The Service's pods that have an address, in order of namespace and name."""
+def families(service: Json) -> list[str]:
+    """A Service's IP families, its primary one first; IPv4 where it names none."""
+    return items(section(service, "spec"), "ipFamilies") or [IPV4]
+
+
+def backends(service: Json, pods: list[Json], family: str) -> list[Backend]:
+    """The Service's pods that have an address of a family, in order of namespace and name."""
     spec = section(service, "spec")
     selector = section(spec, "selector")
     if not selector:
         return []
     always_ready = bool(spec.get("publishNotReadyAddresses"))
     chosen = [pod for pod in pods if matches_map(selector, section(pod, "metadata", "labels"))]
-    return [_backend(service, pod, always_ready) for pod in chosen if _address(pod) and not judge.is_over(pod)]
+    addressed = [(pod, _address(pod, family)) for pod in chosen if not judge.is_over(pod)]
+    return [_backend(service, pod, address, always_ready) for pod, address in addressed if address]
 
 
-def _address(pod: Json) -> str:
+def _address(pod: Json, family: str) -> str:
     status = section(pod, "status")
-    addresses = items(status, "podIPs")
-    return str(addresses[0].get("ip", "")) if addresses else str(status.get("podIP", ""))
+    addresses = [str(entry.get("ip", "")) for entry in items(status, "podIPs")] or [str(status.get("podIP", ""))]
+    return of_family(addresses, family)
 
 
-def _backend(service: Json, pod: Json, always_ready: bool) -> Backend:
+def _backend(service: Json, pod: Json, address: str, always_ready: bool) -> Backend:
     serving, going = judge.is_ready(pod), is_going(pod)
     ports = _ports(service, pod)
-    return Backend(pod, _address(pod), ports, always_ready or (serving and not going), serving, going)
+    return Backend(pod, address, ports, always_ready or (serving and not going), serving, going)
 
 
 def _ports(service: Json, pod: Json) -> Ports:

@@ -1,4 +1,7 @@
-"""Endpoints: the older form, one object a Service (kubernetes `pkg/controller/endpoint/endpoints_controller.go`)."""
+"""Endpoints: the older form, one object a Service, with addresses of its primary family.
+
+Source: kubernetes `pkg/controller/endpoint/endpoints_controller.go`.
+"""
 
 from typing import Final
 
@@ -10,6 +13,7 @@ from podwire.services.controllers.core.backends import (
     Backend,
     Ports,
     backends,
+    families,
     hostname,
     is_headless,
     target_reference,
@@ -31,7 +35,8 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
         return plan
     if not section(service, "spec").get("selector") or is_going(service):
         return plan
-    wanted = _subsets(service, backends(service, cluster[PODS].in_namespace(key.namespace)))
+    pods = cluster[PODS].in_namespace(key.namespace)
+    wanted = _subsets(service, backends(service, pods, families(service)[0]))
     labels = _labels(service)
     if current is None:
         metadata = {"name": key.name, "namespace": key.namespace, "labels": labels}

@@ -1,10 +1,12 @@
-"""EndpointSlices: up to 100 endpoints each; an endpoint stays in its slice (`staging/src/k8s.io/endpointslice`).
+"""EndpointSlices: up to 100 endpoints of one family each; an endpoint stays in its slice.
 
-A slice's name follows from the Service's uid and a number, so that a view of the cluster that lags cannot make two.
+A slice's name follows from the Service's uid, the family and a number, so that a view of the cluster that lags cannot
+make two. Source: kubernetes `staging/src/k8s.io/endpointslice`.
 """
 
 from typing import Final
 
+from podwire.proto.kube.families import IPV6
 from podwire.proto.kube.resources import ENDPOINT_SLICES, PODS, SERVICES
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
@@ -13,6 +15,7 @@ from podwire.services.controllers.core.backends import (
     Backend,
     Ports,
     backends,
+    families,
     hostname,
     is_headless,
     target_reference,
@@ -26,6 +29,7 @@ SERVICE_NAME: Final = "kubernetes.io/service-name"
 MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER: Final = "endpointslice-controller.k8s.io"
 SLICE_SIZE: Final = 100
+_IN_NAME: Final = {IPV6: "v6-"}
 
 type _Endpoints = dict[str, Json]
 
@@ -37,11 +41,14 @@ def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Pl
     if service is None or is_going(service) or not section(service, "spec").get("selector"):
         return plan
     existing = slices_of(service, cluster)
-    groups: dict[Ports, _Endpoints] = {}
-    for backend in backends(service, cluster[PODS].in_namespace(key.namespace)):
-        endpoint = _endpoint(service, backend)
-        groups.setdefault(backend.ports, {})[backend.pod["metadata"]["uid"]] = endpoint
-    layout = _layout(existing, groups or {(): {}})
+    layout: list[_Slot] = []
+    for family in families(service):
+        groups: dict[Ports, _Endpoints] = {}
+        for backend in backends(service, cluster[PODS].in_namespace(key.namespace), family):
+            endpoint = _endpoint(service, backend)
+            groups.setdefault(backend.ports, {})[backend.pod["metadata"]["uid"]] = endpoint
+        mine = [each for each in existing if each.get("addressType") == family]
+        layout += _layout(mine, groups or {(): {}}, family)
     _write(service, cluster, existing, layout, plan)
     return plan
 
@@ -65,20 +72,20 @@ def service_of(value: Json) -> str:
 class _Slot:
     """One slice to be: an existing one (or None) and what it holds."""
 
-    def __init__(self, existing: Json | None, ports: Ports) -> None:
-        self.existing, self.ports = existing, ports
+    def __init__(self, existing: Json | None, ports: Ports, family: str) -> None:
+        self.existing, self.ports, self.family = existing, ports, family
         self.endpoints: list[Json] = []
 
 
-def _layout(existing: list[Json], groups: dict[Ports, _Endpoints]) -> list[_Slot]:
+def _layout(existing: list[Json], groups: dict[Ports, _Endpoints], family: str) -> list[_Slot]:
     slots: list[_Slot] = []
     for ports in sorted(groups):
-        mine = [_Slot(each, ports) for each in existing if items(each, "ports") == _ports(ports)]
-        slots += _fill(mine, groups[ports], ports)
+        mine = [_Slot(each, ports, family) for each in existing if items(each, "ports") == _ports(ports)]
+        slots += _fill(mine, groups[ports], ports, family)
     return slots
 
 
-def _fill(slots: list[_Slot], wanted: _Endpoints, ports: Ports) -> list[_Slot]:
+def _fill(slots: list[_Slot], wanted: _Endpoints, ports: Ports, family: str) -> list[_Slot]:
     """Endpoints stay where they are; new ones go where there is room, then into new slices."""
     waiting = dict(wanted)
     for slot in slots:
@@ -93,10 +100,10 @@ def _fill(slots: list[_Slot], wanted: _Endpoints, ports: Ports) -> list[_Slot]:
         rest = rest[room:]
     kept = [slot for slot in slots if slot.endpoints] or slots[:1]
     for start in range(0, len(rest), SLICE_SIZE):
-        fresh = _Slot(None, ports)
+        fresh = _Slot(None, ports, family)
         fresh.endpoints = rest[start : start + SLICE_SIZE]
         kept.append(fresh)
-    return kept or [_Slot(None, ports)]
+    return kept or [_Slot(None, ports, family)]
 
 
 def _ports(ports: Ports) -> list[Json]:
@@ -151,7 +158,7 @@ def _creation(service: Json, labels: Json, slot: _Slot, taken: list[str]) -> Cre
     meta = service["metadata"]
     name, number = "", 0
     while not name or name in taken:
-        name = f"{meta['name']}-{short_hash(meta['uid'], str(number))}"
+        name = f"{meta['name']}-{short_hash(meta['uid'], f'{_IN_NAME.get(slot.family, "")}{number}')}"
         number += 1
     taken.append(name)
     metadata = {
@@ -161,5 +168,5 @@ def _creation(service: Json, labels: Json, slot: _Slot, taken: list[str]) -> Cre
         "labels": labels,
         "ownerReferences": [owner_reference(SERVICES, service)],
     }
-    body = {"metadata": metadata, "addressType": "IPv4", "endpoints": slot.endpoints, "ports": _ports(slot.ports)}
+    body = {"metadata": metadata, "addressType": slot.family, "endpoints": slot.endpoints, "ports": _ports(slot.ports)}
     return Create(ENDPOINT_SLICES, body)

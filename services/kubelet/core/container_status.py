@@ -33,7 +33,7 @@ class Observed:
     """All that a status is made of, besides the pod. `terminating` pods start nothing any more."""
 
     held: RuntimePod
-    host_address: str
+    host_addresses: tuple[str, ...]
     start_time: int
     health: Mapping[str, Health] = field(default_factory=dict)
     waiting: Mapping[str, Waiting] = field(default_factory=dict)

@@ -23,10 +23,20 @@ _RESOURCE: Final = re.compile(r"(limits|requests)\.(cpu|memory|ephemeral-storage
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses that a pod has while its containers are made."""
+    """The addresses that a pod has while its containers are made, the primary family's first."""
 
-    host: str
-    pod: str
+    hosts: tuple[str, ...]
+    pods: tuple[str, ...]
+
+    @property
+    def host(self) -> str:
+        """The machine's primary address ("" while it is unknown)."""
+        return self.hosts[0] if self.hosts else ""
+
+    @property
+    def pod(self) -> str:
+        """The pod's primary address ("" before it has one)."""
+        return self.pods[0] if self.pods else ""
 
 
 def pod_field(pod: Pod, path: str, addresses: Addresses) -> str:
@@ -39,9 +49,9 @@ def pod_field(pod: Pod, path: str, addresses: Addresses) -> str:
         "spec.nodeName": pod.spec.node_name,
         "spec.serviceAccountName": pod.spec.service_account_name,
         "status.hostIP": addresses.host,
-        "status.hostIPs": addresses.host,
+        "status.hostIPs": ",".join(addresses.hosts),
         "status.podIP": addresses.pod,
-        "status.podIPs": addresses.pod,
+        "status.podIPs": ",".join(addresses.pods),
     }
     if path in simple:
         return simple[path]

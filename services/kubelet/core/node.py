@@ -17,7 +17,7 @@ class NodeFacts:
     """What the kubelet knows of its machine."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
     boot_id: str
     network_ready: bool
     network_message: str
@@ -41,7 +41,11 @@ def new_node(facts: NodeFacts) -> Json:
 
 
 def node_status(facts: NodeFacts, before: list[Json], now: int) -> Json:
-    """The status; transition times are kept where a condition did not change."""
+    """The status as a strategic merge patch; transition times are kept where a condition did not change.
+
+    Addresses are replaced as a whole: by their merge key, the type, two of one type would be one
+    (pkg/util/node, fixupPatchForNodeStatusAddresses).
+    """
     ready = facts.network_ready
     message = "kubelet is posting ready status"
     if not ready:
@@ -55,7 +59,8 @@ def node_status(facts: NodeFacts, before: list[Json], now: int) -> Json:
     ]
     return {
         "addresses": [
-            {"type": "InternalIP", "address": facts.address},
+            {"$patch": "replace"},
+            *({"type": "InternalIP", "address": address} for address in facts.addresses),
             {"type": "Hostname", "address": facts.name},
         ],
         "capacity": CAPACITY,

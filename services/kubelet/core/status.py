@@ -6,6 +6,7 @@ Source: kubernetes `pkg/kubelet/kubelet_pods.go` (getPhase, generateAPIPodStatus
 
 from typing import Any
 
+from podwire.proto.kube.families import family_of
 from podwire.proto.kube.pod import Pod
 from podwire.services.kubelet.core.conditions import conditions
 from podwire.services.kubelet.core.container_status import (
@@ -15,6 +16,7 @@ from podwire.services.kubelet.core.container_status import (
     init_container_statuses,
     timestamp,
 )
+from podwire.services.kubelet.core.held import RuntimePod
 
 Json = dict[str, Any]
 
@@ -26,8 +28,8 @@ def pod_status(pod: Pod, observed: Observed, now: int) -> Json:
     status: Json = {
         "phase": phase,
         "conditions": conditions(pod, observed, statuses, inits, phase, now),
-        "hostIP": observed.host_address,
-        "hostIPs": [{"ip": observed.host_address}],
+        "hostIP": next(iter(observed.host_addresses), ""),
+        "hostIPs": [{"ip": address} for address in observed.host_addresses],
         "startTime": pod.status.start_time or timestamp(observed.start_time),
         "containerStatuses": statuses,
         "qosClass": pod.status.qos_class,
@@ -38,18 +40,22 @@ def pod_status(pod: Pod, observed: Observed, now: int) -> Json:
         status["initContainerStatuses"] = inits
     if pod.spec.ephemeral_containers:
         status["ephemeralContainerStatuses"] = ephemeral_container_statuses(pod, observed)
-    address = pod_address(pod, observed)
-    if address:
-        status |= {"podIP": address, "podIPs": [{"ip": address}]}
+    addresses = pod_addresses(pod, observed.held, observed.host_addresses)
+    if addresses:
+        status |= {"podIP": addresses[0], "podIPs": [{"ip": address} for address in addresses]}
     return status
 
 
-def pod_address(pod: Pod, observed: Observed) -> str:
-    """The pod's IP: the machine's with hostNetwork, else its newest sandbox's."""
-    newest = observed.held.newest_sandbox
+def pod_addresses(pod: Pod, held: RuntimePod, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """The pod's IPs: the machine's with hostNetwork, else its newest sandbox's, the family of the machine's primary
+    address first (kubelet_pods.go, sortPodIPs)."""
+    newest = held.newest_sandbox
+    if newest is None:
+        return ()
     if pod.spec.host_network:
-        return observed.host_address if newest is not None else ""
-    return newest.address if newest is not None else ""
+        return hosts
+    primary = family_of(hosts[0]) if hosts else ""
+    return tuple(sorted(newest.addresses, key=lambda address: family_of(address) != primary))
 
 
 def _phase(pod: Pod, observed: Observed, statuses: list[Json], inits: list[Json]) -> str:

@@ -1,17 +1,24 @@
 """The bridge plugin: a veth pair between the pod and a bridge (containernetworking/plugins, plugins/main/bridge)."""
 
+from typing import Final
+
+from podwire.proto.kube.families import IPV4, IPV6, family_of
 from podwire.proto.messages import kernel as operations
 from podwire.services.chassis.chance import hexadecimal
 from podwire.services.node.cni import host_local
 from podwire.services.node.cni.plugin import (
     INVALID_CONFIGURATION,
     Arguments,
+    Attachments,
     CniError,
     Configuration,
     Host,
     Result,
     Route,
 )
+
+_DEFAULT: Final = {IPV4: "0.0.0.0/0", IPV6: "::/0"}
+_FORWARDING: Final = {IPV4: "net.ipv4.ip_forward", IPV6: "net.ipv6.conf.all.forwarding"}
 
 
 def add(host: Host, configuration: Configuration, arguments: Arguments) -> Result:
@@ -35,6 +42,7 @@ def _ensure_bridge(host: Host, bridge: str, mtu: int) -> None:
     known = host.links().get(bridge)
     if known is None:
         host.program(operations.LinkAdd(kind="bridge", name=bridge, mtu=mtu, up=True))
+        host.program(operations.SysctlWrite(key=f"net.ipv6.conf.{bridge}.accept_ra", value="0"))
     elif known.kind != "bridge":
         raise CniError(f"{bridge} already exists but is not a bridge")
     elif not known.up:
@@ -56,32 +64,31 @@ def _make_veth(host: Host, configuration: Configuration, arguments: Arguments, b
 
 
 def _configure_pod(host: Host, configuration: Configuration, arguments: Arguments, leased: Result) -> Result:
+    """Addresses and routes; a route without a gateway goes through its family's (pkg/ipam, ConfigureIface)."""
     namespace, device = arguments.namespace, arguments.interface
-    gateway = leased.addresses[0].gateway
+    gateways = {family_of(address.address): address.gateway for address in leased.addresses}
     routes = list(leased.routes)
     if configuration.get("isDefaultGateway"):
-        routes.append(Route("0.0.0.0/0", gateway))
+        routes += [Route(_DEFAULT[family], gateway) for family, gateway in gateways.items()]
+    host.program(operations.SysctlWrite(netns=namespace, key=f"net.ipv6.conf.{device}.accept_dad", value="0"))
     for address in leased.addresses:
         host.program(operations.AddressAdd(netns=namespace, device=device, address=address.address))
     for route in routes:
-        host.program(
-            operations.RouteAdd(
-                netns=namespace, destination=route.destination, via=route.gateway or gateway, device=device
-            )
-        )
+        via = route.gateway or gateways.get(family_of(route.destination), "")
+        host.program(operations.RouteAdd(netns=namespace, destination=route.destination, via=via, device=device))
     return Result(leased.addresses, tuple(routes))
 
 
 def _configure_gateway(host: Host, configuration: Configuration, bridge: str, result: Result) -> None:
     if not configuration.get("isGateway"):
         return
-    present: list[operations.LinkAddress] = host.program(operations.Read(kind="addresses"))
+    present = host.addresses()
     for address in result.addresses:
         wanted = f"{address.gateway}/{address.address.partition('/')[2]}"
-        if not any(entry.device == bridge and entry.address == wanted for entry in present):
+        if (bridge, wanted) not in present:
             host.program(operations.AddressAdd(device=bridge, address=wanted))
             _keep_address(host, bridge)
-    host.program(operations.SysctlWrite(key="net.ipv4.ip_forward", value="1"))
+        host.program(operations.SysctlWrite(key=_FORWARDING[family_of(wanted)], value="1"))
 
 
 def _keep_address(host: Host, bridge: str) -> None:
@@ -99,3 +106,39 @@ def delete(host: Host, configuration: Configuration, arguments: Arguments) -> No
         return
     if arguments.interface in known:
         host.program(operations.LinkDelete(netns=arguments.namespace, name=arguments.interface))
+
+
+def check(host: Host, configuration: Configuration, arguments: Arguments, before: Result) -> None:
+    """Whether the bridge, the pair, addresses and routes are as ADD left them. Raises CniError."""
+    host_local.check(host, configuration, arguments)
+    bridge, inside = str(configuration.get("bridge") or "cni0"), host.links(arguments.namespace)
+    links = host.links()
+    for name in before.interfaces[:2]:
+        if name not in links:
+            raise CniError(f"bridge: {name}: Link not found")
+    if links[bridge].kind != "bridge":
+        raise CniError(f"Bridge interface {bridge} not a bridge")
+    if arguments.interface not in inside:
+        raise CniError(f"Container interface name in prevResult {arguments.interface} not found")
+    present = host.addresses(arguments.namespace)
+    for address in before.addresses:
+        if (arguments.interface, address.address) not in present:
+            raise CniError(f"Failed to match addr {address.address} on interface {arguments.interface}")
+    _check_routes(host, arguments, before)
+
+
+def _check_routes(host: Host, arguments: Arguments, before: Result) -> None:
+    """pkg/ip, ValidateExpectedRoute."""
+    known = [
+        route.destination
+        for family in ("ipv4", "ipv6")
+        for route in host.program(operations.Read(netns=arguments.namespace, kind="routes", family=family))
+    ]
+    for route in before.routes:
+        if route.destination not in known:
+            raise CniError(f"Expected Route {route.destination} not found in routing table")
+
+
+def collect(host: Host, configuration: Configuration, valid: Attachments) -> None:
+    """Frees what attachments held that are no more; their pairs went with their namespaces."""
+    host_local.collect(host, configuration, valid)

@@ -102,8 +102,8 @@ def _arguments(record: SandboxRecord) -> Arguments:
     return Arguments(record.id, record.namespace, _INTERFACE, pod)
 
 
-async def add_network(machine: "Machine", record: SandboxRecord) -> str:
-    """Makes the namespace and runs ADD of each plugin; the pod's address. Raises CniError; DEL cleans up after it."""
+async def add_network(machine: "Machine", record: SandboxRecord) -> tuple[str, ...]:
+    """Makes the namespace and runs ADD of each plugin; the pod's addresses. Raises CniError; DEL cleans up after it."""
     host, arguments = _host(machine), _arguments(record)
     _, plugins = network_list(machine)
     host.program(operations.NetnsAdd(netns=record.namespace))
@@ -117,7 +117,7 @@ async def add_network(machine: "Machine", record: SandboxRecord) -> str:
             raise CniError(f'plugin type="{kind}" failed (add): {error}', error.code) from None
     if not result.addresses:
         raise CniError("the plugin chain gave no address")
-    return result.addresses[0].address.partition("/")[0]
+    return tuple(entry.address.partition("/")[0] for entry in result.addresses)
 
 
 async def delete_network(machine: "Machine", record: SandboxRecord) -> None:

@@ -1,91 +1,95 @@
-"""The host-local IPAM plugin: addresses of one subnet, reserved by files of the machine.
+"""The host-local IPAM plugin: an address of each range set, reserved by files of the machine.
 
-/var/lib/cni/networks/<network>/<address> holds the container id and the interface; last_reserved_ip.0 where to go on
-(containernetworking/plugins, plugins/ipam/host-local). Addresses go round, so that one just freed is not taken next.
+/var/lib/cni/networks/<network>/<address> holds the container id and the interface; last_reserved_ip.<set> where to go
+on (containernetworking/plugins, plugins/ipam/host-local). Addresses go round, so that one just freed is not taken next.
 """
 
-import ipaddress
-from collections.abc import Iterator
-
 from podwire.services.node.cni.plugin import (
-    INVALID_CONFIGURATION,
     Address,
     Arguments,
+    Attachments,
     CniError,
     Configuration,
     Host,
     Result,
 )
 from podwire.services.node.cni.plugin import Route as PodRoute
+from podwire.services.node.cni.ranges import Range, RangeSet, candidates, range_sets
 
-_LAST = "last_reserved_ip.0"
-
-
-def _folder(network: str) -> str:
-    return f"/var/lib/cni/networks/{network}"
+_LAST = "last_reserved_ip."
 
 
-def _subnet(configuration: Configuration) -> ipaddress.IPv4Network:
-    try:
-        return ipaddress.IPv4Network(configuration["ipam"]["ranges"][0][0]["subnet"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise CniError(f"host-local: invalid range set: {error}", INVALID_CONFIGURATION) from None
+def _folder(configuration: Configuration) -> str:
+    return f"/var/lib/cni/networks/{configuration['name']}"
 
 
 def add(host: Host, configuration: Configuration, arguments: Arguments) -> Result:
-    """Reserves an address; the same container and interface get the same again. Raises CniError when none is left."""
-    subnet = _subnet(configuration)
-    gateway = subnet.network_address + 1
-    folder = _folder(configuration["name"])
-    address = _reserved(host, folder, arguments) or _reserve(host, folder, subnet, gateway, arguments)
+    """Reserves an address of each set; the same container and interface get the same again.
+
+    Raises CniError when a set has none left: what was reserved before is freed.
+    """
+    sets, folder = range_sets(configuration), _folder(configuration)
+    before = _reserved(host, folder, arguments)
+    try:
+        chosen = [_choose(host, folder, number, ranges, arguments) for number, ranges in enumerate(sets)]
+    except CniError:
+        _free(host, folder, [name for name in _reserved(host, folder, arguments) if name not in before])
+        raise
+    addresses = tuple(Address(f"{text}/{each.subnet.prefixlen}", each.text(each.gateway)) for text, each in chosen)
     routes = tuple(PodRoute(route["dst"], route.get("gw", "")) for route in configuration["ipam"].get("routes", []))
-    return Result((Address(f"{address}/{subnet.prefixlen}", str(gateway)),), routes)
+    return Result(addresses, routes)
 
 
 def _mark(arguments: Arguments) -> bytes:
     return f"{arguments.container}\r\n{arguments.interface}".encode()
 
 
-def _reserved(host: Host, folder: str, arguments: Arguments) -> str:
+def _reserved(host: Host, folder: str, arguments: Arguments) -> list[str]:
     own = _mark(arguments)
-    return next((name for name in host.files.entries(folder) if host.files.read(f"{folder}/{name}") == own), "")
+    return [name for name in host.files.entries(folder) if host.files.read(f"{folder}/{name}") == own]
 
 
-def _candidates(
-    subnet: ipaddress.IPv4Network, gateway: ipaddress.IPv4Address, last: bytes | None
-) -> Iterator[ipaddress.IPv4Address]:
-    first, end = int(subnet.network_address) + 1, int(subnet.broadcast_address) - 1
-    try:
-        start = int(ipaddress.IPv4Address((last or b"").decode().strip())) + 1
-    except ValueError:
-        start = first
-    start = start if first <= start <= end else first
-    for number in (*range(start, end + 1), *range(first, start)):
-        if number != int(gateway):
-            yield ipaddress.IPv4Address(number)
-
-
-def _reserve(
-    host: Host,
-    folder: str,
-    subnet: ipaddress.IPv4Network,
-    gateway: ipaddress.IPv4Address,
-    arguments: Arguments,
-) -> str:
-    for candidate in _candidates(subnet, gateway, host.files.read(f"{folder}/{_LAST}")):
-        path = f"{folder}/{candidate}"
+def _choose(host: Host, folder: str, number: int, ranges: RangeSet, arguments: Arguments) -> tuple[str, Range]:
+    for name in _reserved(host, folder, arguments):
+        if held := next((each for each in ranges if name in each), None):
+            return name, held
+    last = f"{folder}/{_LAST}{number}"
+    for address, each in candidates(ranges, host.files.read(last)):
+        path = f"{folder}/{address}"
         if host.files.read(path) is None:
             host.files.write(path, _mark(arguments))
-            host.files.write(f"{folder}/{_LAST}", str(candidate).encode())
-            return str(candidate)
-    span = f"{subnet.network_address + 1}-{subnet.broadcast_address - 1}"
-    raise CniError(f"failed to allocate for range 0: no IP addresses available in range set: {span}")
+            host.files.write(last, address.encode())
+            return address, each
+    span = ",".join(str(each) for each in ranges)
+    raise CniError(f"failed to allocate for range {number}: no IP addresses available in range set: {span}")
 
 
 def delete(host: Host, configuration: Configuration, arguments: Arguments) -> None:
     """Frees what the container has; nothing to free is no error."""
-    folder = _folder(configuration["name"])
-    own = arguments.container.encode()
-    for name in host.files.entries(folder):
-        if name != _LAST and (host.files.read(f"{folder}/{name}") or b"").split(b"\r\n")[0] == own:
-            host.files.remove(f"{folder}/{name}")
+    folder = _folder(configuration)
+    _free(host, folder, [name for name, (container, _) in _held(host, folder) if container == arguments.container])
+
+
+def _free(host: Host, folder: str, names: list[str]) -> None:
+    for name in names:
+        host.files.remove(f"{folder}/{name}")
+
+
+def _held(host: Host, folder: str) -> list[tuple[str, tuple[str, str]]]:
+    """The reserved addresses, each with its container and interface."""
+    names = [name for name in host.files.entries(folder) if not name.startswith(_LAST)]
+    contents = [(host.files.read(f"{folder}/{name}") or b"").decode(errors="replace") for name in names]
+    marks = [content.partition("\r\n") for content in contents]
+    return [(name, (container, interface)) for name, (container, _, interface) in zip(names, marks, strict=True)]
+
+
+def check(host: Host, configuration: Configuration, arguments: Arguments) -> None:
+    """Raises CniError where the container has no address, whatever address that is."""
+    if not _reserved(host, _folder(configuration), arguments):
+        raise CniError(f"host-local: Failed to find address added by container {arguments.container}")
+
+
+def collect(host: Host, configuration: Configuration, valid: Attachments) -> None:
+    """Frees the addresses of attachments that are no more."""
+    folder = _folder(configuration)
+    _free(host, folder, [name for name, attachment in _held(host, folder) if attachment not in valid])

@@ -1,9 +1,10 @@
-"""What every plugin gets and gives (CNI specification 1.0.0)."""
+"""What every plugin gets and gives (CNI specification 1.1.0)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from podwire.proto.kube.families import family_of
 from podwire.proto.messages import kernel as operations
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.node.files import Files
@@ -12,6 +13,8 @@ from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.shell import KernelShell
 
 Configuration = Mapping[str, Any]
+Attachments = frozenset[tuple[str, str]]
+"""Container ids and interfaces that are in use (`cni.dev/valid-attachments`)."""
 INVALID_CONFIGURATION: Final = 7
 GENERIC: Final = 999
 
@@ -50,6 +53,14 @@ class Host:
         except KernelError as error:
             raise CniError(str(error.strerror)) from None
 
+    def addresses(self, namespace: str = "") -> dict[tuple[str, str], None]:
+        """Device and address, with its prefix length, of every address of a namespace, of both families."""
+        found: list[operations.LinkAddress] = [
+            *self.program(operations.Read(netns=namespace, kind="addresses")),
+            *self.program(operations.Read(netns=namespace, kind="addresses", family="ipv6")),
+        ]
+        return dict.fromkeys((entry.device, entry.address) for entry in found)
+
     def links(self, namespace: str = "") -> dict[str, operations.Link]:
         """The devices of a namespace, by name."""
         found: list[operations.Link] = self.program(operations.Read(netns=namespace, kind="links"))
@@ -79,3 +90,7 @@ class Result:
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     interfaces: tuple[str, ...] = field(default=())
+
+    def addresses_of(self, family: str) -> tuple[Address, ...]:
+        """Those of a family."""
+        return tuple(entry for entry in self.addresses if family_of(entry.address) == family)

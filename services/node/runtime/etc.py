@@ -37,10 +37,9 @@ def _hosts(sandbox: SandboxRecord, machine: "Machine") -> str:
         own = (machine.files.read("/etc/hosts") or b"").decode(errors="replace")
         return f"# Kubernetes-managed hosts file (host network).\n{own}{_aliases(config.host_aliases)}"
     lines = ["# Kubernetes-managed hosts file.", *_LOCAL]
-    if sandbox.address:
-        name = config.hostname.partition(".")[0] or config.name
-        names = f"{name}.{config.domain}\t{name}" if config.domain else name
-        lines.append(f"{sandbox.address}\t{names}")
+    name = config.hostname.partition(".")[0] or config.name
+    names = f"{name}.{config.domain}\t{name}" if config.domain else name
+    lines += [f"{address}\t{names}" for address in sandbox.addresses]
     return "\n".join(lines) + "\n" + _aliases(config.host_aliases)
 
 

@@ -30,12 +30,23 @@ class SandboxRecord:
     """Of a pod that shares it among its containers: its first process is `/pause`."""
     pause: Running | None = None
     state: SandboxState = "READY"
-    address: str = ""
+    addresses: tuple[str, ...] = ()
+    """The primary family's first; none before it has a network."""
+
+    @property
+    def address(self) -> str:
+        """The primary family's."""
+        return self.addresses[0] if self.addresses else ""
 
     def status(self) -> Sandbox:
         """As CRI reports it."""
         return Sandbox(
-            id=self.id, config=self.config, state=self.state, created_at=self.created_at, address=self.address
+            id=self.id,
+            config=self.config,
+            state=self.state,
+            created_at=self.created_at,
+            address=self.address,
+            additional_addresses=list(self.addresses[1:]),
         )
 
 

@@ -108,7 +108,7 @@ class Runtime:
         return messages.Inventory(
             sandboxes=[entry.status() for entry in self.sandboxes.records.values()],
             containers=[entry.status() for entry in self.containers.records.values()],
-            address=self._machine.address,
+            addresses=list(self._machine.addresses),
         )
 
     # -- claimed processes

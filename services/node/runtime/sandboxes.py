@@ -46,7 +46,7 @@ class Sandboxes:
         processes = PidNamespace(machine.processes)
         record = SandboxRecord(identifier, config, machine.clock.now_ns(), namespace, processes)
         if config.host_network:
-            record.address = machine.address
+            record.addresses = machine.addresses
         else:
             await self._make_network(record)
         if config.shares_processes:
@@ -57,7 +57,7 @@ class Sandboxes:
 
     async def _make_network(self, record: SandboxRecord) -> None:
         try:
-            record.address = await add_network(self._machine, record)
+            record.addresses = await add_network(self._machine, record)
         except CniError as error:
             await self._delete_network(record)
             text = f'failed to setup network for sandbox "{record.id}": {error}'

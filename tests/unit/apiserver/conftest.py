@@ -89,6 +89,12 @@ class Server:
         assert code == 201, answer
         return answer
 
+    def serve_ranges(self, *cidrs: str) -> None:
+        """Where ClusterIPs come from."""
+        body = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": list(cidrs)}}
+        kind = {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR"}
+        self.create("/apis/networking.k8s.io/v1/servicecidrs", kind | body)
+
     def get(self, path: str, **more: Any) -> Any:
         code, answer = self.request("GET", path, **more)
         assert code == 200, answer
@@ -97,7 +103,8 @@ class Server:
 
 @pytest.fixture
 def server() -> Server:
-    """A server with the namespace `default`."""
+    """A server with the namespace `default` and IPv4 ClusterIPs."""
     made = Server()
+    made.serve_ranges("10.96.0.0/16")
     made.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     return made

@@ -3,6 +3,7 @@
 import pytest
 
 from podwire.proto import subjects
+from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.layout import LayoutError, layout, machines
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.services.chassis.bus.permissions import Permissions
@@ -94,11 +95,11 @@ def test_every_process_has_a_user_of_its_own() -> None:
 
 
 def test_machines_and_their_addresses() -> None:
-    made = [(machine.name, machine.address) for machine in machines(2)]
+    made = [(machine.name, machine.address) for machine in machines(2, ADDRESSING["ipv4"])]
     assert made == [("control-plane", "172.18.0.2/16"), ("node-1", "172.18.0.3/16"), ("node-2", "172.18.0.4/16")]
 
 
 @pytest.mark.parametrize("workers", [0, -1, 201])
 def test_a_number_of_nodes_that_cannot_be(workers: int) -> None:
     with pytest.raises(LayoutError, match=f"--nodes {workers}: a number from 1 to 200 is needed"):
-        machines(workers)
+        machines(workers, ADDRESSING["ipv4"])

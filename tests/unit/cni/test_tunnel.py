@@ -7,7 +7,9 @@ from podwire.proto.messages import codec
 from podwire.proto.messages import kernel as k
 from podwire.services.cni.flannel.core import direct
 from podwire.services.cni.flannel.core.configuration import ConfigurationError, read, subnet_environment
-from podwire.services.cni.flannel.core.leases import HOST_GW, Lease, annotations, lease_of
+from podwire.services.cni.flannel.core.leases import HOST_GW, Lease, annotations, lease_of, subnet_of
+from podwire.services.cni.flannel.core.masquerade import restore_text
+from podwire.services.cni.flannel.core.stack import V4, V6, Stack
 from podwire.services.cni.flannel.core.tunnel import Present, changes
 
 NODE_2 = Lease("10.244.2.0/24", "172.18.0.4", "aa:bb:cc:00:00:02")
@@ -90,7 +92,23 @@ def test_a_node_without_a_usable_lease_is_passed_over(node: Node) -> None:
 
 def test_net_conf() -> None:
     configuration = read('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7, "Port": 4789}}')
-    assert (configuration.network, configuration.device, configuration.port) == ("10.244.0.0/16", "flannel.7", 4789)
+    known = (configuration.network(V4), configuration.device(V4), configuration.port)
+    assert known == ("10.244.0.0/16", "flannel.7", 4789)
+    assert configuration.stacks == (V4,)
+
+
+@pytest.mark.parametrize(
+    ("given", "stacks"),
+    [
+        ('"EnableIPv6": true, "IPv6Network": "fd00:10:244::/56", "Network": "10.244.0.0/16"', (V4, V6)),
+        ('"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00:10:244::/56"', (V6,)),
+        ('"EnableIPv4": true, "Network": "10.244.0.0/16", "IPv6Network": "ignored"', (V4,)),
+    ],
+)
+def test_families_of_net_conf(given: str, stacks: tuple[Stack, ...]) -> None:
+    configuration = read(f'{{{given}, "Backend": {{"Type": "vxlan"}}}}')
+    assert configuration.stacks == stacks
+    assert [configuration.device(stack) for stack in stacks] == [f"{stack.device}.1" for stack in stacks]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +119,14 @@ def test_net_conf() -> None:
         ('{"Network": "10.244.0.0/16"}', "vxlan and host-gw are"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}', "wireguard"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "DirectRouting": "yes"}}', "DirectRouting 'yes'"),
-        ('{"Network": "10.244.0.0/16", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}', "EnableIPv6 true"),
+        ('{"Network": "10.244.0.0/16", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}', "IPv6Network"),
+        ('{"Network": "10.244.0.0/16", "EnableIPv6": "yes", "Backend": {"Type": "vxlan"}}', "EnableIPv6 'yes'"),
+        ('{"Network": "fd00::/56", "Backend": {"Type": "vxlan"}}', "Network"),
+        ('{"EnableIPv4": false, "Backend": {"Type": "vxlan"}}', "one of them is needed"),
+        (
+            '{"EnableIPv6": true, "IPv6Network": "10.0.0.0/8", "Network": "10.0.0.0/8", "Backend": {"Type": "vxlan"}}',
+            "6N",
+        ),
         ('{"Network": "x", "Backend": {"Type": "vxlan"}}', "Network"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 0}}', "VNI 0"),
         ('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "Port": 99999}}', "Port 99999"),
@@ -160,9 +185,62 @@ def test_only_what_is_on_the_segment_is_reached_directly(address: str, expected:
 
 def test_subnet_environment_is_flanneld_s() -> None:
     configuration = read('{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}')
-    assert subnet_environment(configuration, "10.244.1.0/24", 1450).splitlines() == [
+    assert subnet_environment(configuration, {"IPv4": "10.244.1.0/24"}, 1450).splitlines() == [
         "FLANNEL_NETWORK=10.244.0.0/16",
         "FLANNEL_SUBNET=10.244.1.1/24",
         "FLANNEL_MTU=1450",
         "FLANNEL_IPMASQ=true",
     ]
+
+
+def test_subnet_environment_of_both_families() -> None:
+    """As flannel's Documentation/configuration.md shows it."""
+    configuration = read(
+        '{"Network": "10.42.0.0/16", "EnableIPv6": true, "IPv6Network": "2001:cafe:42::/56", '
+        '"Backend": {"Type": "vxlan"}}'
+    )
+    subnets = {"IPv4": "10.42.0.0/24", "IPv6": "2001:cafe:42::/64"}
+    assert subnet_environment(configuration, subnets, 1450).splitlines() == [
+        "FLANNEL_NETWORK=10.42.0.0/16",
+        "FLANNEL_SUBNET=10.42.0.1/24",
+        "FLANNEL_IPV6_NETWORK=2001:cafe:42::/56",
+        "FLANNEL_IPV6_SUBNET=2001:cafe:42::1/64",
+        "FLANNEL_MTU=1450",
+        "FLANNEL_IPMASQ=true",
+    ]
+
+
+def a_dual_node(told: dict[str, str]) -> Node:
+    cidrs = ["10.244.2.0/24", "fd00:10:244:2::/64"]
+    value = {"metadata": {"name": "n", "annotations": told}, "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs}}
+    return codec.decode(Node, codec.encode(value))
+
+
+@pytest.mark.parametrize("backend", ["vxlan", HOST_GW])
+def test_each_family_has_a_lease_of_its_own(backend: str) -> None:
+    mac4, mac6 = (NODE_2.mac, NODE_3.mac) if backend == "vxlan" else ("", "")
+    told = annotations("172.18.0.4", 1, mac4, backend) | annotations("fc00::4", 1, mac6, backend, V6)
+    node = a_dual_node(told)
+    assert [subnet_of(node, stack) for stack in (V4, V6)] == ["10.244.2.0/24", "fd00:10:244:2::/64"]
+    assert lease_of(node, backend) == Lease("10.244.2.0/24", "172.18.0.4", mac4)
+    assert lease_of(node, backend, V6) == Lease("fd00:10:244:2::/64", "fc00::4", mac6)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        annotations("172.18.0.4", 1, NODE_2.mac),
+        annotations("172.18.0.4", 1, NODE_2.mac, stack=V6),
+        annotations("fc00::4%eth0", 1, NODE_2.mac, stack=V6) | {"flannel.alpha.coreos.com/backend-v6-data": "[]"},
+    ],
+    ids=["of the other family", "an address of the other family", "no object"],
+)
+def test_a_node_without_a_lease_of_the_family_is_passed_over(told: dict[str, str]) -> None:
+    assert lease_of(a_dual_node(told), stack=V6) is None
+
+
+def test_rules_of_ipv6() -> None:
+    lines = restore_text("fd00:10:244::/56", "fd00:10:244:1::/64", V6).splitlines()
+    masquerade = [line for line in lines if line.endswith("MASQUERADE --random-fully")]
+    assert masquerade[0].startswith("-A FLANNEL-POSTRTG -s fd00:10:244::/56 ! -d ff00::/8 ")
+    assert "224.0.0.0/4" not in "".join(lines)

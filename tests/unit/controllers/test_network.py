@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from podwire.proto.kube.resources import ENDPOINT_SLICES, ENDPOINTS, IP_ADDRESSES, NODES, PODS, SERVICES
-from podwire.services.controllers.core import endpoints, endpointslices, node_ipam
+from podwire.services.chassis.settings import SettingsError, load
+from podwire.services.controllers.core import endpoints, endpointslices
+from podwire.services.controllers.core.node_ipam import node_ipam
 from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.loop import WHOLE
+from podwire.services.controllers.settings import ControllersSettings
 
 
 def service(**spec: Any) -> dict[str, Any]:
@@ -80,6 +83,63 @@ def test_a_service_without_pods_has_an_empty_slice(world: Any) -> None:
     assert world.get(ENDPOINTS, "web")["subsets"] == []
     (name,) = world.names(ENDPOINT_SLICES)
     assert (world.get(ENDPOINT_SLICES, name)["endpoints"], world.get(ENDPOINT_SLICES, name)["ports"]) == ([], [])
+
+
+def dual_pod(name: str, number: int, *families: str) -> dict[str, Any]:
+    body = pod(name, "")
+    addresses = {"IPv4": f"10.244.1.{number}", "IPv6": f"fd00:10:244:1::{number}"}
+    body["status"]["podIPs"] = [{"ip": addresses[family]} for family in families]
+    return body
+
+
+def slices_by_family(world: Any) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in world.names(ENDPOINT_SLICES):
+        made = world.get(ENDPOINT_SLICES, name)
+        found.setdefault(made["addressType"], []).extend(each["addresses"][0] for each in made["endpoints"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("families", "expected", "older"),
+    [
+        (["IPv4"], {"IPv4": ["10.244.1.5", "10.244.1.6"]}, ["10.244.1.5", "10.244.1.6"]),
+        (["IPv6"], {"IPv6": ["fd00:10:244:1::5", "fd00:10:244:1::7"]}, ["fd00:10:244:1::5", "fd00:10:244:1::7"]),
+        (
+            ["IPv6", "IPv4"],
+            {"IPv4": ["10.244.1.5", "10.244.1.6"], "IPv6": ["fd00:10:244:1::5", "fd00:10:244:1::7"]},
+            ["fd00:10:244:1::5", "fd00:10:244:1::7"],
+        ),
+    ],
+)
+def test_each_family_has_slices_of_its_own(
+    world: Any, families: list[str], expected: dict[str, list[str]], older: list[str]
+) -> None:
+    world.put(SERVICES, service(ipFamilies=families))
+    world.put(PODS, dual_pod("both", 5, "IPv4", "IPv6"))
+    world.put(PODS, dual_pod("only-4", 6, "IPv4"))
+    world.put(PODS, dual_pod("only-6", 7, "IPv6"))
+    settle(world)
+    assert slices_by_family(world) == expected
+    assert [each["ip"] for each in world.get(ENDPOINTS, "web")["subsets"][0]["addresses"]] == older
+
+
+def test_a_family_that_a_service_gives_up_loses_its_slices(world: Any) -> None:
+    world.put(SERVICES, service(ipFamilies=["IPv4", "IPv6"]))
+    world.put(PODS, dual_pod("both", 5, "IPv4", "IPv6"))
+    settle(world)
+    before = world.names(ENDPOINT_SLICES)
+    reduced = copy_json(world.get(SERVICES, "web"))
+    reduced["spec"]["ipFamilies"] = ["IPv4"]
+    world.put(SERVICES, reduced)
+    settle(world)
+    assert (len(before), slices_by_family(world)) == (2, {"IPv4": ["10.244.1.5"]})
+
+
+def test_a_service_of_both_families_without_pods_has_an_empty_slice_of_each(world: Any) -> None:
+    world.put(SERVICES, service(ipFamilies=["IPv4", "IPv6"]))
+    settle(world)
+    assert slices_by_family(world) == {"IPv4": [], "IPv6": []}
 
 
 def test_services_without_selector_are_left_alone(world: Any) -> None:
@@ -163,6 +223,7 @@ def test_the_endpoints_of_a_deleted_service_go(world: Any) -> None:
 
 
 CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": ""}
+IPAM = node_ipam("10.244.0.0/16")
 
 
 def join(world: Any, *names: str) -> None:
@@ -180,7 +241,7 @@ def ranges(world: Any) -> dict[str, str]:
 def test_nodes_get_their_ranges_whatever_order_they_join_in(world: Any, order: list[str], together: bool) -> None:
     for batch in [order] if together else [[name] for name in order]:
         join(world, *batch)
-        world.settle(node_ipam.decide, WHOLE)
+        world.settle(IPAM, WHOLE)
     assert ranges(world) == {
         "control-plane": "10.244.0.0/24",
         "node-1": "10.244.1.0/24",
@@ -190,25 +251,63 @@ def test_nodes_get_their_ranges_whatever_order_they_join_in(world: Any, order: l
 
 def test_the_claim_comes_before_the_range(world: Any) -> None:
     join(world, "node-1")
-    (claim,) = world.decide(node_ipam.decide, WHOLE)
+    (claim,) = world.decide(IPAM, WHOLE)
     assert (claim.resource, claim.body["metadata"]["name"]) == (IP_ADDRESSES, "10.244.1.0")
     world.apply(claim)
-    (patch,) = world.decide(node_ipam.decide, WHOLE)
+    (patch,) = world.decide(IPAM, WHOLE)
     assert patch.body["spec"]["podCIDRs"] == ["10.244.1.0/24"]
 
 
 def test_a_range_is_kept_while_its_node_lives_and_free_afterwards(world: Any) -> None:
     join(world, "node-1", "worker")
-    world.settle(node_ipam.decide, WHOLE)
+    world.settle(IPAM, WHOLE)
     assert ranges(world)["worker"] == "10.244.2.0/24"
     rebooted = copy_json(world.get(NODES, "worker"))
     del rebooted["spec"]["podCIDR"]
     world.put(NODES, rebooted)
-    world.settle(node_ipam.decide, WHOLE)
+    world.settle(IPAM, WHOLE)
     assert ranges(world)["worker"] == "10.244.2.0/24"
     world.drop(NODES, "worker")
     join(world, "another")
-    world.settle(node_ipam.decide, WHOLE)
-    world.settle(node_ipam.decide, WHOLE)
+    world.settle(IPAM, WHOLE)
+    world.settle(IPAM, WHOLE)
     assert ranges(world)["another"] in ("10.244.2.0/24", "10.244.3.0/24")
     assert "10.244.2.0" not in world.names(IP_ADDRESSES) or ranges(world)["another"] == "10.244.2.0/24"
+
+
+@pytest.mark.parametrize(
+    ("cluster_cidr", "claimed", "cidrs"),
+    [
+        ("10.244.0.0/16,fd00:10:244::/56", "10.244.7.0", ["10.244.7.0/24", "fd00:10:244:7::/64"]),
+        ("fd00:10:244::/56,10.244.0.0/16", "fd00:10:244:7::", ["fd00:10:244:7::/64", "10.244.7.0/24"]),
+        ("fd00:10:244::/56", "fd00:10:244:7::", ["fd00:10:244:7::/64"]),
+        ("10.0.0.0/20", "10.0.7.0", ["10.0.7.0/24"]),
+    ],
+)
+def test_ranges_of_each_family_go_by_one_number(world: Any, cluster_cidr: str, claimed: str, cidrs: list[str]) -> None:
+    join(world, "node-7")
+    world.settle(node_ipam(cluster_cidr), WHOLE)
+    spec = world.get(NODES, "node-7")["spec"]
+    assert (spec["podCIDR"], spec["podCIDRs"]) == (cidrs[0], cidrs)
+    assert world.names(IP_ADDRESSES) == [claimed]
+
+
+def test_a_node_beyond_the_last_range_has_none(world: Any) -> None:
+    join(world, "node-1", "node-2", "node-3")
+    world.settle(node_ipam("10.0.0.0/22,fd00::/63"), WHOLE)
+    assert ranges(world) == {"node-1": "10.0.1.0/24", "node-2": "", "node-3": ""}
+
+
+@pytest.mark.parametrize(
+    ("cluster_cidr", "says"),
+    [
+        ("10.244.0.0/16,10.245.0.0/16", "one network is needed, or one of each family"),
+        ("10.244.0.0", "has no room for a node"),
+        ("fd00::/65", "a node's range is a /64"),
+        ("10.244.0.1/16", "has host bits set"),
+        ("", "does not appear to be an IPv4 or IPv6 network"),
+    ],
+)
+def test_networks_that_pods_cannot_have_are_refused(cluster_cidr: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load(ControllersSettings, {"instance": "x", "cluster_cidr": cluster_cidr}, {})

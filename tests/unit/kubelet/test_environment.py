@@ -22,7 +22,7 @@ SERVICE = codec.decode(
     codec.encode({"metadata": {"name": "my-api"}, "spec": {"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}}),
 )
 REFERENCES = References({"c": CONFIG}, {"s": SECRET}, tokens={("", 3600): "jwt"})
-ADDRESSES = Addresses("172.18.0.3", "10.244.1.5")
+ADDRESSES = Addresses(("172.18.0.3",), ("10.244.1.5",))
 
 
 def a_pod(container: dict[str, Any] | None = None, **spec: Any) -> Pod:

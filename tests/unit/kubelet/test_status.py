@@ -21,7 +21,7 @@ RUNNING = RuntimePod((a_sandbox(),), (a_container("RUNNING"),))
 
 
 def observed(held: RuntimePod, **rest: Any) -> Observed:
-    return Observed(held=held, host_address="172.18.0.3", start_time=NOW, **rest)
+    return Observed(held=held, host_addresses=("172.18.0.3",), start_time=NOW, **rest)
 
 
 @pytest.mark.parametrize(

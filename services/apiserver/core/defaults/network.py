@@ -10,7 +10,7 @@ def _service_port(port: Json) -> None:
 
 
 def service(value: Json) -> None:
-    """`pkg/apis/core/v1/defaults.go` SetDefaults_Service and the IP family defaults of the service registry."""
+    """`pkg/apis/core/v1/defaults.go` SetDefaults_Service; the IP families follow with the addresses."""
     spec = value.setdefault("spec", {})
     kind = spec.setdefault("type", "ClusterIP")
     if spec.setdefault("sessionAffinity", "None") == "ClientIP":
@@ -26,8 +26,6 @@ def service(value: Json) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
     value.setdefault("status", {}).setdefault("loadBalancer", {})
 
 

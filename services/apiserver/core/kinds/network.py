@@ -9,6 +9,7 @@ from podwire.services.apiserver.core.printers import network as network_printers
 from podwire.services.apiserver.core.printers.table import Printer
 from podwire.services.apiserver.core.validation import cluster as cluster_rules
 from podwire.services.apiserver.core.validation import network as network_rules
+from podwire.services.apiserver.core.validation import service_cidrs as service_cidr_rules
 
 
 def _networking(resource: str, kind: str, printer: Printer, **more: object) -> Kind:
@@ -64,5 +65,14 @@ KINDS: Final[tuple[Kind, ...]] = (
         defaults=network_defaults.network_policy,
         validate=network_rules.network_policy,
         counts_generation=True,
+    ),
+    _networking(
+        "servicecidrs",
+        "ServiceCIDR",
+        network_printers.SERVICE_CIDR,
+        namespaced=False,
+        subresources=(STATUS,),
+        validate=service_cidr_rules.service_cidr,
+        caution="podwire takes ClusterIPs from a ServiceCIDR at once, and lets it go while its addresses are in use",
     ),
 )

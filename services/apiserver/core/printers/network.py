@@ -1,4 +1,4 @@
-"""How Services, Endpoints, EndpointSlices, Ingresses, NetworkPolicies and IPAddresses print."""
+"""How Services, Endpoints, EndpointSlices, Ingresses, NetworkPolicies and IPAddresses and ServiceCIDRs print."""
 
 from typing import Any, Final
 
@@ -122,10 +122,15 @@ def _ip_address(value: Json, now_ns: int) -> list[Any]:
     return [value["metadata"]["name"], shown]
 
 
+def _service_cidr(value: Json, now_ns: int) -> list[Any]:
+    return [value["metadata"]["name"], ",".join(items(section(value, "spec"), "cidrs")), _age(value, now_ns)]
+
+
 SERVICE: Final = Printer(columns("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"), _service)
 ENDPOINTS: Final = Printer(columns("Name", "Endpoints", "Age"), _endpoints)
 ENDPOINT_SLICE: Final = Printer(columns("Name", "AddressType", "Ports", "Endpoints", "Age"), _endpoint_slice)
 INGRESS: Final = Printer(columns("Name", "Class", "Hosts", "Address", "Ports", "Age"), _ingress)
 INGRESS_CLASS: Final = Printer(columns("Name", "Controller", "Parameters", "Age"), _ingress_class)
 NETWORK_POLICY: Final = Printer(columns("Name", "Pod-Selector", "Age"), _network_policy)
+SERVICE_CIDR: Final = Printer(columns("Name", "CIDRs", "Age"), _service_cidr)
 IP_ADDRESS: Final = Printer(columns("Name", "ParentRef"), _ip_address)

@@ -3,13 +3,20 @@
 import ipaddress
 from typing import Any, Final
 
+from podwire.proto.kube.families import IPV4, IPV6, family_of
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
 from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.validation import ip_families
 from podwire.services.apiserver.core.validation.metadata import labels, one_of, selector
 from podwire.services.apiserver.core.validation.pods import PROTOCOLS
 
 _TYPES: Final = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+_NOT_EXTERNAL: Final = {
+    "clusterIP": "spec.clusterIPs",
+    "ipFamilies": "spec.ipFamilies",
+    "ipFamilyPolicy": "spec.ipFamilyPolicy",
+}
 _PORT_RULE: Final = "must be between 1 and 65535, inclusive"
 
 
@@ -32,7 +39,7 @@ def service(value: Json, old: Json | None, errors: FieldErrors) -> None:
     _service_ports(spec, errors)
     _addresses(spec, errors)
     if old is not None:
-        _cluster_ip_unchanged(spec, section(old, "spec"), errors)
+        ip_families.change(spec, section(old, "spec"), errors)
 
 
 def _external_name(spec: Json, errors: FieldErrors) -> None:
@@ -41,8 +48,9 @@ def _external_name(spec: Json, errors: FieldErrors) -> None:
         errors.required("spec.externalName")
     for problem in names.dns1123_subdomain(name) if name else []:
         errors.invalid("spec.externalName", name, problem)
-    if spec.get("clusterIP"):
-        errors.forbidden("spec.clusterIPs", "may not be set for ExternalName services")
+    for field, path in _NOT_EXTERNAL.items():
+        if spec.get(field):
+            errors.forbidden(path, "may not be set for ExternalName services")
 
 
 def _service_ports(spec: Json, errors: FieldErrors) -> None:
@@ -76,22 +84,10 @@ def _service_port(port: Json, path: str, name_needed: bool, errors: FieldErrors)
 
 
 def _addresses(spec: Json, errors: FieldErrors) -> None:
-    for index, address in enumerate(items(spec, "clusterIPs")):
-        if address != "None":
-            for problem in names.ip_address(address):
-                errors.invalid(f"spec.clusterIPs[{index}]", address, problem)
+    ip_families.related_fields(spec, errors)
     for index, address in enumerate(items(spec, "externalIPs")):
         for problem in names.ip_address(address):
             errors.invalid(f"spec.externalIPs[{index}]", address, problem)
-    if items(spec, "clusterIPs")[:1] not in ([], [spec.get("clusterIP")]):
-        errors.invalid("spec.clusterIPs", items(spec, "clusterIPs"), "first value must match `clusterIP`")
-
-
-def _cluster_ip_unchanged(spec: Json, old: Json, errors: FieldErrors) -> None:
-    if "ExternalName" in (spec.get("type"), old.get("type")):
-        return
-    if old.get("clusterIP") and spec.get("clusterIP") != old["clusterIP"]:
-        errors.invalid("spec.clusterIPs[0]", items(spec, "clusterIPs"), "may not change once set")
 
 
 def endpoints(value: Json, old: Json | None, errors: FieldErrors) -> None:
@@ -131,9 +127,11 @@ def _slice_endpoint(endpoint: Json, kind: str, path: str, errors: FieldErrors) -
     if not items(endpoint, "addresses"):
         errors.required(f"{path}.addresses", "must contain at least 1 address")
     for at, address in enumerate(items(endpoint, "addresses")):
-        if kind in ("IPv4", "IPv6"):
-            for problem in names.ip_address(address):
-                errors.invalid(f"{path}.addresses[{at}]", address, problem)
+        problems = names.ip_address(address) if kind in (IPV4, IPV6) else []
+        for problem in problems:
+            errors.invalid(f"{path}.addresses[{at}]", address, problem)
+        if kind in (IPV4, IPV6) and not problems and family_of(address) != kind:
+            errors.invalid(f"{path}.addresses[{at}]", address, f"must be a valid {kind} address")
 
 
 def ingress(value: Json, old: Json | None, errors: FieldErrors) -> None:

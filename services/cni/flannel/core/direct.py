@@ -13,7 +13,7 @@ from podwire.services.cni.flannel.core.leases import Lease
 
 def is_on_segment(public_ip: str, addresses: Iterable[str]) -> bool:
     """Whether a node can be reached without a router from an interface with these addresses (`10.0.0.1/24`)."""
-    return any(ipaddress.IPv4Address(public_ip) in ipaddress.IPv4Interface(each).network for each in addresses)
+    return any(ipaddress.ip_address(public_ip) in ipaddress.ip_interface(each).network for each in addresses)
 
 
 def changes(
@@ -35,4 +35,5 @@ def changes(
 
 
 def _is_inside(subnet: str, network: str) -> bool:
-    return ipaddress.IPv4Network(subnet).subnet_of(ipaddress.IPv4Network(network))
+    inner, outer = ipaddress.ip_network(subnet), ipaddress.ip_network(network)
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # versions are equal

@@ -5,6 +5,8 @@ The chains and their order are those of pkg/trafficmngr/iptables (flannel v0.26)
 
 from typing import Final
 
+from podwire.services.cni.flannel.core.stack import V4, Stack
+
 MASQUERADE: Final = "FLANNEL-POSTRTG"
 FORWARD: Final = "FLANNEL-FWD"
 _COMMENT: Final = '-m comment --comment "flanneld masq"'
@@ -16,8 +18,8 @@ JUMPS: Final = (
 )
 
 
-def restore_text(network: str, subnet: str) -> str:
-    """The text that replaces both chains."""
+def restore_text(network: str, subnet: str, stack: Stack = V4) -> str:
+    """The text that replaces both chains of a family."""
     return "\n".join(
         [
             "*nat",
@@ -26,7 +28,7 @@ def restore_text(network: str, subnet: str) -> str:
             f"-A {MASQUERADE} -s {subnet} -d {network} {_COMMENT} -j RETURN",
             f"-A {MASQUERADE} -s {network} -d {subnet} {_COMMENT} -j RETURN",
             f"-A {MASQUERADE} ! -s {network} -d {subnet} {_COMMENT} -j RETURN",
-            f"-A {MASQUERADE} -s {network} ! -d 224.0.0.0/4 {_COMMENT} -j MASQUERADE --random-fully",
+            f"-A {MASQUERADE} -s {network} ! -d {stack.multicast} {_COMMENT} -j MASQUERADE --random-fully",
             f"-A {MASQUERADE} ! -s {network} -d {network} {_COMMENT} -j MASQUERADE --random-fully",
             "COMMIT",
             "*filter",
