@@ -321,6 +321,8 @@ class Read(_Operation, frozen=True):
     table: str = ""
     family: Literal["ipv4", "ipv6"] = "ipv4"
     """Which addresses, routes, rules, iptables or connections; neighbours, links and FDB entries come all."""
+    service: str = ""
+    """Of the IPVS services only this one, as `tcp 10.96.0.1:80` (IPVS_CMD_GET_DEST)."""
 
 
 type Operation = (

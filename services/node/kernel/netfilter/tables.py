@@ -21,7 +21,7 @@ class Netfilter:
         self.is_ipv6 = ipv4 is not None
         self.tables: dict[str, Table] = {}
         self.connections: ConnectionTable = ConnectionTable(namespace) if ipv4 is None else ipv4.connections
-        self.sets: dict[str, IpSet] = {}
+        self.sets: dict[str, IpSet] = {} if ipv4 is None else ipv4.sets
         self.recent: dict[str, dict[int, list[int]]] = {}
         self.active = False
         self.tracks = False

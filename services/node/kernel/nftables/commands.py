@@ -36,7 +36,7 @@ def apply(netfilters: Sequence[Netfilter], nftables: Nftables, text: str, now: i
         trial.check()
     except NftError as error:
         raise NftError(error.message, 1, 1, len(text.partition("\n")[0]) + 1) from None
-    nftables.tables, nftables.last_handle = trial.tables, trial.last_handle
+    nftables.commit(trial)
     for netfilter in netfilters:
         netfilter.install({})
 
@@ -93,7 +93,7 @@ class _Transaction:
 
     def _table(self) -> NftTable:
         family = self._family()
-        return self.nftables.table(family, self.reader.text())
+        return self.nftables.edit(family, self.reader.text())
 
     # Tables
 
@@ -107,13 +107,13 @@ class _Transaction:
             self.nftables.tables.pop((family, name), None)
             return
         if verb == "flush":
-            for chain in self.nftables.table(family, name).chains.values():
-                chain.rules.clear()
+            table = self.nftables.edit(family, name)
+            for chain in list(table.chains):
+                table.edit_chain(chain).rules.clear()
             return
         if found is not None and verb == "create":
             raise NftError(_THERE)
-        if found is None:
-            found = self.nftables.tables[family, name] = NftTable(family, name, handle=self.nftables.next_handle())
+        found = self.nftables.create(family, name) if found is None else self.nftables.edit(family, name)
         if self.reader.take_if("{"):
             self._table_block(found)
 
@@ -152,7 +152,7 @@ class _Transaction:
         if verb in ("delete", "destroy"):
             return self._delete_chain(table, self.reader.text(), must=verb == "delete")
         if verb == "flush":
-            table.chain(self.reader.text()).rules.clear()
+            table.edit_chain(self.reader.text()).rules.clear()
             return None
         if verb == "create" and self.reader.peek().text in table.chains:
             raise NftError(_THERE)
@@ -166,14 +166,15 @@ class _Transaction:
             return
         if table.chains[name].rules and must:
             raise NftError(_BUSY)
-        del table.chains[name]
+        table.remove_chain(name)
 
     def _chain_block(self, table: NftTable) -> tuple[NftChain, Reader]:
         """A chain's head; its rules stay unread: they may name sets that follow."""
         name = self.reader.text()
-        chain = table.chains.get(name)
-        if chain is None:
-            chain = table.chains[name] = NftChain(name, handle=self.nftables.next_handle())
+        if name in table.chains:
+            chain = table.edit_chain(name)
+        else:
+            chain = table.put_chain(NftChain(name, handle=self.nftables.next_handle()))
         body = []
         if self.reader.take_if("{"):
             body = self._until_closed()
@@ -246,7 +247,7 @@ class _Transaction:
         nftables, family, name = self.nftables, table.family, table.name
 
         def find(wanted: str) -> NftSet | None:
-            held = nftables.tables.get((family, name))
+            held = nftables.live.tables.get((family, name))
             return None if held is None else held.sets.get(wanted)
 
         return RuleParser(reader, family, find, anonymous_text)
@@ -263,7 +264,7 @@ class _Transaction:
     def rule(self, verb: str) -> None:
         """`rule [family] table chain [handle N | index N] …`."""
         table = self._table()
-        chain = table.chain(self.reader.text())
+        chain = table.edit_chain(self.reader.text())
         at = self._place(chain, verb)
         if verb in ("delete", "destroy"):
             del chain.rules[at]
@@ -308,11 +309,11 @@ class _Transaction:
                 if verb != "destroy":
                     raise NftError(_NOT_THERE)
             elif verb == "flush":
-                table.sets[name].clear()
+                table.edit_set(name).clear()
             elif _is_used(table, name):
                 raise NftError(_BUSY)
             else:
-                del table.sets[name]
+                table.remove_set(name)
             return
         if verb == "create" and name in table.sets:
             raise NftError(_THERE)
@@ -343,8 +344,9 @@ class _Transaction:
             raise NftError(_THERE)
         if found is None:
             made.handle = self.nftables.next_handle()
-            found = table.sets[name] = made
+            found = table.put_set(made)
         if elements is not None:
+            found = table.edit_set(name)
             self._add_elements(table, found, elements, exclusive=False)
 
     def _until_closed_keeping(self) -> list[Token]:
@@ -392,7 +394,7 @@ class _Transaction:
         name = self.reader.text()
         if name not in table.sets:
             raise NftError("No such file or directory")
-        found = table.sets[name]
+        found = table.edit_set(name)
         if verb in ("add", "create"):
             return self._add_elements(table, found, self.reader, exclusive=verb == "create")
         data = found.data if self._has_data() else ()
@@ -418,6 +420,8 @@ class _Transaction:
 
 
 def _is_used(table: NftTable, name: str) -> bool:
+    if table.links is not None:
+        return table.links.set_is_used(table, name)
     return any(
         getattr(getattr(statement, "members", None), "name", "") == name
         for chain in table.chains.values()

@@ -11,6 +11,8 @@ type Key = tuple[Scalar, ...]
 """One value a field."""
 
 SIZE_LIMIT: Final = 65535
+PURGE_LEAST: Final = 64
+"""From so many elements on what has expired is looked for now and then."""
 
 
 @dataclass(slots=True)
@@ -48,11 +50,19 @@ class NftSet:
     comment: str = ""
     auto_merge: bool = False
     handle: int = 0
-    elements: list[Element] = field(default_factory=list)
+    journal: list[tuple["Element", int]] | None = None
+    """In a copy that a transaction edits: the elements that went (-1) and came (1)."""
+    _held: dict[tuple[Range, ...], Element] = field(default_factory=dict)
     _exact: dict[Key, Element] = field(default_factory=dict)
-    _ranges: list[Element] = field(default_factory=list)
+    _sorted: list[Element] | None = field(default_factory=list)
+    """The elements that stand for many keys, None when they must be sorted anew."""
     _lows: list[Any] = field(default_factory=list)
-    _default: Element | None = None
+    _purge_at: int = PURGE_LEAST
+
+    @property
+    def elements(self) -> list[Element]:
+        """The elements in the order in which they came."""
+        return list(self._held.values())
 
     def copy(self) -> "NftSet":
         """An independent copy; elements are shared, they don't change but for when they expire."""
@@ -66,9 +76,9 @@ class NftSet:
             self.comment,
             self.auto_merge,
             self.handle,
-            list(self.elements),
         )
-        twin._reindex()
+        twin._held, twin._exact = dict(self._held), dict(self._exact)
+        twin._sorted, twin._lows, twin._purge_at = self._sorted, self._lows, self._purge_at
         return twin
 
     @property
@@ -79,57 +89,81 @@ class NftSet:
     def add(self, element: Element, now: int, *, exclusive: bool = False) -> None:
         """Put an element in; one that is there stays (add) or is an error (create); NftError if full or conflicting."""
         key = element.key
-        old = self._default if element.is_default else self._exact.get(key) if key is not None else None
+        old = self._held.get(element.ranges)
         if old is not None and not _is_gone(old, now):
             if exclusive or (self.data and old.data != element.data):
                 raise NftError("Could not process rule: File exists")
             return
         if key is None and not element.is_default and "interval" not in self.flags and self.name:
             raise NftError("set does not support ranges: flags interval is missing")
-        if len(self.elements) >= (self.size or SIZE_LIMIT):
+        if self._is_full(now):
             raise NftError("Could not process rule: Too many open files in system")
-        if old is not None:
-            self.elements.remove(old)
         self._check_overlap(element)
-        self.elements.append(element)
-        self._reindex()
+        if old is not None:
+            self._drop(old)
+        self._put(element)
+
+    def _put(self, element: Element) -> None:
+        self._held[element.ranges] = element
+        if self.journal is not None:
+            self.journal.append((element, 1))
+        key = element.key
+        if element.is_default:
+            return
+        if key is not None:
+            self._exact[key] = element
+        else:
+            self._sorted = None
+
+    def _drop(self, element: Element) -> None:
+        del self._held[element.ranges]
+        if self.journal is not None:
+            self.journal.append((element, -1))
+        key = element.key
+        if element.is_default:
+            return
+        if key is not None:
+            del self._exact[key]
+        else:
+            self._sorted = None
+
+    def _is_full(self, now: int) -> bool:
+        limit = self.size or SIZE_LIMIT
+        if len(self._held) >= min(limit, self._purge_at):
+            for each in [each for each in self._held.values() if _is_gone(each, now)]:
+                self._drop(each)
+            self._purge_at = max(2 * len(self._held), PURGE_LEAST)
+        return len(self._held) >= limit
+
+    def _ranges(self) -> list[Element]:
+        if self._sorted is None:
+            found = [each for each in self._held.values() if each.key is None and not each.is_default]
+            if len(self.fields) == 1:
+                found.sort(key=lambda each: each.ranges[0][0])
+            self._sorted, self._lows = found, [each.ranges[0][0] for each in found]
+        return self._sorted
 
     def _check_overlap(self, element: Element) -> None:
         if len(self.fields) != 1 or element.is_default or self.auto_merge:
             return
         low, high = element.ranges[0]
-        for other in self._ranges:
+        for other in self._ranges():
             other_low, other_high = other.ranges[0]
             if low <= other_high and other_low <= high and element.ranges != other.ranges:  # type: ignore[operator]  # both of the field's type
                 raise NftError("conflicting intervals specified")
 
     def remove(self, ranges: tuple[Range, ...]) -> bool:
         """Take an element out; whether it was there."""
-        kept = [each for each in self.elements if each.ranges != ranges]
-        gone = len(kept) < len(self.elements)
-        self.elements = kept
-        self._reindex()
-        return gone
+        found = self._held.get(ranges)
+        if found is not None:
+            self._drop(found)
+        return found is not None
 
     def clear(self) -> None:
         """Take every element out."""
-        self.elements = []
-        self._reindex()
-
-    def _reindex(self) -> None:
-        self._exact, ranges, self._default = {}, [], None
-        for each in self.elements:
-            key = each.key
-            if each.is_default:
-                self._default = each
-            elif key is not None:
-                self._exact[key] = each
-            else:
-                ranges.append(each)
-        if len(self.fields) == 1:
-            ranges.sort(key=lambda each: each.ranges[0][0])
-        self._ranges = ranges
-        self._lows = [each.ranges[0][0] for each in ranges]
+        if self.journal is not None:
+            self.journal += [(element, -1) for element in self._held.values()]
+        self._held, self._exact, self._sorted, self._lows = {}, {}, [], []
 
     def find(self, key: Key, now: int) -> Element | None:
         """The element that stands for a key; None if there is none, or it has expired."""
@@ -139,21 +173,22 @@ class NftSet:
         found = self._find_range(key)
         if found is not None and not _is_gone(found, now):
             return found
-        return self._default
+        return self._held.get(())
 
     def _find_range(self, key: Key) -> Element | None:
+        found = self._ranges()
         if len(self.fields) != 1:
-            return next((each for each in self._ranges if each.holds(key)), None)
+            return next((each for each in found if each.holds(key)), None)
         at = bisect_right(self._lows, key[0]) - 1
         while at >= 0:
-            if self._ranges[at].holds(key):
-                return self._ranges[at]
+            if found[at].holds(key):
+                return found[at]
             at -= 1 if self.auto_merge else at + 1
         return None
 
     def live(self, now: int) -> list[Element]:
         """The elements that have not expired."""
-        return [each for each in self.elements if not _is_gone(each, now)]
+        return [each for each in self._held.values() if not _is_gone(each, now)]
 
     def touch(self, key: Key, now: int, *, refresh: bool, timeout: int = 0, data: Any = None) -> bool:
         """What a packet does to a set: add, or with `refresh` (update) also restart the clock; false if full."""
@@ -163,12 +198,12 @@ class NftSet:
             if refresh and lasts:
                 found.expires = now + lasts
             return True
-        live = self.live(now)
-        if len(live) >= (self.size or SIZE_LIMIT):
+        if found is not None:
+            self._drop(found)
+        if self._is_full(now):
             return False
         expires = now + lasts if lasts else 0
-        self.elements = [*live, Element(tuple((part, part) for part in key), data, "", timeout, expires)]
-        self._reindex()
+        self._put(Element(tuple((part, part) for part in key), data, "", timeout, expires))
         return True
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from podwire.proto.packet.ipv4 import TCP
 from podwire.services.node.kernel.netfilter.targets.base import ACCEPT, DROP
 from podwire.services.node.kernel.nftables.errors import NftError
+from podwire.services.node.kernel.nftables.links import Links, check
 from podwire.services.node.kernel.nftables.sets import NftSet
 from podwire.services.node.kernel.nftables.statements import MISS, NEXT, Match, Refuse, Statement, Verdict
 from podwire.services.node.kernel.packet import Packet
@@ -91,12 +92,71 @@ class NftTable:
     flags: tuple[str, ...] = ()
     chains: dict[str, NftChain] = field(default_factory=dict)
     sets: dict[str, NftSet] = field(default_factory=dict)
+    links: Links | None = None
+    """What leads where, as last checked."""
+    edited_chains: dict[str, NftChain | None] = field(default_factory=dict)
+    """In a copy to try a transaction on: the chains that it has touched, as they were."""
+    edited_sets: dict[str, NftSet | None] = field(default_factory=dict)
 
     def copy(self) -> "NftTable":
-        """A copy to try a transaction on."""
-        chains = {name: chain.copy() for name, chain in self.chains.items()}
-        sets = {name: each.copy() for name, each in self.sets.items()}
-        return NftTable(self.family, self.name, self.comment, self.handle, self.flags, chains, sets)
+        """A copy to try a transaction on: chains and sets are shared until they are edited."""
+        return NftTable(
+            self.family,
+            self.name,
+            self.comment,
+            self.handle,
+            self.flags,
+            dict(self.chains),
+            dict(self.sets),
+            self.links,
+        )
+
+    def edit_chain(self, name: str) -> NftChain:
+        """The chain, private to this copy; NftError if there is none."""
+        chain = self.chain(name)
+        if name not in self.edited_chains:
+            self.edited_chains[name] = chain
+            chain = self.chains[name] = chain.copy()
+        return chain
+
+    def put_chain(self, chain: NftChain) -> NftChain:
+        """A new chain."""
+        self.edited_chains.setdefault(chain.name, None)
+        self.chains[chain.name] = chain
+        return chain
+
+    def remove_chain(self, name: str) -> None:
+        """Take a chain out."""
+        self.edited_chains.setdefault(name, self.chains[name])
+        del self.chains[name]
+
+    def edit_set(self, name: str) -> NftSet:
+        """The set, private to this copy; it must be there."""
+        found = self.sets[name]
+        if name not in self.edited_sets:
+            self.edited_sets[name] = found
+            found = self.sets[name] = found.copy()
+            found.journal = []
+        return found
+
+    def put_set(self, made: NftSet) -> NftSet:
+        """A new set."""
+        self.edited_sets.setdefault(made.name, None)
+        self.sets[made.name] = made
+        return made
+
+    def remove_set(self, name: str) -> None:
+        """Take a set out."""
+        self.edited_sets.setdefault(name, self.sets[name])
+        del self.sets[name]
+
+    def check(self) -> None:
+        """Refuse what the kernel refuses at commit; the transaction's edits are then part of the table."""
+        self.links = check(self)
+        for name in self.edited_sets:
+            if name in self.sets:
+                self.sets[name].journal = None
+        self.edited_chains, self.edited_sets = {}, {}
 
     def chain(self, name: str) -> NftChain:
         """The chain of a name; NftError if there is none."""
@@ -195,18 +255,39 @@ def _drop(table: NftTable, chain: NftChain, index: int, packet: Packet, at: "Eva
 class Nftables:
     """All tables of a namespace, by family and name."""
 
-    __slots__ = ("last_handle", "tables")
+    __slots__ = ("_edited", "last_handle", "live", "tables")
 
     def __init__(self) -> None:
         self.tables: dict[tuple[str, str], NftTable] = {}
         self.last_handle = 0
+        self.live: Nftables = self
+        """Where rules look for their sets: a copy's own tables until it is committed."""
+        self._edited: dict[tuple[str, str], None] = {}
 
     def copy(self) -> "Nftables":
         """A copy to try a transaction on."""
         twin = Nftables()
-        twin.tables = {key: table.copy() for key, table in self.tables.items()}
-        twin.last_handle = self.last_handle
+        twin.tables, twin.last_handle = dict(self.tables), self.last_handle
         return twin
+
+    def commit(self, trial: "Nftables") -> None:
+        """Have what was tried on a copy."""
+        self.tables, self.last_handle = trial.tables, trial.last_handle
+        trial.live = self
+
+    def edit(self, family: str, name: str) -> NftTable:
+        """The table, private to this copy; NftError if there is none."""
+        table = self.table(family, name)
+        if (family, name) not in self._edited:
+            table = self.tables[family, name] = table.copy()
+            self._edited[family, name] = None
+        return table
+
+    def create(self, family: str, name: str) -> NftTable:
+        """A new table."""
+        made = self.tables[family, name] = NftTable(family, name, handle=self.next_handle())
+        self._edited[family, name] = None
+        return made
 
     def next_handle(self) -> int:
         """The next handle."""
@@ -245,46 +326,6 @@ class Nftables:
 
     def check(self) -> None:
         """Refuse jumps to nowhere or to base chains, and loops, as the kernel does at commit."""
-        for table in self.tables.values():
-            for chain in table.chains.values():
-                for target in _targets(table, chain):
-                    if target not in table.chains or table.chains[target].base is not None:
-                        raise NftError("Could not process rule: No such file or directory")
-            _check_loops(table)
-
-
-def _targets(table: NftTable, chain: NftChain) -> dict[str, None]:
-    """The chains that a chain may jump to, also through verdict maps."""
-    found: dict[str, None] = {}
-    for rule in chain.rules:
-        for statement in rule.statements:
-            verdict = getattr(statement, "verdict", None)
-            if isinstance(verdict, Verdict) and verdict.chain:
-                found[verdict.chain] = None
-            members = getattr(statement, "members", None)
-            held = members.find() if members is not None else None
-            for element in held.elements if held is not None and isinstance(held, NftSet) else ():
-                if isinstance(element.data, Verdict) and element.data.chain:
-                    found[element.data.chain] = None
-    return found
-
-
-def _check_loops(table: NftTable) -> None:
-    """Depth first over the jumps without recursion; a chain met on its own path is a loop."""
-    done: dict[str, None] = {}
-    for root in table.chains:
-        path = [(root, list(_targets(table, table.chains[root])))]
-        on_path = {root: None}
-        while path and root not in done:
-            name, rest = path[-1]
-            if not rest:
-                done[name] = None
-                del on_path[name]
-                path.pop()
-                continue
-            following = rest.pop()
-            if following in on_path:
-                raise NftError("Could not process rule: Too many links")
-            if following not in done:
-                on_path[following] = None
-                path.append((following, list(_targets(table, table.chains[following]))))
+        for key in self._edited:
+            if key in self.tables:
+                self.tables[key].check()

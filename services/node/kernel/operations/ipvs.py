@@ -139,10 +139,21 @@ def set_timeouts(kernel: Kernel, operation: messages.IpvsTimeouts) -> None:
 # -- reading
 
 
-def read_services(namespace: Namespace, _: messages.Read) -> list[messages.IpvsService]:
-    """Every service with its servers."""
+def read_services(namespace: Namespace, wanted: messages.Read) -> list[messages.IpvsService]:
+    """Every service with its servers, or the one that is named, if it is there."""
     now = namespace.kernel.now
-    return [_service(service, now) for service in namespace.ipvs.ordered()]
+    if not wanted.service:
+        return [_service(service, now) for service in namespace.ipvs.ordered()]
+    found = namespace.ipvs.services.get(_named(wanted.service))
+    return [] if found is None else [_service(found, now)]
+
+
+def _named(named: str) -> ServiceKey:
+    protocol, _, place = named.partition(" ")
+    address, _, port = place.rpartition(":")
+    if protocol not in PROTOCOLS or not (port.isascii() and port.isdigit()):
+        raise KernelError(errno.EINVAL, f"{named!r} is not `tcp 10.96.0.1:80`")
+    return ServiceKey(0, PROTOCOLS[protocol], text.address(address.strip("[]")), _port(int(port)))
 
 
 def _service(service: VirtualService, now: int) -> messages.IpvsService:

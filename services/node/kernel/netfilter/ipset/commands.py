@@ -217,7 +217,7 @@ def _rename(namespace: "Namespace", words: list[str], exist: bool) -> str:
         raise IpsetError("Set cannot be renamed: a set with the new name already exists")
     renamed = {(new if name == old else name): each for name, each in sets.items()}
     renamed[new].name = new
-    namespace.netfilter.sets = renamed
+    namespace.netfilter.sets = namespace.netfilter6.sets = renamed
     return ""
 
 

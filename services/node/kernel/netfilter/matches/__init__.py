@@ -4,6 +4,7 @@ from typing import Final
 
 from podwire.services.node.kernel.netfilter.matches.base import Match
 from podwire.services.node.kernel.netfilter.matches.interface import AddressType, Physdev
+from podwire.services.node.kernel.netfilter.matches.ipvs import IpvsMatch
 from podwire.services.node.kernel.netfilter.matches.rate import Limit, Recent, Recent6, Statistic
 from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
 from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
@@ -19,6 +20,7 @@ MATCHES: Final[dict[str, type[Match]]] = {
         ConnectionMark,
         Conntrack,
         Icmp,
+        IpvsMatch,
         Limit,
         Mark,
         Multiport,
