@@ -13,6 +13,18 @@ class ServicePort(View, frozen=True, kw_only=True):
     node_port: int = 0
 
 
+class ClientIPConfig(View, frozen=True, kw_only=True):
+    """How long a client stays with its endpoint, in seconds."""
+
+    timeout_seconds: int = 10800
+
+
+class SessionAffinityConfig(View, frozen=True, kw_only=True):
+    """core/v1 SessionAffinityConfig."""
+
+    client_ip: ClientIPConfig = ClientIPConfig()
+
+
 class ServiceSpec(View, frozen=True, kw_only=True):
     """core/v1 ServiceSpec."""
 
@@ -23,17 +35,22 @@ class ServiceSpec(View, frozen=True, kw_only=True):
     cluster_ips: list[str] | None = None
     external_ips: list[str] | None = None
     external_name: str = ""
+    ip_families: list[str] | None = None
     session_affinity: str = "None"
+    session_affinity_config: SessionAffinityConfig | None = None
+    load_balancer_source_ranges: list[str] | None = None
+    health_check_node_port: int = 0
     external_traffic_policy: str = ""
     internal_traffic_policy: str = "Cluster"
     publish_not_ready_addresses: bool = False
 
 
 class LoadBalancerIngress(View, frozen=True, kw_only=True):
-    """One address of a load balancer."""
+    """One address of a load balancer. `ip_mode` Proxy: what arrives there does not keep that destination (KEP-1860)."""
 
     ip: str = ""
     hostname: str = ""
+    ip_mode: str = "VIP"
 
 
 class LoadBalancerStatus(View, frozen=True, kw_only=True):
@@ -73,6 +90,18 @@ class EndpointConditions(View, frozen=True, kw_only=True):
     terminating: bool | None = None
 
 
+class ForZone(View, frozen=True, kw_only=True):
+    """A zone that an endpoint is meant for."""
+
+    name: str
+
+
+class EndpointHints(View, frozen=True, kw_only=True):
+    """discovery.k8s.io/v1 EndpointHints."""
+
+    for_zones: list[ForZone] | None = None
+
+
 class Endpoint(View, frozen=True, kw_only=True):
     """One backend of an EndpointSlice."""
 
@@ -81,6 +110,7 @@ class Endpoint(View, frozen=True, kw_only=True):
     hostname: str = ""
     node_name: str = ""
     zone: str = ""
+    hints: EndpointHints | None = None
     target_ref: ObjectReference | None = None
 
 

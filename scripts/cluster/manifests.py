@@ -30,7 +30,7 @@ KINDS: Final[dict[str, Resource]] = {
 }
 
 
-def load_manifests(folder: Path, addressing: Addressing) -> list[tuple[Resource, Json]]:
+def load_manifests(folder: Path, addressing: Addressing, proxy_mode: str = "iptables") -> list[tuple[Resource, Json]]:
     """The objects of a folder's manifests, in order of file name, for a cluster with these networks."""
     texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
     bodies: list[Json] = [body for text in texts for body in yaml.safe_load_all(text)]
@@ -38,6 +38,9 @@ def load_manifests(folder: Path, addressing: Addressing) -> list[tuple[Resource,
         fit = _FITTED.get((body["kind"], body["metadata"]["name"]))
         if fit is not None:
             fit(body, addressing)
+        if (body["kind"], body["metadata"]["name"]) == ("ConfigMap", "kube-proxy"):
+            text = body["data"]["config.conf"]
+            body["data"]["config.conf"] = text.replace('mode: "iptables"', f'mode: "{proxy_mode}"')
     return [(KINDS[body["kind"]], body) for body in bodies]
 
 
@@ -57,8 +60,8 @@ def _fit_flannel(body: Json, addressing: Addressing) -> None:
 
 
 def _fit_kube_proxy(body: Json, addressing: Addressing) -> None:
-    text, network = body["data"]["config.conf"], of_family(addressing.pods.split(","), IPV4)
-    body["data"]["config.conf"] = re.sub(r"(?m)^clusterCIDR: .*$", f"clusterCIDR: {network}", text)
+    text = body["data"]["config.conf"]
+    body["data"]["config.conf"] = re.sub(r"(?m)^clusterCIDR: .*$", f"clusterCIDR: {addressing.pods}", text)
 
 
 def _fit_dns(body: Json, addressing: Addressing) -> None:

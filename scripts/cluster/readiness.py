@@ -4,14 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
-from podwire.scripts.cluster.addressing import Addressing
 from podwire.scripts.cluster.client import Client
-from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 from podwire.services.chassis.bus.base import BusError
@@ -39,9 +36,9 @@ class Progress:
 
 
 async def make_whole(
-    client: Client, manifests: Path, addressing: Addressing, progress: Progress, timeout: float = 60.0
+    client: Client, bodies: list[tuple[Resource, Json]], progress: Progress, timeout: float = 60.0
 ) -> None:
-    """Makes the stream, applies the manifests, waits. Raises UserError when it takes too long."""
+    """Makes the stream, creates the objects, waits. Raises UserError when it takes too long."""
     missing = "the event log"
     try:
         async with asyncio.timeout(timeout):
@@ -50,7 +47,7 @@ async def make_whole(
             missing = "the API server"
             await _until_api(client)
             progress.reached("API server")
-            await apply_manifests(client, load_manifests(manifests, addressing))
+            await apply_manifests(client, bodies)
             progress.reached("system objects applied")
             while missing := await _missing(client, progress):
                 await asyncio.sleep(_PAUSE)

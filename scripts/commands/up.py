@@ -12,17 +12,19 @@ import typer
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.apps import read_apps
 from podwire.scripts.cluster.client import connect
+from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.cluster.readiness import Progress, make_whole
 from podwire.scripts.cluster.start import MANIFESTS, Options, Started, start
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis import logs
+from podwire.services.kube_proxy.core.configuration import MODES
 
 
 def up(
     nodes: Annotated[int, typer.Option(help="Worker nodes, beside the control plane.")] = 3,
     cni: Annotated[str, typer.Option(help="The CNI plugin: flannel.")] = "flannel",
-    proxy_mode: Annotated[str, typer.Option(help="kube-proxy's mode: iptables.")] = "iptables",
+    proxy_mode: Annotated[str, typer.Option(help="kube-proxy's mode: iptables, ipvs or nftables.")] = "iptables",
     ip_family: Annotated[str, typer.Option(help="Addresses of nodes, pods, Services: ipv4, dual or ipv6.")] = "ipv4",
     api_port: Annotated[int, typer.Option(help="The API's port on 127.0.0.1 (0: any free one).")] = 6443,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
@@ -35,13 +37,13 @@ def up(
     """Start a cluster: one process a component, ready in seconds."""
     if cni != "flannel":
         raise UserError(f"--cni {cni}: not built yet; flannel is")
-    if proxy_mode != "iptables":
-        raise UserError(f"--proxy-mode {proxy_mode}: not built yet; iptables is")
+    if proxy_mode not in MODES:
+        raise UserError(f"--proxy-mode {proxy_mode}: there are {', '.join(MODES)}")
     if ip_family == "ipv6":
         raise UserError("--ip-family ipv6: not built yet; ipv4 and dual are")
     started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family))
     try:
-        asyncio.run(bring_up(started))
+        asyncio.run(bring_up(started, proxy_mode))
     except BaseException:
         stop(started.cluster.supervisor)
         raise
@@ -51,14 +53,15 @@ def up(
         _stay(started)
 
 
-async def bring_up(started: Started) -> Progress:
+async def bring_up(started: Started, proxy_mode: str = "iptables") -> Progress:
     """Waits until the cluster is whole, telling the phases. Raises UserError."""
     logs.configure("error", "podwire", "cli")
     progress = Progress(tell=lambda line: typer.echo(line))
     client = await connect(started.cluster, started.folder, attempts=500)
     progress.reached("bus")
     try:
-        await make_whole(client, MANIFESTS, addressing(started.cluster.ip_family), progress)
+        bodies = load_manifests(MANIFESTS, addressing(started.cluster.ip_family), proxy_mode)
+        await make_whole(client, bodies, progress)
     finally:
         await client.bus.close()
     return progress

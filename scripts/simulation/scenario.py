@@ -56,9 +56,11 @@ class Report:
 class Scenario:
     """One run on one simulated cluster; `tell` gets a line for each step."""
 
-    def __init__(self, cluster: SimulatedCluster, manifests: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, cluster: SimulatedCluster, manifests: Path, tell: Callable[[str], None], proxy_mode: str = "iptables"
+    ) -> None:
         self._cluster, self._tell = cluster, tell
-        self._bodies = load_manifests(manifests, cluster.addressing)
+        self._bodies = load_manifests(manifests, cluster.addressing, proxy_mode)
 
     def run(self) -> Report:
         """Runs it. Raises SimulationFailed."""

@@ -175,9 +175,19 @@ class Container:
         self._datagrams[number] = handler
         return UdpSocket(self, number)
 
-    async def listen_tcp(self, port: int, handler: Callable[[Connection], None], *, transparent: bool = False) -> None:
-        """A listening socket, with IP_TRANSPARENT for what TPROXY diverts. Raises ContainerError (EADDRINUSE, …)."""
-        self._listeners[await self._open(messages.ListenTcp(port=port, transparent=transparent))] = handler
+    async def listen_tcp(self, port: int, handler: Callable[[Connection], None], *, transparent: bool = False) -> int:
+        """A listening socket, with IP_TRANSPARENT for what TPROXY diverts; its number is for `stop_listening`.
+
+        Raises ContainerError (EADDRINUSE, …).
+        """
+        number = await self._open(messages.ListenTcp(port=port, transparent=transparent))
+        self._listeners[number] = handler
+        return number
+
+    def stop_listening(self, number: int) -> None:
+        """Closes a listening socket."""
+        if self._listeners.pop(number, None) is not None:
+            self.post(messages.CloseSocket(socket=number))
 
     async def connect_tcp(self, address: str, port: int) -> Connection:
         """A connection to another endpoint. Raises ContainerError (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, …)."""

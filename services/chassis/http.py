@@ -9,28 +9,36 @@ import h11
 from podwire.services.chassis.claim import Connection, Container
 
 TextHandler = Callable[[str], tuple[int, str]]
+Headers = tuple[tuple[str, str], ...]
+Handler = Callable[[str], tuple[int, str, Headers]]
+PLAIN: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 _IDLE: Final = 10.0
 _MOST: Final = 65536
 
 
-async def serve_text(container: Container, port: int, handler: TextHandler) -> None:
-    """Listens on a port of the container; `handler` maps a path to a status code and a text."""
+async def serve_text(container: Container, port: int, handler: TextHandler) -> int:
+    """Listens on a port of the container; `handler` maps a path to a status code and a text. The socket's number."""
+    return await serve(container, port, lambda path: (*handler(path), PLAIN))
+
+
+async def serve(container: Container, port: int, handler: Handler) -> int:
+    """The same with headers, Content-Type among them."""
 
     def on_connection(connection: Connection) -> None:
         container.context.tasks.start(_serve(connection, handler), name=f"http :{port}")
 
-    await container.listen_tcp(port, on_connection)
+    return await container.listen_tcp(port, on_connection)
 
 
-async def _serve(connection: Connection, handler: TextHandler) -> None:
+async def _serve(connection: Connection, handler: Handler) -> None:
     protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST)
     try:
         while protocol.our_state is not h11.MUST_CLOSE:
             request = await _next_request(connection, protocol)
             if request is None:
                 return
-            code, text = handler(request.target.decode("ascii", "replace").partition("?")[0])
-            await connection.send(_response(protocol, code, text))
+            code, text, headers = handler(request.target.decode("ascii", "replace").partition("?")[0])
+            await connection.send(_response(protocol, code, text, headers))
             if protocol.our_state is h11.DONE and protocol.their_state is h11.DONE:
                 protocol.start_next_cycle()
     except (h11.RemoteProtocolError, OSError, TimeoutError):
@@ -54,11 +62,11 @@ async def _next_request(connection: Connection, protocol: h11.Connection) -> h11
             return None
 
 
-def _response(protocol: h11.Connection, code: int, text: str) -> bytes:
+def _response(protocol: h11.Connection, code: int, text: str, headers: Headers) -> bytes:
     body = text.encode()
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    length = ("Content-Length", str(len(body)))
     parts = [
-        protocol.send(h11.Response(status_code=code, headers=headers)),
+        protocol.send(h11.Response(status_code=code, headers=[*headers, length])),
         protocol.send(h11.Data(data=body)),
         protocol.send(h11.EndOfMessage()),
     ]

@@ -26,6 +26,17 @@ def rules_by_table(saved: str) -> dict[str, list[list[str]]]:
     return tables
 
 
+def chains_by_table(saved: str) -> dict[str, list[str]]:
+    """The names of the chains in an `iptables-save` text, by table."""
+    tables: dict[str, list[str]] = {}
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            tables[line[1:]] = []
+        elif line.startswith(":"):
+            tables[next(reversed(tables))].append(line[1:].split(" ", 1)[0])
+    return tables
+
+
 def chains_of(saved: str) -> list[str]:
     """The names of the chains in an `iptables-save` text."""
     return [line[1:].split(" ", 1)[0] for line in saved.splitlines() if line.startswith(":")]

@@ -1,11 +1,10 @@
-"""kube-proxy's shell: watches Services and EndpointSlices, programs its node's kernel."""
+"""kube-proxy's shell: watches Services, EndpointSlices and its Node, and has a proxier for each family sync."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
 
 from podwire.proto.kube import resources
-from podwire.proto.kube.network import EndpointSlice, Service
-from podwire.proto.messages import kernel as operations
+from podwire.proto.kube.network import EndpointSlice, Node, Service
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient
 from podwire.services.chassis.api.watch import Watch, Watching
@@ -13,12 +12,21 @@ from podwire.services.chassis.claim import Container, wait_for_claim
 from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context, ProcessEnd
 from podwire.services.chassis.health import serve_health
-from podwire.services.chassis.iptables import Jump, chains_of, missing_jumps
 from podwire.services.chassis.kernel import KernelClient, KernelRefused, KernelUnavailable
+from podwire.services.kube_proxy.core import measures
+from podwire.services.kube_proxy.core import node as nodes
 from podwire.services.kube_proxy.core.configuration import Configuration, ConfigurationError, read
-from podwire.services.kube_proxy.core.ports import ServicePortState, service_ports
-from podwire.services.kube_proxy.core.rules import JUMPS, restore_text
+from podwire.services.kube_proxy.core.fold import Fold
+from podwire.services.kube_proxy.core.health import ProxyHealth, local_endpoints
+from podwire.services.kube_proxy.core.metrics import Labels, Metrics
+from podwire.services.kube_proxy.core.modes import MODES
+from podwire.services.kube_proxy.core.pace import Pace
+from podwire.services.kube_proxy.proxier import Proxier
+from podwire.services.kube_proxy.servers import Servers
 from podwire.services.kube_proxy.settings import KubeProxySettings
+
+FULL_SYNC_PERIOD = 3600
+"""Seconds after which everything is written anew, whatever is believed (pkg/proxy/util FullSyncPeriod)."""
 
 
 class KubeProxy:
@@ -27,12 +35,14 @@ class KubeProxy:
     def __init__(self, context: Context, settings: KubeProxySettings) -> None:
         self._context, self._settings = context, settings
         self._wake = asyncio.Event()
+        self._node_known = asyncio.Event()
         self._services: Watch[Service] | None = None
         self._slices: Watch[EndpointSlice] | None = None
-        self._applied = ""
-        self._synced_at: int | None = None
+        self._nodes: Watch[Node] | None = None
+        self._proxiers: list[Proxier] = []
+        self._health: ProxyHealth | None = None
+        self._metrics = Metrics()
         self._syncs = 0
-        self._warned: dict[str, None] = {}
 
     async def run(self) -> None:
         """Serves until the claim ends; the rules stay."""
@@ -41,17 +51,19 @@ class KubeProxy:
         container = await wait_for_claim(context, settings.image, settings.node)
         configuration = await self._read_configuration(container)
         kernel = KernelClient(context, settings.node, "kube-proxy", container.offer.boot_id)
-        client = ApiClient(context.bus, f"system:kube-proxy:{settings.node}")
-        watching = Watching(context.bus, context.clock, client, context.tasks)
-        self._services = watching.watch(resources.SERVICES, Service, self._changed)
-        self._slices = watching.watch(resources.ENDPOINT_SLICES, EndpointSlice, self._changed)
-        container.log(f'"Using iptables Proxier" clusterCIDR="{configuration.cluster_cidr}"')
+        self._watch()
         context.tasks.start(self._work(container, kernel, configuration), name="kube-proxy")
         await container.until_ended()
         await container.exit(0)
 
-    def _changed(self, key: ObjectKey | None) -> None:
-        self._wake.set()
+    def _watch(self) -> None:
+        context, settings = self._context, self._settings
+        client = ApiClient(context.bus, f"system:kube-proxy:{settings.node}")
+        watching = Watching(context.bus, context.clock, client, context.tasks)
+        own = settings.node
+        self._nodes = watching.watch(resources.NODES, Node, self._node_changed, "", lambda key, _: key.name == own)
+        self._services = watching.watch(resources.SERVICES, Service, self._service_changed)
+        self._slices = watching.watch(resources.ENDPOINT_SLICES, EndpointSlice, self._slice_changed)
 
     async def _read_configuration(self, container: Container) -> Configuration:
         text = await container.read_file(self._settings.config)
@@ -64,63 +76,138 @@ class KubeProxy:
             await container.exit(1, str(error))
             raise ProcessEnd(str(error)) from None
 
+    # -- what the watches tell
+
+    def _service_changed(self, key: ObjectKey | None) -> None:
+        assert self._services is not None
+        self._metrics.add("sync_proxy_rules_service_changes_total")
+        found = self._services.objects
+        self._tell(lambda fold: fold.service(key, found.get(key)) if key else self._reset(fold))
+
+    def _slice_changed(self, key: ObjectKey | None) -> None:
+        assert self._slices is not None
+        self._metrics.add("sync_proxy_rules_endpoint_changes_total")
+        found = self._slices.objects
+        self._tell(lambda fold: fold.slice(key, found.get(key)) if key else self._reset(fold))
+
+    def _node_changed(self, key: ObjectKey | None) -> None:
+        node = self._node()
+        if node is not None and nodes.internal_ips(node):
+            self._node_known.set()
+            if self._health is not None:
+                self._health.is_eligible = nodes.is_eligible(node)
+            self._tell(lambda fold: fold.set_zone(nodes.zone(node)))
+
+    def _tell(self, told: Callable[[Fold], None]) -> None:
+        now = self._context.clock.now_ns()
+        for proxier in self._proxiers:
+            told(proxier.fold)
+            self._queued(proxier, now)
+        self._wake.set()
+
+    def _queued(self, proxier: Proxier, now: int) -> None:
+        if self._health is not None and proxier.fold.pending:
+            self._health.queued(proxier.family, now)
+            label = measures.FAMILY_LABEL[proxier.family]
+            self._metrics.set("sync_proxy_rules_last_queued_timestamp_seconds", now / SECOND, ip_family=label)
+
+    def _reset(self, fold: Fold) -> None:
+        assert self._services is not None and self._slices is not None
+        fold.reset(self._services.objects, self._slices.objects)
+
+    def _node(self) -> Node | None:
+        assert self._nodes is not None
+        return self._nodes.named("", self._settings.node)
+
+    def _synced(self) -> bool:
+        assert self._services is not None and self._slices is not None
+        return self._services.synced.is_set() and self._slices.synced.is_set()
+
+    # -- syncing
+
     async def _work(self, container: Container, kernel: KernelClient, configuration: Configuration) -> None:
         assert self._services is not None and self._slices is not None
+        await self._node_known.wait()
         await self._services.synced.wait()
         await self._slices.synced.wait()
-        forced = True
+        self._health = ProxyHealth(2 * configuration.sync_period)
+        servers = Servers(container, self._context.clock, self._health, self._metrics, self._metrics_text)
+        await servers.start(configuration)
+        self._proxiers = self._make_proxiers(kernel, configuration)
+        for proxier in self._proxiers:
+            container.log(f'"Using {MODES[configuration.mode].title} Proxier" ipFamily="{proxier.family}"')
+        await self._keep_in_sync(container, configuration, servers)
+
+    def _metrics_text(self) -> str:
+        more: dict[str, dict[Labels, float]] = {}
+        for proxier in self._proxiers:
+            own = measures.gauges(proxier.family, proxier.fold.states.values(), proxier.rules, proxier.mode)
+            for name, values in own.items():
+                more.setdefault(name, {}).update(values)
+        pending = sum(proxier.fold.pending for proxier in self._proxiers)
+        more["sync_proxy_rules_service_changes_pending"] = {(): pending}
+        return self._metrics.text(more)
+
+    def _make_proxiers(self, kernel: KernelClient, configuration: Configuration) -> list[Proxier]:
+        node = self._node()
+        assert node is not None
+        made = []
+        for family in nodes.families(node):
+            fold = Fold(self._settings.node, family, nodes.zone(node))
+            self._reset(fold)
+            around = nodes.surroundings(node, family, configuration)
+            made.append(Proxier(kernel, fold, MODES[configuration.mode], around))
+        return made
+
+    async def _keep_in_sync(self, container: Container, configuration: Configuration, servers: Servers) -> None:
+        clock = self._context.clock
+        pace = Pace(configuration.min_sync_period, clock.monotonic_ns())
+        written_all_at = clock.monotonic_ns()
         while True:
             self._wake.clear()
+            now = clock.monotonic_ns()
+            if now - written_all_at > FULL_SYNC_PERIOD * SECOND:
+                written_all_at = now
+                for proxier in self._proxiers:
+                    proxier.write_all()
+            pace.take(now)
+            if self._synced():
+                await self._sync(container, servers)
+            await self._wait(configuration, pace)
+
+    async def _wait(self, configuration: Configuration, pace: Pace) -> None:
+        """Until something has changed and the pace lets it through, or the period is over."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), configuration.sync_period)
+        except TimeoutError:
+            await self._check()
+        if left := pace.wait(self._context.clock.monotonic_ns()):
+            await asyncio.sleep(left / SECOND)
+
+    async def _check(self) -> None:
+        for proxier in self._proxiers:
             try:
-                await self._sync(container, kernel, configuration, forced)
-                forced = False
+                await proxier.check()
+            except KernelUnavailable:
+                proxier.write_all()
+
+    async def _sync(self, container: Container, servers: Servers) -> None:
+        for proxier in self._proxiers:
+            try:
+                await self._sync_one(proxier)
             except (KernelRefused, KernelUnavailable) as error:
-                container.log(f'"Failed to execute iptables-restore" err="{error}"')
-                forced = True
-            try:
-                await asyncio.wait_for(self._wake.wait(), configuration.sync_period)
-            except TimeoutError:
-                forced = True
-            await self._keep_apart(configuration)
+                measures.failed(self._metrics, proxier.family, proxier.mode)
+                container.log(f'"Sync failed" ipFamily="{proxier.family}" err="{error}"')
+        states = [state for proxier in self._proxiers for state in proxier.fold.states.values()]
+        await servers.sync(local_endpoints(states))
 
-    async def _keep_apart(self, configuration: Configuration) -> None:
-        """No two syncs within the minimal period; changes meanwhile are taken together."""
-        assert self._synced_at is not None
-        elapsed = (self._context.clock.monotonic_ns() - self._synced_at) / SECOND
-        if elapsed < configuration.min_sync_period:
-            await asyncio.sleep(configuration.min_sync_period - elapsed)
-
-    async def _sync(
-        self, container: Container, kernel: KernelClient, configuration: Configuration, forced: bool
-    ) -> None:
-        """Builds the whole text from the whole state; a text that was applied already is not sent again."""
-        assert self._services is not None and self._slices is not None
-        self._synced_at = self._context.clock.monotonic_ns()
-        if not (self._services.synced.is_set() and self._slices.synced.is_set()):
-            return
-        states = service_ports(self._services.objects, self._slices.objects, self._settings.node)
-        self._warn(container, states)
-        present = chains_of(await kernel.iptables_save("nat")) if forced else chains_of(self._applied)
-        text = restore_text(states, configuration.cluster_cidr, present)
-        if text == self._applied and not forced:
-            return
-        await kernel.program([operations.IptablesRestore(text=text, noflush=True)])
-        self._applied = text
+    async def _sync_one(self, proxier: Proxier) -> None:
+        clock, triggers = self._context.clock, proxier.fold.take_triggers()
+        began = clock.monotonic_ns()
+        everything = await proxier.sync()
         self._syncs += 1
-        if forced and (missing := missing_jumps(await kernel.iptables_save(), JUMP_RULES)):
-            await kernel.program(missing)
-
-    def _warn(self, container: Container, states: list[ServicePortState]) -> None:
-        for state in states:
-            if state.session_affinity and str(state.name) not in self._warned:
-                self._warned[str(state.name)] = None
-                container.log(f"service {state.name}: sessionAffinity ClientIP is not built yet and has no effect")
-
-
-def _jump(table: str, chain: str, target: str, comment: str, only_new: bool) -> Jump:
-    new = ("-m", "conntrack", "--ctstate", "NEW") if only_new else ()
-    said = ("-m", "comment", "--comment", comment) if comment else ()
-    return table, chain, target, (*new, *said)
-
-
-JUMP_RULES: Final = tuple(_jump(*row) for row in JUMPS)
+        now, seconds = clock.now_ns(), (clock.monotonic_ns() - began) / SECOND
+        measures.synced(self._metrics, proxier.family, seconds, everything=everything, now=now)
+        measures.programmed(self._metrics, proxier.family, triggers, now)
+        if self._health is not None and not proxier.fold.pending:
+            self._health.updated(proxier.family, now)

@@ -10,8 +10,10 @@ from podwire.proto.messages import kernel as messages
 from podwire.proto.packet.addresses import parse_ipv4
 from podwire.proto.packet.ipv4 import UDP, build_packet
 from podwire.proto.packet.udp import build_datagram
-from podwire.services.kube_proxy.core.ports import Endpoint, ServicePortName, ServicePortState
-from podwire.services.kube_proxy.core.rules import restore_text
+from podwire.services.kube_proxy.core.endpoints import Endpoint
+from podwire.services.kube_proxy.core.iptables.book import full_text
+from podwire.services.kube_proxy.core.ports import ServicePortName, ServicePortState
+from podwire.services.kube_proxy.core.surroundings import Surroundings
 from podwire.services.node.kernel.sockets.udp import UdpSocket
 
 PAYLOAD = bytes(200)
@@ -122,7 +124,8 @@ def through_services(count: int) -> tuple[float, float]:
     network[2].pod("two", 2)
     Counting(network, 2, "two")
     states = _states(count)
-    network[1].do(messages.IptablesRestore(text=restore_text(states, "10.244.0.0/16", []), noflush=True))
+    text = full_text(states, Surroundings(cluster_cidr="10.244.0.0/16"))
+    network[1].do(messages.IptablesRestore(text=text, noflush=True))
     for chain in ("PREROUTING", "OUTPUT"):
         network[1].do(messages.IptablesCommand(arguments=("-t", "nat", "-A", chain, "-j", "KUBE-SERVICES")))
     link, last = link_to(network, 1, "one", "cni0"), states[-1].cluster_ip

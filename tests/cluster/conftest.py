@@ -16,10 +16,10 @@ RULES_SETTLE = 2.0
 class Booted:
     """A simulated cluster and the scenario that boots it."""
 
-    def __init__(self, seed: int, workers: int, ip_family: str = "ipv4") -> None:
+    def __init__(self, seed: int, workers: int, ip_family: str = "ipv4", proxy_mode: str = "iptables") -> None:
         self.cluster = SimulatedCluster(seed, workers, MANIFESTS / "static", ip_family)
         self.said: list[str] = []
-        self.scenario = Scenario(self.cluster, MANIFESTS, self.said.append)
+        self.scenario = Scenario(self.cluster, MANIFESTS, self.said.append, proxy_mode)
         self.cluster.run(self.scenario.boot())
         self.cluster.run(asyncio.sleep(RULES_SETTLE))
 

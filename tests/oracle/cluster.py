@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from podwire.proto.messages import kernel as m
-from podwire.services.kube_proxy.core.ports import Endpoint, ServicePortName, ServicePortState
-from podwire.services.kube_proxy.core.rules import restore_text
+from podwire.services.kube_proxy.core.endpoints import Endpoint
+from podwire.services.kube_proxy.core.iptables.book import full_text
+from podwire.services.kube_proxy.core.ports import ServicePortName, ServicePortState
+from podwire.services.kube_proxy.core.surroundings import Surroundings
 
 PODS: Final = {"a": (1, 5), "b": (1, 6), "c": (2, 3)}
 POINTS: Final = [("a", "eth0"), ("b", "eth0"), ("c", "eth0"), ("outside", "eth0"), ("node1", "eth0"), ("node2", "eth0")]
@@ -148,7 +150,8 @@ def _rules(number: int) -> Iterator[Any]:
     netns = f"node{number}"
     yield m.IptablesRestore(netns=netns, text=JUMPS, noflush=True)
     yield m.IptablesRestore(netns=netns, text=FLANNEL.format(number=number), noflush=True)
-    yield m.IptablesRestore(netns=netns, text=restore_text(_states(number), "10.244.0.0/16", []), noflush=True)
+    own = full_text(_states(number), Surroundings(cluster_cidr="10.244.0.0/16"))
+    yield m.IptablesRestore(netns=netns, text=own, noflush=True)
 
 
 JUMPS: Final = """*filter

@@ -8,8 +8,10 @@ import pytest
 from live_cluster import LiveCluster, podwire, until
 
 from podwire.proto.kube import resources
-from podwire.services.kube_proxy.core.ports import Endpoint, ServicePortName, ServicePortState
-from podwire.services.kube_proxy.core.rules import restore_text
+from podwire.services.kube_proxy.core.endpoints import Endpoint
+from podwire.services.kube_proxy.core.iptables.book import full_text
+from podwire.services.kube_proxy.core.ports import ServicePortName, ServicePortState
+from podwire.services.kube_proxy.core.surroundings import Surroundings
 
 PROGRAMS = tuple(
     path for name in ("iptables-nft-restore", "iptables-legacy-restore") if (path := shutil.which(name)) is not None
@@ -96,8 +98,8 @@ STATE = ServicePortState(name=NAME, protocol="tcp", cluster_ip="10.96.3.4", port
         replace(STATE, internal_local=True, local_endpoints=(LOCAL,)),
         replace(STATE, external_ips=("192.0.2.7",)),
         replace(STATE, load_balancer_ips=("198.51.100.9",)),
-        replace(STATE, session_affinity=True),
+        replace(STATE, affinity_seconds=60),
     ],
 )  # fmt: skip
 def test_what_kube_proxy_generates(program: str, state: ServicePortState) -> None:
-    assert taken(program, restore_text([state], "10.244.0.0/16", [])) == ""
+    assert taken(program, full_text([state], Surroundings(cluster_cidr="10.244.0.0/16"))) == ""

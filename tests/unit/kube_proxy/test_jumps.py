@@ -3,7 +3,7 @@
 import pytest
 
 from podwire.services.chassis.iptables import chains_of, missing_jumps, rules_by_table
-from podwire.services.kube_proxy.service import JUMP_RULES
+from podwire.services.kube_proxy.core.iptables.chains import JUMPS
 
 SAVED = """*filter
 :FORWARD ACCEPT [0:0]
@@ -35,13 +35,13 @@ def test_where_a_jump_is_added() -> None:
 
 
 def test_every_jump_of_kube_proxy_is_found_again() -> None:
-    lines = [f"*{table}\n-A {chain} {' '.join(map(_quoted, words))} -j {to}" for table, chain, to, words in JUMP_RULES]
+    lines = [f"*{table}\n-A {chain} {' '.join(map(_quoted, words))} -j {to}" for table, chain, to, words in JUMPS]
     tables: dict[str, list[str]] = {}
     for line in lines:
         table, _, rule = line.partition("\n")
         tables.setdefault(table, []).append(rule)
     saved = "\n".join(f"{table}\n" + "\n".join(rules) + "\nCOMMIT" for table, rules in tables.items())
-    assert missing_jumps(saved, JUMP_RULES) == []
+    assert missing_jumps(saved, JUMPS) == []
 
 
 def _quoted(word: str) -> str:

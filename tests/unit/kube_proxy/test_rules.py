@@ -7,10 +7,14 @@ import pytest
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.messages import codec
 from podwire.proto.subjects import ObjectKey
-from podwire.services.kube_proxy.core import chains
-from podwire.services.kube_proxy.core.ports import Endpoint, ServicePortName, ServicePortState, service_ports
-from podwire.services.kube_proxy.core.rules import restore_text
+from podwire.services.kube_proxy.core.endpoints import Endpoint
+from podwire.services.kube_proxy.core.fold import service_ports
+from podwire.services.kube_proxy.core.iptables import chains
+from podwire.services.kube_proxy.core.iptables.book import full_text
+from podwire.services.kube_proxy.core.ports import ServicePortName, ServicePortState
+from podwire.services.kube_proxy.core.surroundings import Surroundings
 
+AROUND = Surroundings(cluster_cidr="10.0.0.0/8")
 SVC1 = ServicePortName("ns1", "svc1", "p80")
 REMOTE = Endpoint("10.180.0.1", 80, False, True, True, False)
 LOCAL = Endpoint("10.180.2.1", 80, True, True, True, False)
@@ -28,7 +32,7 @@ def test_chain_names_are_upstreams() -> None:
 
 
 def test_a_cluster_ip_service() -> None:
-    text = restore_text([STATE], "10.0.0.0/8", [])
+    text = full_text([STATE], AROUND)
     assert rules_of(text, "KUBE-SVC-XPGD46QRK7WJZT7O") == [
         '-A KUBE-SVC-XPGD46QRK7WJZT7O -m comment --comment "ns1/svc1:p80 cluster IP"'
         " -m tcp -p tcp -d 172.30.0.41 --dport 80 ! -s 10.0.0.0/8 -j KUBE-MARK-MASQ",
@@ -49,7 +53,7 @@ def test_a_cluster_ip_service() -> None:
 )
 def test_endpoints_share_evenly(count: int, probabilities: list[str]) -> None:
     endpoints = tuple(Endpoint(f"10.180.0.{n}", 80, False, True, True, False) for n in range(1, count + 1))
-    text = restore_text([replace(STATE, cluster_endpoints=endpoints)], "10.0.0.0/8", [])
+    text = full_text([replace(STATE, cluster_endpoints=endpoints)], AROUND)
     balanced = rules_of(text, "KUBE-SVC-XPGD46QRK7WJZT7O")[1:]
     assert [line.split("--probability ")[1].split()[0] for line in balanced if "--probability" in line] == probabilities
     assert len(balanced) == count
@@ -65,7 +69,7 @@ def test_endpoints_share_evenly(count: int, probabilities: list[str]) -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused(change: dict[str, object], chain: str, verdict: str) -> None:
-    text = restore_text([replace(STATE, **change)], "10.0.0.0/8", [])  # type: ignore[arg-type]
+    text = full_text([replace(STATE, **change)], AROUND)  # type: ignore[arg-type]
     assert [line.split(" -j ")[1] for line in rules_of(text.split("COMMIT")[0], chain)] == [verdict]
 
 
@@ -73,13 +77,13 @@ def test_a_local_external_policy_keeps_the_source_of_outside_traffic() -> None:
     state = replace(
         STATE, external_local=True, node_port=30001, cluster_endpoints=(REMOTE, LOCAL), local_endpoints=(LOCAL,)
     )
-    external = rules_of(restore_text([state], "10.0.0.0/8", []), chains.external(SVC1, "tcp"))
+    external = rules_of(full_text([state], AROUND), chains.external(SVC1, "tcp"))
     assert [line.split(" -j ")[1].split("-")[1] for line in external] == ["SVC", "MARK", "SVC", "SVL"]
     assert all("-s 10.0.0.0/8" in line or "--src-type LOCAL" in line for line in external[:-1])
 
 
 def test_stale_chains_of_ours_are_deleted_and_others_left() -> None:
-    text = restore_text([STATE], "10.0.0.0/8", ["KUBE-SVC-OLD", "FLANNEL-POSTRTG", "KUBE-SVC-XPGD46QRK7WJZT7O"])
+    text = full_text([STATE], AROUND, ["KUBE-SVC-OLD", "FLANNEL-POSTRTG", "KUBE-SVC-XPGD46QRK7WJZT7O"])
     assert ":KUBE-SVC-OLD - [0:0]" in text
     assert [line for line in text.splitlines() if line.startswith("-X")] == ["-X KUBE-SVC-OLD"]
 
