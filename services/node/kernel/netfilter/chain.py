@@ -9,8 +9,8 @@ from typing import Final
 
 from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
+from podwire.services.node.kernel.netfilter.links import Links, check, uses_of
 from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
-from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
 from podwire.services.node.kernel.netfilter.matches.transport import Tcp, Udp
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 from podwire.services.node.kernel.netfilter.rule import Rule
@@ -103,24 +103,30 @@ def _index_key(rule: Rule) -> tuple[str, int]:
 class Table:
     """A table: builtin chains first, then the others in order of creation."""
 
-    __slots__ = ("chains", "is_ipv6", "name")
+    __slots__ = ("chains", "edited", "is_ipv6", "links", "name")
 
     def __init__(self, name: str, *, is_ipv6: bool = False) -> None:
         self.name = name
         self.is_ipv6 = is_ipv6
         self.chains = {chain: Chain(chain, "ACCEPT") for chain in BUILTIN_CHAINS[name]}
+        self.links: Links | None = None
+        self.edited: dict[str, Chain | None] = {}
+        """The chains that were touched since the last check, as they were."""
 
     def copy(self) -> "Table":
         """A copy to try changes on: chains are shared until `edit` copies them."""
         twin = Table.__new__(Table)
         twin.name, twin.is_ipv6 = self.name, self.is_ipv6
         twin.chains = dict(self.chains)
+        twin.links, twin.edited = self.links, {}
         return twin
 
     def edit(self, name: str) -> Chain:
         """The chain, private to this copy of the table; NetfilterError if there is none."""
-        chain = self.chain(name).copy()
-        self.chains[name] = chain
+        chain = self.chain(name)
+        if name not in self.edited:
+            self.edited[name] = chain
+            chain = self.chains[name] = chain.copy()
         return chain
 
     def chain(self, name: str) -> Chain:
@@ -134,12 +140,31 @@ class Table:
         if name in self.chains:
             raise NetfilterError("Chain already exists.")
         check_chain_name(name)
+        self.edited.setdefault(name, None)
         chain = self.chains[name] = Chain(name)
         return chain
 
+    def delete(self, name: str) -> None:
+        """Take a chain out that nothing jumps to."""
+        self.edited.setdefault(name, self.chains[name])
+        del self.chains[name]
+
+    def rename(self, name: str, new: str) -> None:
+        """The chain keeps its place."""
+        self.chains[name].name = new
+        self.chains = {new if each == name else each: chain for each, chain in self.chains.items()}
+        self.links = None  # rare enough to look at everything
+
+    @property
+    def needs_conntrack(self) -> bool:
+        """Whether a rule of it translates, or asks for a connection's state."""
+        if self.links is not None and not self.edited:
+            return bool(self.links.tracking)
+        return any(rule.needs_conntrack for chain in self.chains.values() for rule in chain.rules)
+
     def references(self, name: str) -> int:
         """How many rules jump to a chain."""
-        return sum(rule.jump == name for chain in self.chains.values() for rule in chain.rules)
+        return uses_of(self, name)
 
     def all_references(self) -> dict[str, int]:
         """How many rules jump to each chain."""
@@ -152,18 +177,8 @@ class Table:
 
     def check(self, sets: Container[str]) -> None:
         """Refuse sets that there are not, jumps to nowhere, loops, and targets in the wrong hook, as at commit."""
-        for chain in self.chains.values():
-            for rule in chain.rules:
-                for match in rule.matches:
-                    if isinstance(match, SetMatch) and match.set not in sets:
-                        raise NetfilterError(f"Set {match.set} doesn't exist.")
-                if rule.jump and (rule.jump not in self.chains or self.chains[rule.jump].policy is not None):
-                    raise NetfilterError(f"Couldn't load target `{rule.jump}':No such file or directory")
-        depths: dict[str, int] = {}
-        for name, chain in self.chains.items():
-            _measure(self, name, depths)
-            if chain.policy is not None:
-                _check_hooks(self, chain)
+        self.links = check(self, sets)
+        self.edited = {}
 
 
 def check_chain_name(name: str) -> None:
@@ -172,42 +187,3 @@ def check_chain_name(name: str) -> None:
         raise NetfilterError(f"chain name `{name}' too long (must be under {MAXIMUM_NAME + 1} chars)")
     if not name or name[0] in "-!" or any(letter.isspace() for letter in name):
         raise NetfilterError(f"Invalid chain name `{name}'")
-
-
-def _jumps(table: Table, name: str) -> dict[str, None]:
-    return {rule.jump: None for rule in table.chains[name].rules if rule.jump}
-
-
-def _measure(table: Table, root: str, depths: dict[str, int]) -> None:
-    """Depth-first over the jumps, without recursion; a chain met on its own path is a loop."""
-    path: list[tuple[str, list[str]]] = [(root, list(_jumps(table, root)))]
-    on_path = {root: None}
-    while path:
-        name, rest = path[-1]
-        if not rest:
-            depths[name] = 1
-            del on_path[name]
-            path.pop()
-            continue
-        following = rest.pop()
-        if following in on_path:
-            raise NetfilterError("Too many levels of symbolic links")
-        if following not in depths:
-            on_path[following] = None
-            path.append((following, list(_jumps(table, following))))
-
-
-def _check_hooks(table: Table, start: Chain) -> None:
-    seen = {start.name: None}
-    waiting = [start.name]
-    while waiting:
-        name = waiting.pop()
-        for rule in table.chains[name].rules:
-            wanted = [match.hooks for match in rule.matches]
-            wanted += [rule.target.hooks] if rule.target is not None else []
-            if any(hooks and start.name not in hooks for hooks in wanted):
-                raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
-        for following in _jumps(table, name):
-            if following not in seen:
-                seen[following] = None
-                waiting.append(following)

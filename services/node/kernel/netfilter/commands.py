@@ -73,7 +73,7 @@ def _delete_chain(table: Table, name: str) -> None:
         raise NetfilterError("Directory not empty.")
     if table.references(name):
         raise NetfilterError("Too many links.")
-    del table.chains[name]
+    table.delete(name)
 
 
 def _on_chain(table: Table, command: str, arguments: list[str]) -> None:
@@ -102,9 +102,8 @@ def _rename(table: Table, name: str, new: str) -> None:
         if any(rule.jump == name for rule in other.rules):
             rules = table.edit(other.name).edited()
             rules[:] = [replace(rule, jump=new) if rule.jump == name else rule for rule in rules]
-    renamed = table.edit(name)
-    renamed.name = new
-    table.chains = {new if each == name else each: chain for each, chain in table.chains.items()}
+    table.edit(name)
+    table.rename(name, new)
 
 
 def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> None:

@@ -48,9 +48,5 @@ class Netfilter:
 
     def _needs_conntrack(self) -> bool:
         """Rules that translate, or ask for a state, turn connection tracking on; a nat table alone does not."""
-        return self.namespace.nftables.needs_conntrack(self.is_ipv6) or any(
-            rule.needs_conntrack
-            for table in self.tables.values()
-            for chain in table.chains.values()
-            for rule in chain.rules
-        )
+        own = any(table.needs_conntrack for table in self.tables.values())
+        return own or self.namespace.nftables.needs_conntrack(self.is_ipv6)
