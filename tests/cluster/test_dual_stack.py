@@ -1,5 +1,6 @@
 """Clusters with both IP families: addresses of nodes, pods and Services, and packets of both between pods."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,3 +82,22 @@ def test_a_service_of_both_families_has_slices_of_both(dual: Booted) -> None:
         assert set(families(texts(older["subsets"][0]["addresses"], "ip"))) == {"IPv4"}
 
     dual.cluster.run(main())
+
+
+def test_kube_proxy_leads_a_services_ipv6_address_to_its_pods(dual: Booted) -> None:
+    cluster, scenario = dual.cluster, dual.scenario
+
+    async def main() -> None:
+        await scenario.apply_workload()
+        body = {"spec": {"ipFamilyPolicy": "PreferDualStack"}}
+        service = await cluster.api.patch(resources.SERVICES, "default", "my-api", body)
+        await asyncio.sleep(3)
+        [address] = [each for each in service["spec"]["clusterIPs"] if ":" in each]
+        pods = await cluster.api.list(resources.PODS, "default")
+        rules, _ = await shell(dual, "node-1", "ip6tables-save -t nat")
+        assert f"-d {address}/128 -p tcp" in rules
+        for pod in pods:
+            [own] = [each["ip"] for each in pod["status"]["podIPs"] if ":" in each["ip"]]
+            assert f"--to-destination [{own}]:80" in rules
+
+    cluster.run(main())

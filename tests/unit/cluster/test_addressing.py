@@ -88,7 +88,8 @@ def test_flannels_configuration(ip_family: str, network: dict[str, Any]) -> None
 @FAMILIES
 def test_kube_proxys_configuration_and_the_dns_service(ip_family: str, ranges: list[dict[str, str]], dns: str) -> None:
     text = manifest(ip_family, "ConfigMap", "kube-proxy")["data"]["config.conf"]
-    assert f"\nclusterCIDR: {V4['pods'] if V4 in ranges else ''}\n" in text
+    networks = ",".join(each["pods"] for each in ranges)
+    assert f"\nclusterCIDR: {networks}\n" in text
     assert manifest(ip_family, "Service", "kube-dns")["spec"]["clusterIP"] == dns
 
 

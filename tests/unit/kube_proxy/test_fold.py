@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services import SERVICES, ZONE, fold, keyed, objects
+from proxy_services import SERVICES, ZONE, fold, keyed, objects
 
 from podwire.proto.messages.kernel import ConntrackDelete, Flow
 from podwire.proto.subjects import ObjectKey

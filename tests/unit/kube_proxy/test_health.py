@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from services import fold
+from proxy_services import fold
 
 from podwire.services.chassis.clock import SECOND
 from podwire.services.kube_proxy.core import measures

@@ -4,8 +4,8 @@ import itertools
 from typing import Any
 
 import pytest
-from services import ZONE, fold, objects
-from world import World
+from proxy_services import ZONE, fold, objects
+from proxy_world import World
 
 from podwire.proto.messages import kernel as m
 from podwire.proto.subjects import ObjectKey

@@ -3,9 +3,9 @@
 import functools
 
 import pytest
-from rows import ROWS, Row
-from services import fold
-from world import ATTEMPTS, World
+from proxy_rows import ROWS, Row
+from proxy_services import fold
+from proxy_world import ATTEMPTS, World
 
 from podwire.services.kube_proxy.core.family import FAMILIES, Family
 from podwire.services.kube_proxy.core.modes import MODES

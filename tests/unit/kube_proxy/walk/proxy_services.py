@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from plan import ENDPOINTS, LOCAL, of
+from proxy_plan import ENDPOINTS, LOCAL, of
 
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.messages import codec

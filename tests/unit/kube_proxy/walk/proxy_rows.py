@@ -8,7 +8,7 @@ the differences that upstream has, named in the row.
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from plan import BRIDGE, NODE
+from proxy_plan import BRIDGE, NODE
 
 
 class Row(NamedTuple):

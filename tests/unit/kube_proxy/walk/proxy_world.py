@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from plan import BRIDGE, CLUSTER_CIDR, ENDPOINTS, LAN, LOCAL, NODE, OUTSIDE, REMOTE, SOURCES, host, of
+from proxy_plan import BRIDGE, CLUSTER_CIDR, ENDPOINTS, LAN, LOCAL, NODE, OUTSIDE, REMOTE, SOURCES, host, of
 
 from podwire.proto.messages import kernel as m
 from podwire.proto.packet.addresses import format_address
