@@ -23,6 +23,11 @@ def of_family(texts: Iterable[str], family: str) -> str:
     return next((text for text in texts if family_of(text) == family), "")
 
 
+def host_port(host: str, port: object) -> str:
+    """`10.0.0.1:80`, `[fd00::1]:80` (Go's net.JoinHostPort)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def networks(text: str) -> tuple[Network, ...]:
     """The networks of a flag such as --cluster-cidr: one, or one of each family, the primary family's first.
 

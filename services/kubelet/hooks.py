@@ -8,6 +8,7 @@ import msgspec
 
 from podwire.proto.kube.container import Container as ContainerSpec
 from podwire.proto.kube.container import Hook
+from podwire.proto.kube.families import host_port
 from podwire.proto.messages import runtime
 from podwire.services.kubelet.handlers import CannotProbe, exec_call, http_call, outcome
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
@@ -51,7 +52,7 @@ async def _ask(client: RuntimeClient, call: runtime.ProbePod, warn: Callable[[st
     if call.kind == "https" and output.endswith(_HTTP_ANSWER):
         plain = msgspec.structs.replace(call, kind="http")
         success, output = outcome(await client.call(plain, call.timeout + 5))
-        place = f"{call.address}:{call.port}"
+        place = host_port(call.address, call.port)
         text = f"request to HTTPS lifecycle hook {place} got HTTP response, retry with HTTP succeeded"
         if _answered(success, output):
             warn("LifecycleHTTPFallback", text)

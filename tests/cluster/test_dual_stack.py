@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from podwire.proto.kube import resources
+from podwire.scripts.cluster.readiness import is_ready
 
 from .conftest import Booted
+from .test_containers import Pods
 from .test_operator import shell
 
 FAMILIES = ["IPv4", "IPv6"]
@@ -101,3 +103,126 @@ def test_kube_proxy_leads_a_services_ipv6_address_to_its_pods(dual: Booted) -> N
             assert f"--to-destination [{own}]:80" in rules
 
     cluster.run(main())
+
+
+SERVER = {
+    "name": "server",
+    "image": "registry.k8s.io/e2e-test-images/agnhost:2.53",
+    "args": ["netexec", "--http-port=8080", "--udp-port=8081"],
+    "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+    "ports": [{"containerPort": 8080, "hostPort": 18080}],
+}
+
+
+async def serve(booted: Booted) -> list[str]:
+    """A server on node-2; its addresses."""
+    await Pods(booted).create("server", SERVER, nodeName="node-2")
+    server = await Pods(booted).until("server", is_ready, 30, "the server is Ready")
+    return texts(server["status"]["podIPs"], "ip")
+
+
+async def output(booted: Booted, node: str, script: str, **container: Any) -> str:
+    """What a script prints in a pod on a node."""
+    name = f"client-{node}"
+    program = {"name": "c", "image": "nicolaka/netshoot", "command": ["sh", "-c", script], **container}
+    await Pods(booted).create(name, program, nodeName=node, restartPolicy="Never")
+    await Pods(booted).until(name, lambda pod: pod["status"].get("phase") == "Succeeded", 60, f"{name} is done")
+    return await Pods(booted).log(name, "c")
+
+
+@pytest.mark.parametrize("node", ["node-1", "node-2"])
+def test_programs_reach_servers_over_both_families(dual: Booted, node: str) -> None:
+    """From another node and from the same one: HTTP, TCP, UDP, ICMP; packets that are too big for the tunnel."""
+
+    async def main() -> None:
+        lines = []
+        for address in await serve(dual):
+            host = f"[{address}]" if ":" in address else address
+            lines += [
+                f"curl -s -m 5 http://{host}:8080/hostname; echo",
+                f"wget -q -O - http://{host}:8080/hostname; echo",
+                f"echo hostname | nc -u -w 1 {address} 8081; echo",
+                f"nc -z -w 2 {address} 8080; echo $?",
+                f"ping -c 1 -W 2 {address} | grep -c 'from {address}'",
+                f"curl -s -m 5 'http://{host}:8080/echo?msg='$(printf 'x%.0s' $(seq 1 4000)) | wc -c",
+            ]
+        text = await output(dual, node, "; ".join(lines))
+        assert text.split() == ["server", "server", "server", "0", "1", "4000"] * 2
+
+    dual.cluster.run(main())
+
+
+def test_pods_know_both_of_their_addresses(dual: Booted) -> None:
+    async def main() -> None:
+        field = {"valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}
+        script = "echo $PODS; cat /etc/hosts; ip route; ip -6 route"
+        text = await output(dual, "node-1", script, env=[{"name": "PODS", **field}])
+        client = await Pods(dual).get("client-node-1")
+        addresses = texts(client["status"]["podIPs"], "ip")
+        assert text.startswith(",".join(addresses) + "\n")
+        for expected in (
+            *(f"{address}\tclient-node-1" for address in addresses),
+            "default via 10.244.1.1 dev eth0",
+            "10.244.0.0/16 via 10.244.1.1 dev eth0",
+            "default via fd00:10:244:1::1 dev eth0",
+            "fd00:10:244::/56 via fd00:10:244:1::1 dev eth0",
+        ):
+            assert expected in text
+
+    dual.cluster.run(main())
+
+
+def test_host_ports_lead_into_pods_over_both_families(dual: Booted) -> None:
+    async def main() -> None:
+        await serve(dual)
+        for address in ("172.18.0.4", "[fc00:f853:ccd:e793::4]"):
+            text, code = await shell(dual, "node-1", f"curl -s -m 5 http://{address}:18080/hostname")
+            assert (text, code) == ("server", 0), address
+
+    dual.cluster.run(main())
+
+
+ROUTES = "ip -6 route | grep flannel; ip route | grep flannel"
+
+
+def test_running_pods_keep_both_families_when_the_agents_restart(dual: Booted) -> None:
+    async def main() -> None:
+        addresses = await serve(dual)
+        before, _ = await shell(dual, "node-1", ROUTES)
+        for node in ("node-1", "node-2"):
+            dual.cluster.kill(dual.cluster.find(f"flannel@{node}"))
+        for address in addresses:
+            _, code = await shell(dual, "node-1", f"ping -c 1 -W 2 {address}")
+            assert code == 0, address
+        await asyncio.sleep(15)
+        after, _ = await shell(dual, "node-1", ROUTES)
+        assert after == before
+        assert [line.split()[0] for line in after.splitlines() if " via " in line] == [
+            "fd00:10:244::/64",
+            "fd00:10:244:2::/64",
+            "10.244.0.0/24",
+            "10.244.2.0/24",
+        ]
+
+    dual.cluster.run(main())
+
+
+def test_a_node_that_goes_is_forgotten_in_both_families_and_learned_again(dual: Booted) -> None:
+    async def main() -> None:
+        async def is_known() -> bool:
+            text, _ = await shell(dual, "node-1", "ip -6 route | grep -c 'fd00:10:244:2::/64 via'")
+            return text == "1\n"
+
+        async def is_forgotten() -> bool:
+            return not await is_known()
+
+        assert await is_known()
+        node = await dual.cluster.api.get(resources.NODES, "", "node-2")
+        await dual.cluster.api.delete(resources.NODES, "", "node-2")
+        await dual.cluster.until(is_forgotten, 5, "node-1 forgets node-2")
+        await dual.cluster.until(is_known, 60, "node-1 learns node-2 again")
+        again = await dual.cluster.api.get(resources.NODES, "", "node-2")
+        assert again["metadata"]["uid"] != node["metadata"]["uid"]
+        assert again["spec"]["podCIDRs"] == node["spec"]["podCIDRs"]
+
+    dual.cluster.run(main())

@@ -6,6 +6,7 @@ import functools
 from podwire.services.node.files import normal
 from podwire.services.node.images.http_server import HttpServer, Request, Response, Style, reason
 from podwire.services.node.images.nginx import content_type
+from podwire.services.node.network.sockets import EVERYWHERE
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
@@ -41,7 +42,7 @@ async def httpd(process: Process) -> int:
     if not process.files.is_folder(folder):
         await process.complain(f"httpd: can't change directory to '{options.value('h')}': No such file or directory")
         return 1
-    serving = functools.partial(_serve, address=address or "0.0.0.0", port=int(port), folder=folder)
+    serving = functools.partial(_serve, address=address.strip("[]") or EVERYWHERE, port=int(port), folder=folder)
     if "f" in options:
         return await serving(process)
     process.processes.keep(asyncio.get_running_loop().create_task(run(process, serving), name="httpd"))

@@ -16,7 +16,7 @@ import h11
 
 from podwire.services.chassis.clock import SECOND
 from podwire.services.node.images.tcp_server import serve_tcp
-from podwire.services.node.network.sockets import Endpoint, TcpStream
+from podwire.services.node.network.sockets import EVERYWHERE, Endpoint, TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream, accept_tls
 from podwire.services.node.process import Process
 
@@ -121,7 +121,7 @@ class HttpServer:
         self._process, self._handler, self._style, self._served = process, handler, style, served
         self._tls = tls
 
-    async def run(self, port: int, address: str = "0.0.0.0") -> None:
+    async def run(self, port: int, address: str = EVERYWHERE) -> None:
         """Serves until cancelled. Raises OSError (EADDRINUSE)."""
         await serve_tcp(self._process.network, port, self._accept, address)
 

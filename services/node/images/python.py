@@ -5,9 +5,11 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
+from podwire.proto.kube.families import host_port
 from podwire.services.node.files import normal
 from podwire.services.node.images.http_server import HttpServer, Request, Response, Style, reason
 from podwire.services.node.images.nginx import content_type
+from podwire.services.node.network.sockets import EVERYWHERE
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.calendar import format_date
@@ -40,7 +42,7 @@ async def python(process: Process) -> int:
         await process.complain(f"server.py: error: {error}")
         return 2
     folder = normal(options.value("d") or ".", process.folder)
-    return await _serve(process, options.value("b") or "0.0.0.0", port, folder)
+    return await _serve(process, options.value("b") or EVERYWHERE, port, folder)
 
 
 def _port(operands: list[str]) -> int:
@@ -55,7 +57,7 @@ def _port(operands: list[str]) -> int:
 
 async def _serve(process: Process, address: str, port: int, folder: str) -> int:
     handler, log = functools.partial(_answer, process, folder), functools.partial(_log, process)
-    await process.print(f"Serving HTTP on {address} port {port} (http://{address}:{port}/) ...\n")
+    await process.print(f"Serving HTTP on {address} port {port} (http://{host_port(address, port)}/) ...\n")
     try:
         await HttpServer(process, handler, Style(_headers, _error), log).run(port, address)
     except OSError as error:

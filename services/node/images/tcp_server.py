@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from podwire.services.node.network.sockets import Network, TcpStream
+from podwire.services.node.network.sockets import EVERYWHERE, Network, TcpStream
 
 MOST_CONNECTIONS: Final = 4096
 
 
 async def serve_tcp(
-    network: Network, port: int, handle: Callable[[TcpStream], Awaitable[None]], address: str = "0.0.0.0"
+    network: Network, port: int, handle: Callable[[TcpStream], Awaitable[None]], address: str = EVERYWHERE
 ) -> None:
     """Listens until cancelled and runs `handle` for every connection, which is closed after it. Raises OSError
     (EADDRINUSE, EACCES). A connection's own OSError ends only that connection."""

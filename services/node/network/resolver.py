@@ -1,9 +1,11 @@
 """Names to addresses as the C library does it: /etc/hosts, /etc/resolv.conf, the search list (resolver(3)).
 
-Only IPv4 is asked for: there is no IPv6 here. Datagrams first, TCP for truncated answers.
+Of each family that the namespace has addresses of is asked (AI_ADDRCONFIG), IPv6 stands before IPv4 (RFC 6724 with the
+precedences of glibc's gai.conf; musl's put unique local addresses last). Datagrams first, TCP for truncated answers.
 """
 
 import asyncio
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +25,7 @@ from podwire.services.node.network.sockets import Network, TcpStream, UdpChannel
 PORT: Final = 53
 _MOST_SERVERS: Final = 3
 _MOST_ALIASES: Final = 16
+_KINDS: Final = {"4": "A", "6": "AAAA"}
 _ELSEWHERE: Final = (dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED)
 """Answers after which the next server is asked."""
 
@@ -83,7 +86,7 @@ def candidates(name: str, configuration: Configuration) -> list[str]:
 
 
 def read_hosts(text: str) -> dict[str, list[str]]:
-    """IPv4 addresses by name (lower case) from hosts(5)."""
+    """Addresses by name (lower case) from hosts(5)."""
     hosts: dict[str, list[str]] = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()
@@ -94,7 +97,7 @@ def read_hosts(text: str) -> dict[str, list[str]]:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is a dotted quad."""
+    """Whether it is an address of either family."""
     try:
         parse_address(text)
     except PacketError:
@@ -115,31 +118,51 @@ class Resolver:
         """/etc/resolv.conf as it is now."""
         return read_configuration(self._text("/etc/resolv.conf"))
 
-    async def addresses(self, name: str) -> list[str]:
-        """All IPv4 addresses, in the server's order. Raises ResolutionFailure."""
-        return (await self.resolve(name))[1]
+    async def addresses(self, name: str, family: str = "") -> list[str]:
+        """All addresses of a family ("4", "6", "" for any), in the server's order. Raises ResolutionFailure."""
+        return (await self.resolve(name, family))[1]
 
-    async def resolve(self, name: str) -> tuple[str, list[str]]:
-        """The canonical name, and all IPv4 addresses in the server's order. Raises ResolutionFailure."""
+    async def resolve(self, name: str, family: str = "") -> tuple[str, list[str]]:
+        """The canonical name, and all addresses of a family in the server's order. Raises ResolutionFailure."""
         if is_address(name):
-            return name, [name]
-        found = read_hosts(self._text("/etc/hosts")).get(name.lower().rstrip("."))
-        if found:
-            return name, found
+            return name, _of_family([name], family, name)
+        listed = read_hosts(self._text("/etc/hosts")).get(name.lower().rstrip("."), [])
+        if found := [each for each in listed if family in ("", _family(each))]:
+            return name, self._sorted(found)
         configuration = self.configuration()
+        kinds = [_KINDS[each] for each in ((family,) if family else self._network.families() or ("4",))]
         for candidate in candidates(name, configuration):
-            answer = await self._ask(candidate, configuration, name)
-            canonical, texts = ("", []) if answer is None else _addresses(answer)
+            canonical, texts = await self._ask_kinds(candidate, configuration, name, kinds)
             if texts:
-                return canonical, texts
+                return canonical, self._sorted(texts)
         raise ResolutionFailure(name, temporary=False)
+
+    def _sorted(self, texts: list[str]) -> list[str]:
+        """IPv6 before IPv4, as far as there is a source for it."""
+        first = "6" if "6" in self._network.families() else "4"
+        return sorted(texts, key=lambda text: _family(text) != first)
+
+    async def _ask_kinds(
+        self, candidate: str, configuration: Configuration, name: str, kinds: list[str]
+    ) -> tuple[str, list[str]]:
+        """Asks for every kind at once, as the library does; nobody's answer is a failure only if all are."""
+        if len(kinds) == 1:
+            return _found(await self._ask(candidate, configuration, name, kinds[0]))
+        asked = (self._ask(candidate, configuration, name, kind) for kind in kinds)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(failures) == len(kinds):
+            raise failures[0]
+        found = [_found(answer) for answer in answers if not isinstance(answer, BaseException)]
+        canonical = next((canonical for canonical, texts in found if texts), "")
+        return canonical, [text for _, texts in found for text in texts]
 
     async def names(self, address: str) -> list[str]:
         """The names of an address: /etc/hosts, then PTR records. Raises ResolutionFailure."""
         found = [name for name, texts in read_hosts(self._text("/etc/hosts")).items() if address in texts]
         if found:
             return found
-        reverse = ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+        reverse = ipaddress.ip_address(address).reverse_pointer
         answer = await self._ask(reverse, self.configuration(), address, "PTR")
         records = [] if answer is None else [record for rrset in answer.answer for record in rrset]
         texts = [record.to_text().rstrip(".") for record in records if record.rdtype == dns.rdatatype.PTR]
@@ -220,14 +243,25 @@ async def _exactly(stream: TcpStream, length: int) -> bytes:
     return data
 
 
-def _addresses(answer: dns.message.Message) -> tuple[str, list[str]]:
-    """The name that the question's name leads to through aliases, and its A records."""
-    if not answer.question:
+def _family(address: str) -> str:
+    return "6" if ":" in address else "4"
+
+
+def _of_family(addresses: list[str], family: str, name: str) -> list[str]:
+    found = [address for address in addresses if family in ("", _family(address))]
+    if not found:
+        raise ResolutionFailure(name, temporary=False)
+    return found
+
+
+def _found(answer: dns.message.Message | None) -> tuple[str, list[str]]:
+    """The name that the question's name leads to through aliases, and its addresses."""
+    if answer is None or not answer.question:
         return "", []
     name = answer.question[0].name
     for _ in range(_MOST_ALIASES):
         for rrset in answer.answer:
-            if rrset.name == name and rrset.rdtype == dns.rdatatype.A:
+            if rrset.name == name and rrset.rdtype == answer.question[0].rdtype:
                 return name.to_text(omit_final_dot=True), [record.to_text() for record in rrset]
         alias = next((each for each in answer.answer if each.name == name and each.rdtype == dns.rdatatype.CNAME), None)
         if alias is None:

@@ -8,7 +8,7 @@ from podwire.services.node.kernel.sockets.sctp_association import SctpSocket
 from podwire.services.node.kernel.sockets.sctp_inbound import Message
 from podwire.services.node.kernel.sockets.sctp_listener import SctpListener
 from podwire.services.node.kernel.sockets.sctp_states import OPENING
-from podwire.services.node.network.sockets import Endpoint, Network, Readiness
+from podwire.services.node.network.sockets import EVERYWHERE, Endpoint, Network, Readiness
 from podwire.services.node.shell import KernelShell
 
 
@@ -89,7 +89,7 @@ def listen(
     network: Network,
     port: int,
     on_association: Callable[[SctpChannel], None],
-    address: str = "0.0.0.0",
+    address: str = EVERYWHERE,
     backlog: int = 128,
 ) -> SctpServer:
     """Listens. Raises OSError (EADDRINUSE)."""

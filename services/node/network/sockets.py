@@ -5,6 +5,7 @@ import errno
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from podwire.proto.packet.addresses import is_link_local
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.sockets.capture import CapturedFrame, PacketSocket
 from podwire.services.node.kernel.sockets.ping import Echo, PingSocket
@@ -14,6 +15,8 @@ from podwire.services.node.kernel.sockets.udp import Datagram, PathReport, UdpSo
 from podwire.services.node.shell import KernelShell
 
 Endpoint = tuple[str, int]
+EVERYWHERE: Final = "::"
+"""Where servers listen unless they are told: at every address of both families (net.ipv6.bindv6only is 0)."""
 _OPENING: Final = ("SYN_SENT", "SYN_RECEIVED")
 
 
@@ -250,6 +253,14 @@ class Network:
         self.trace = trace
         self.user, self.group = user, group
 
+    def families(self) -> tuple[str, ...]:
+        """Of which families, "4" and "6", there are addresses beside loopback and link-local ones (AI_ADDRCONFIG)."""
+        devices = self.shell.kernel.namespace(self.namespace).devices.values()
+        own = [device for device in devices if device.kind != "loopback"]
+        has4 = any(device.addresses for device in own)
+        has6 = any(not is_link_local(each.address) for device in own for each in device.addresses6)
+        return (*(("4",) if has4 else ()), *(("6",) if has6 else ()))
+
     def _table(self) -> SocketTable:
         return self.shell.kernel.namespace(self.namespace).sockets
 
@@ -270,7 +281,7 @@ class Network:
         self,
         port: int,
         on_connection: Callable[[TcpStream], None],
-        address: str = "0.0.0.0",
+        address: str = EVERYWHERE,
         backlog: int = 128,
         *,
         transparent: bool = False,
@@ -282,7 +293,7 @@ class Network:
             )
             return Listener(self.shell, socket, on_connection)
 
-    def open_udp(self, port: int | None = None, address: str = "0.0.0.0") -> UdpChannel:
+    def open_udp(self, port: int | None = None, address: str = EVERYWHERE) -> UdpChannel:
         """A UDP socket, bound if a port is given. Raises OSError."""
         with self.shell.turn():
             socket: UdpSocket = self._table().open_udp(self.trace, user=self.user, group=self.group)

@@ -22,6 +22,11 @@ class Options:
         """The last value of an option."""
         return next((value for given, value in reversed(self.given) if given == name), default)
 
+    @property
+    def family(self) -> str:
+        """ "6" or "4" by -6 or -4, the last of which counts; "" for either."""
+        return next((given for given, _ in reversed(self.given) if given in ("4", "6")), "")
+
     def values(self, name: str) -> list[str]:
         """All values of an option, in order."""
         return [value for given, value in self.given if given == name]

@@ -7,6 +7,7 @@ from typing import Final
 
 import h11
 
+from podwire.proto.kube.families import host_port
 from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
@@ -266,7 +267,7 @@ class _Transfer:
             return fixed
         try:
             resolver = Resolver(self.process.network, self.process.files, self.process.random)
-            return await resolver.addresses(url.host)
+            return await resolver.addresses(url.host, self.call.family)
         except ResolutionFailure:
             await self._verbose(f"* Could not resolve host: {url.host}\n")
             raise CurlError(6, f"Could not resolve host: {url.host}") from None
@@ -289,13 +290,14 @@ class _Transfer:
 
     async def _tell_addresses(self, url: Url, addresses: list[str]) -> None:
         if addresses != [url.host]:
-            await self._verbose(f"* Host {url.host}:{url.port} was resolved.\n* IPv6: (none)\n")
-            await self._verbose(f"* IPv4: {', '.join(addresses)}\n")
+            of4, of6 = ([each for each in addresses if (":" in each) == is6] for is6 in (False, True))
+            await self._verbose(f"* Host {url.host}:{url.port} was resolved.\n")
+            await self._verbose(f"* IPv6: {', '.join(of6) or '(none)'}\n* IPv4: {', '.join(of4) or '(none)'}\n")
 
     async def _first_of(self, url: Url, addresses: list[str]) -> TcpStream:
         code = 7
         for address in addresses:
-            await self._verbose(f"*   Trying {address}:{url.port}...\n")
+            await self._verbose(f"*   Trying {host_port(address, url.port)}...\n")
             self.facts.address, self.facts.port = address, url.port
             try:
                 return await self.process.network.connect((address, url.port))

@@ -18,6 +18,8 @@ class Call:
     """What is asked for. Times in seconds, 0 for none."""
 
     urls: tuple[str, ...] = ()
+    family: str = ""
+    """"4", "6" or "" for either."""
     method: str = ""
     headers: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
@@ -66,6 +68,7 @@ _FLAGS = {
     "no-buffer": "N",
     "globoff": "g",
     "ipv4": "4",
+    "ipv6": "6",
     "http1.1": "ignored",
     "http1.0": "ignored",
     "compressed": "ignored",
@@ -101,7 +104,7 @@ _VALUED = {
     "oauth2-bearer": "bearer",
     "interface": "",
 }
-_SHORT_FLAGS = "sSvIfiLkGOVNg4"
+_SHORT_FLAGS = "sSvIfiLkGOVNg46"
 _SHORT_VALUED = "XHdowAume"
 _FIELDS = {
     "s": "silent",
@@ -161,6 +164,8 @@ def _cluster(call: Call, letters: str, rest: list[str]) -> Call:
 
 
 def _flag(call: Call, key: str) -> Call:
+    if key in ("4", "6"):
+        return replace(call, family=key)
     if key not in _FIELDS:
         return call
     changes: dict[str, bool] = {_FIELDS[key]: True}

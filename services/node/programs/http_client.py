@@ -46,7 +46,8 @@ class Url:
     @property
     def authority(self) -> str:
         """Host and, unless it is the scheme's, port."""
-        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return shown if self.port == _PORTS[self.scheme] else f"{shown}:{self.port}"
 
     @property
     def text(self) -> str:

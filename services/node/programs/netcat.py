@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from podwire.proto.kube.families import host_port
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
-from podwire.services.node.network.sockets import TcpStream, UdpChannel
+from podwire.services.node.network.sockets import EVERYWHERE, TcpStream, UdpChannel
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
 from podwire.services.node.programs.usage import refuse
@@ -35,7 +36,9 @@ class Words:
     opened: Callable[[Target], str]
     failed: Callable[[Target, str, bool], str]
     unknown: Callable[[str], str]
-    listening: Callable[[int], str]
+    listening: Callable[[str, int], str]
+    everywhere: str
+    """Where it listens unless -4 or -6 says otherwise."""
 
 
 def _openbsd_opened(target: Target) -> str:
@@ -52,21 +55,24 @@ def _openbsd_failed(target: Target, reason: str, verbose: bool) -> str:
     return text + ("timed out: Operation now in progress" if reason == "timed out" else f"failed: {reason}")
 
 
+def _busybox_failed(target: Target, reason: str) -> str:
+    why = reason.replace("timed out", "Connection timed out")
+    return f"nc: {target.host} ({host_port(target.address, target.port)}): {why}"
+
+
 _BUSYBOX: Final = Words(
-    opened=lambda target: f"{target.host} ({target.address}:{target.port}) open",
-    failed=lambda target, reason, verbose: (
-        f"nc: {target.host} ({target.address}:{target.port}): {reason.replace('timed out', 'Connection timed out')}"
-        if verbose
-        else ""
-    ),
+    opened=lambda target: f"{target.host} ({host_port(target.address, target.port)}) open",
+    failed=lambda target, reason, verbose: _busybox_failed(target, reason) if verbose else "",
     unknown=lambda host: f"nc: bad address '{host}'",
-    listening=lambda port: f"listening on 0.0.0.0:{port} ...",
+    listening=lambda address, port: f"listening on {host_port(address, port)} ...",
+    everywhere=EVERYWHERE,
 )
 _OPENBSD: Final = Words(
     opened=_openbsd_opened,
     failed=_openbsd_failed,
     unknown=lambda host: f'nc: getaddrinfo for host "{host}" port: Name or service not known',
-    listening=lambda port: f"Listening on 0.0.0.0 {port}",
+    listening=lambda address, port: f"Listening on {address} {port}",
+    everywhere="0.0.0.0",
 )
 
 
@@ -118,7 +124,8 @@ def _target_words(options: Options) -> tuple[str, list[int]]:
 
 async def _scan(process: Process, words: Words, options: Options, wait: float, host: str, ports: list[int]) -> int:
     try:
-        address = (await Resolver(process.network, process.files, process.random).addresses(host))[0]
+        resolver = Resolver(process.network, process.files, process.random)
+        address = (await resolver.addresses(host, options.family))[0]
     except ResolutionFailure:
         await process.complain(words.unknown(host))
         return 1
@@ -231,16 +238,17 @@ async def _send_datagrams(process: Process, channel: UdpChannel, endpoint: tuple
 
 
 async def _listen(process: Process, words: Words, options: Options, port: int) -> int:
+    address = {"4": "0.0.0.0", "6": EVERYWHERE}.get(options.family, words.everywhere)
     if "u" in options:
-        return await _listen_udp(process, port)
+        return await _listen_udp(process, port, address)
     streams: asyncio.Queue[TcpStream] = asyncio.Queue()
     try:
-        listener = process.network.listen(port, streams.put_nowait)
+        listener = process.network.listen(port, streams.put_nowait, address)
     except OSError as error:
         await process.complain(f"nc: bind: {error.strerror}" if words is _BUSYBOX else f"nc: {error.strerror}")
         return 1
     if "v" in options:
-        await process.complain(words.listening(port))
+        await process.complain(words.listening(address, port))
     try:
         while True:
             code = await _exchange(process, await streams.get(), 0, idle=False)
@@ -252,8 +260,8 @@ async def _listen(process: Process, words: Words, options: Options, port: int) -
             streams.get_nowait().abort()
 
 
-async def _listen_udp(process: Process, port: int) -> int:
-    channel = process.network.open_udp(port)
+async def _listen_udp(process: Process, port: int, address: str) -> int:
+    channel = process.network.open_udp(port, address)
     sender: asyncio.Task[None] | None = None
     try:
         while True:

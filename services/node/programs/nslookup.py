@@ -1,6 +1,7 @@
 """nslookup: busybox's since 1.29 (its own queries, no ndots), busybox's before (getaddrinfo), and BIND's."""
 
 import asyncio
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from podwire.proto.kube.families import host_port
 from podwire.services.node.network.resolver import (
     Configuration,
     ResolutionFailure,
@@ -101,7 +103,7 @@ def _record(name: str, kind: int, text: str) -> str:
 
 def reverse_name(address: str) -> str:
     """The name that PTR records of an address have."""
-    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+    return ipaddress.ip_address(address).reverse_pointer
 
 
 # -- busybox 1.29 and later
@@ -197,7 +199,7 @@ class _Session:
             if answer is None or not asked:
                 continue
             if not self._replies:
-                await self._process.print(f"Server:\t\t{name}\nAddress:\t{address}:{self._call.port}\n\n")
+                await self._process.print(f"Server:\t\t{name}\nAddress:\t{host_port(address, self._call.port)}\n\n")
             self._replies += 1
             asked[0].answered = True
             await self._show(asked[0], answer)

@@ -10,7 +10,7 @@ from typing import Final
 from podwire.proto.packet import icmpv6
 from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.kernel.sockets.ping import Echo
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.resolver import ResolutionFailure, Resolver, is_address
 from podwire.services.node.network.sockets import Pinger
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
@@ -191,13 +191,10 @@ async def _ping(process: Process, words: Words) -> int:
         return await refuse(process, error, usage, code=words.unknown_code)
     try:
         resolver = Resolver(process.network, process.files, process.random)
-        name, addresses = await resolver.resolve(call.host)
+        name, addresses = await resolver.resolve(call.host, call.family)
     except ResolutionFailure as failure:
-        await process.complain(words.unknown(call.host, failure.temporary))
-        return words.unknown_code
-    addresses = [each for each in addresses if not call.family or (":" in each) == (call.family == "6")]
-    if not addresses:
-        await process.complain(f"ping: {call.host}: Address family for hostname not supported")
+        other = is_address(call.host) and f"ping: {call.host}: Address family for hostname not supported"
+        await process.complain(other or words.unknown(call.host, failure.temporary))
         return words.unknown_code
     shown = call.host if words.first == 0 else name
     try:

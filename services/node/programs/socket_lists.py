@@ -42,6 +42,7 @@ _SS_LONG: Final = {
     "memory": "m",
     "options": "o",
     "ipv4": "4",
+    "ipv6": "6",
 }
 _STATE_NAMES: Final = {
     "established": "ESTABLISHED",
@@ -72,7 +73,6 @@ class Row:
 def rows(namespace: Namespace) -> list[Row]:
     """Every socket: UDP, then listeners, then connections, each by port."""
     table = namespace.sockets
-    nobody = ("0.0.0.0", 0)
     found = [
         Row(
             "udp",
@@ -80,13 +80,13 @@ def rows(namespace: Namespace) -> list[Row]:
             each.waiting,
             0,
             each.local_endpoint,
-            each.remote_endpoint or nobody,
+            each.remote_endpoint or _nobody(each.local_endpoint),
         )
         for port in sorted(table.udp)
         for each in table.udp[port]
     ]
     found += [
-        Row("tcp", "LISTEN", each.waiting, each.backlog, each.local_endpoint, nobody)
+        Row("tcp", "LISTEN", each.waiting, each.backlog, each.local_endpoint, _nobody(each.local_endpoint))
         for port in sorted(table.listeners)
         for each in table.listeners[port]
     ]
@@ -97,11 +97,15 @@ def rows(namespace: Namespace) -> list[Row]:
     return found + _sctp_rows(namespace)
 
 
+def _nobody(local: tuple[str, int]) -> tuple[str, int]:
+    return ("::", 0) if ":" in local[0] else ("0.0.0.0", 0)
+
+
 def _sctp_rows(namespace: Namespace) -> list[Row]:
     """Listeners, then each one-to-one socket with its association beneath it (inet_diag shows both)."""
     table = namespace.sockets.sctp
     found = [
-        Row("sctp", "LISTEN", each.waiting, each.backlog, each.local_endpoint, ("0.0.0.0", 0))
+        Row("sctp", "LISTEN", each.waiting, each.backlog, each.local_endpoint, _nobody(each.local_endpoint))
         for port in sorted(table.listeners)
         for each in table.listeners[port]
     ]
@@ -124,6 +128,8 @@ def _holds(device: Device, address: int) -> bool:
 
 
 def _chosen(options: Options, row: Row) -> bool:
+    if options.family and (":" in row.local[0]) != (options.family == "6"):
+        return False
     if any(letter in options for letter in _LETTERS.values()) and _LETTERS[row.protocol] not in options:
         return False
     is_server = row.state in ("LISTEN", "")
@@ -131,7 +137,9 @@ def _chosen(options: Options, row: Row) -> bool:
 
 
 def _endpoint(endpoint: tuple[str, int]) -> str:
-    return f"{endpoint[0]}:{endpoint[1] or '*'}"
+    """As ss shows it: `*` for a socket of both families."""
+    address = "*" if endpoint[0] == "::" else f"[{endpoint[0]}]" if ":" in endpoint[0] else endpoint[0]
+    return f"{address}:{endpoint[1] or '*'}"
 
 
 # -- ss
@@ -140,7 +148,7 @@ def _endpoint(endpoint: tuple[str, int]) -> str:
 async def ss(process: Process) -> int:
     """ss [-tuSlanpsH] [state STATE] [sport = :PORT] [dport = :PORT]"""
     try:
-        options = parse_options(process.arguments[1:], "tuSlanpsHOiemo4r", _SS_LONG)
+        options = parse_options(process.arguments[1:], "tuSlanpsHOiemo46r", _SS_LONG)
         wanted = _filter(options.operands)
     except UsageError as error:
         await process.complain(f"ss: {error}\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]")
@@ -253,7 +261,7 @@ async def netstat(process: Process) -> int:
         "program": "p",
     }
     try:
-        options = parse_options(process.arguments[1:], "tuSlanprW4e", long)
+        options = parse_options(process.arguments[1:], "tuSlanprW46e", long)
     except UsageError as error:
         await process.complain(f"netstat: {error}\nusage: netstat [-tuSlanprW4e]")
         return 1
@@ -276,5 +284,6 @@ def _netstat_line(row: Row, *, named: bool) -> str:
     unsent = 0 if row.state == "LISTEN" else row.unsent
     state = _NETSTAT_STATES.get(row.state, row.state)
     numbers = f"{row.protocol:<5} {row.waiting:>6} {unsent:>6}"
-    line = f"{numbers} {_endpoint(row.local):<23} {_endpoint(row.remote):<23} {state:<11} "
+    local, remote = (f"{address}:{port or '*'}" for address, port in (row.local, row.remote))
+    line = f"{numbers} {local:<23} {remote:<23} {state:<11} "
     return line + (f"{'-':<20}" if named else "")

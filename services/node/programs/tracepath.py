@@ -54,7 +54,8 @@ async def tracepath(process: Process) -> int:
     except (UsageError, ValueError) as error:
         return await refuse(process, error, "tracepath [-n] [-m HOPS] [-l LENGTH] [-p PORT] HOST")
     try:
-        found = await Resolver(process.network, process.files, process.random).addresses(options.operands[0])
+        resolver = Resolver(process.network, process.files, process.random)
+        found = await resolver.addresses(options.operands[0], options.family)
     except ResolutionFailure:
         await process.complain(f"tracepath: {options.operands[0]}: Name or service not known")
         return 1

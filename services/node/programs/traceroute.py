@@ -107,6 +107,7 @@ class _Call:
     by_echo: bool
     size: int
     port: int
+    family: str
 
 
 def _read(arguments: list[str], size: int) -> _Call:
@@ -122,6 +123,7 @@ def _read(arguments: list[str], size: int) -> _Call:
         wait=float(options.value("w", "5")),
         numeric="n" in options,
         by_echo="I" in options,
+        family=options.family,
         size=int(options.operands[1]) if len(options.operands) > 1 else size,
         port=int(options.value("p", str(_FIRST_PORT))),
     )
@@ -151,7 +153,8 @@ async def _run(process: Process, size: int) -> int:
         usage = "traceroute [-nI] [-f FIRST] [-m MAXTTL] [-q PROBES] [-w SEC] [-p PORT] HOST [LENGTH]"
         return await refuse(process, error, usage)
     try:
-        address = (await Resolver(process.network, process.files, process.random).addresses(call.host))[0]
+        resolver = Resolver(process.network, process.files, process.random)
+        address = (await resolver.addresses(call.host, call.family))[0]
     except ResolutionFailure:
         await process.complain(f"traceroute: bad address '{call.host}'")
         return 1

@@ -7,6 +7,7 @@ from typing import Final
 
 import h11
 
+from podwire.proto.kube.families import host_port
 from podwire.services.node.files import FileError
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import TcpStream
@@ -135,7 +136,7 @@ class _Download:
             address = (await resolver.addresses(url.host))[0]
         except ResolutionFailure:
             raise WgetError(f"bad address '{url.host if url.port == 80 else f'{url.host}:{url.port}'}'") from None
-        await self._say(f"Connecting to {url.authority} ({address}:{url.port})\n")
+        await self._say(f"Connecting to {url.authority} ({host_port(address, url.port)})\n")
         try:
             return await self._in_time(lambda: self.process.network.connect((address, url.port)))
         except OSError as error:

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import h11
 
+from podwire.proto.kube.families import host_port
 from podwire.proto.messages.runtime import ProbePod, ProbeResult
 from podwire.services.chassis.clock import Clock
 from podwire.services.node.network.sockets import Network, TcpStream
@@ -26,7 +27,7 @@ _ANYBODY: Final = Trust(verify=False)
 
 async def probe(network: Network, call: ProbePod, clock: Clock) -> ProbeResult:
     """The probe's result; whatever goes wrong is a failure with the reason as output."""
-    place = f"{call.address}:{call.port}"
+    place = host_port(call.address, call.port)
     try:
         async with asyncio.timeout(call.timeout):
             if call.kind in ("http", "https"):
@@ -59,8 +60,8 @@ async def _follow(network: Network, call: ProbePod, clock: Clock) -> ProbeResult
     for _ in range(_MOST_REDIRECTS):
         async with _connection(network, call.address, port) as plain:
             stream = await open_tls(plain, "", _ANYBODY, clock) if scheme == "https" else plain
-            answer = await _get(stream, call, path, f"{call.address}:{port}")
-        target = urlsplit(urljoin(f"{scheme}://{call.address}:{port}{path}", answer.location))
+            answer = await _get(stream, call, path, host_port(call.address, port))
+        target = urlsplit(urljoin(f"{scheme}://{host_port(call.address, port)}{path}", answer.location))
         if answer.status not in _REDIRECTS or target.hostname != call.address or target.scheme not in _PORTS:
             return answer.verdict()
         scheme, port = target.scheme, target.port or _PORTS[target.scheme]

@@ -1,14 +1,14 @@
 """The commands that netexec's UDP server answers (netexec.go, startUDPServer)."""
 
 from podwire.services.node.images.agnhost.go import join, log
-from podwire.services.node.network.sockets import Endpoint
+from podwire.services.node.network.sockets import EVERYWHERE, Endpoint
 from podwire.services.node.process import Process
 
 
-async def serve(process: Process, port: int, address: str = "0.0.0.0") -> None:
+async def serve(process: Process, port: int, address: str = EVERYWHERE) -> None:
     """Answers `hostname`, `echo TEXT` and `clientip` until cancelled. Raises OSError (EADDRINUSE)."""
     channel = process.network.open_udp(port, address)
-    shown = "" if address == "0.0.0.0" else address
+    shown = "" if address == EVERYWHERE else address
     await log(process, f"Started UDP server on port {shown} {port}")
     try:
         while True:

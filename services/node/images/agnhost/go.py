@@ -5,6 +5,7 @@ import json
 import re
 from typing import Final
 
+from podwire.proto.kube.families import host_port
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver
 from podwire.services.node.network.sockets import Endpoint
 from podwire.services.node.process import Process
@@ -49,7 +50,7 @@ def parse_duration(text: str) -> int:
 
 def join(endpoint: Endpoint) -> str:
     """host:port."""
-    return f"{endpoint[0]}:{endpoint[1]}"
+    return host_port(*endpoint)
 
 
 class BadAddress(ValueError):
@@ -61,7 +62,9 @@ def split_host_port(text: str) -> Endpoint:
     host, colon, port = text.rpartition(":")
     if not colon:
         raise BadAddress(f"address {text}: missing port in address")
-    if ":" in host:
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
         raise BadAddress(f"address {text}: too many colons in address")
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
         raise BadAddress(f"address {port}: invalid port")

@@ -15,6 +15,7 @@ from podwire.services.node.images.agnhost.options import number, read_options
 from podwire.services.node.images.agnhost.tls import CannotServeTls, tls_settings
 from podwire.services.node.images.http_server import HttpServer, Request, Response, reason
 from podwire.services.node.network.resolver import is_address
+from podwire.services.node.network.sockets import EVERYWHERE
 from podwire.services.node.pipes import NoInput, Sink
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
@@ -48,7 +49,7 @@ async def netexec(process: Process) -> int:
     options = read_options(process.arguments[1:], _FLAGS)
     http, udp = number(options, "http-port"), number(options, "udp-port", least=-1)
     sctp = number(options, "sctp-port", least=-1)
-    addresses = [each for each in options.value("udp-listen-addresses").split(",") if each] or ["0.0.0.0"]
+    addresses = [each for each in options.value("udp-listen-addresses").split(",") if each] or [EVERYWHERE]
     for address in addresses:
         if not is_address(address):
             await log(process, f"parseAddress: invalid address {address}")

@@ -98,6 +98,13 @@ TALKING = f"(sleep 5 | nc {SERVER} 80) & sleep 1; "
         (f"{LISTEN}netstat -tlnp", 0, LISTENING),
         (f"{LISTEN}ss -Htln", 0, "LISTEN 0 128 0.0.0.0:8080 0.0.0.0:* \n"),
         (f"{LISTEN}ss -Htln sport = :80", 0, ""),
+        ("nc -6 -l -p 8080 & sleep 1; ss -H6tln", 0, "LISTEN 0 128 *:8080 *:* \n"),
+        ("nc -6 -l -p 8080 & sleep 1; ss -H4tln", 0, ""),
+        (
+            "nc -6 -l -p 8080 & sleep 1; netstat -tln | tail -1",
+            0,
+            "tcp        0      0 :::8080                 :::*                    LISTEN      \n",
+        ),
         (f"{LISTEN}ss -Hln", 0, "tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:* \n"),
         (f"{TALKING}ss -Htn | wc -l", 0, "1\n"),
         (f"{TALKING}ss -Htn | awk '{{print $1, $5}}'", 0, f"ESTAB {SERVER}:80\n"),
@@ -141,10 +148,10 @@ def test_sctp_sockets() -> None:
 
     assert Machine().play(scene) == [
         "State    Recv-Q Send-Q   Local Address:Port Peer Address:Port  Process \n"
-        "LISTEN   0      128            0.0.0.0:9999      0.0.0.0:* \n"
+        "LISTEN   0      128                  *:9999            *:* \n"
         "ESTAB    0      0           10.244.1.3:9999   10.244.1.2:PORT \n"
         "`- ESTAB 0      0      10.244.1.3%eth0:9999   10.244.1.2:PORT \n",
-        "LISTEN 0 128 0.0.0.0:9999 0.0.0.0:* \n",
+        "LISTEN 0 128 *:9999 *:* \n",
         "Active Internet connections (w/o servers)\n"
         "Proto Recv-Q Send-Q Local Address           Foreign Address         State       \n"
         "sctp       0      0 10.244.1.3:9999         10.244.1.2:PORT        ESTABLISHED \n",
