@@ -21,7 +21,7 @@ from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.scripts.trace.flights import Flight, flights
 from podwire.scripts.trace.render import tree
-from podwire.scripts.trace.resolve import Destination, Source, destination, node_address, source
+from podwire.scripts.trace.resolve import Destination, Source, destination, node_addresses, source
 from podwire.scripts.trace.sequence import diagram
 from podwire.scripts.trace.svg import render
 from podwire.services.chassis.bus import pieces
@@ -93,7 +93,8 @@ async def _exchange(client: Client, start: Source, call: messages.Connect, via: 
     if start.is_external:
         from podwire.scripts.trace.outside import exchange_from_outside  # a kernel: half a second to import
 
-        return await exchange_from_outside(client, call, await node_address(client, via, "--via") if via else "")
+        routers = await node_addresses(client, via, "--via") if via else ()
+        return await exchange_from_outside(client, call, routers)
     if via:
         raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
     answer = await client.ask_machine(start.node, call, call.timeout + 5)

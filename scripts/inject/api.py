@@ -70,7 +70,7 @@ async def crafted(client: Client, start: Source, to: str, fields: Fields, namesp
     asked = fields.protocol.lower()
     known = asked if asked in ("tcp", "udp", "sctp") else "icmp" if asked else ""
     end = await destination(client, to, namespace, known)
-    made = recipe(fields, start.address, end.address, end.port)
+    made = recipe(fields, start.towards(end.address), end.address, end.port)
     return [RawPacket(data=packet) for packet in craft(made, RandomStream(secrets.randbits(64)))]
 
 

@@ -20,8 +20,8 @@ from podwire.services.node.shell import KernelShell
 NIC: Final = "eth0"
 
 
-def outside_host(bus: Bus, clock: Clock, via: str = "", seed: int | None = None) -> KernelShell:
-    """A host outside; `via` is the address of the machine to which it routes what is not on the segment ("": none)."""
+def outside_host(bus: Bus, clock: Clock, routers: tuple[str, ...] = (), seed: int | None = None) -> KernelShell:
+    """A host outside; `routers` are the addresses of the machine to which it routes what is not on the segment."""
     random = RandomStream(secrets.randbits(64) if seed is None else seed)
     shell = KernelShell(Kernel(OUTSIDE, OUTSIDE, random), bus, clock)
     shell.plug(NIC, SEGMENT, OUTSIDE_MAC)
@@ -30,8 +30,9 @@ def outside_host(bus: Bus, clock: Clock, via: str = "", seed: int | None = None)
         operations.LinkAdd(kind="nic", name=NIC, address=OUTSIDE_MAC, segment=SEGMENT, up=True),
         *(operations.AddressAdd(device=NIC, address=address) for address in ADDRESSING["dual"].outside),
     ]
-    if via:
-        steps.append(operations.RouteAdd(destination="::/0" if ":" in via else "0.0.0.0/0", via=via, device=NIC))
+    for router in routers:
+        everywhere = "::/0" if ":" in router else "0.0.0.0/0"
+        steps.append(operations.RouteAdd(destination=everywhere, via=router, device=NIC))
     for step in steps:
         with shell.turn() as kernel:
             apply_operation(kernel, step)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
-from podwire.scripts.trace.resolve import Source, node_address
+from podwire.scripts.trace.resolve import Source, node_addresses
 from podwire.services.chassis.live.clock import LiveClock
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ async def sender(client: Client, source: Source, device: str = DEVICE, via: str 
         if via:
             raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
         return MachineSender(client, source, device)
-    router = await node_address(client, via, "--via") if via else ""
+    routers = await node_addresses(client, via, "--via") if via else ()
     from podwire.scripts.inject.outside import outside_host  # a kernel: half a second that others need not wait
 
-    shell = outside_host(client.bus, LiveClock(), router)
+    shell = outside_host(client.bus, LiveClock(), routers)
     await client.bus.flush()
     return OutsideSender(shell, device)

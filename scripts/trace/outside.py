@@ -8,9 +8,9 @@ from podwire.services.node.network.sockets import Network
 from podwire.services.node.operator import exchange
 
 
-async def exchange_from_outside(client: Client, call: messages.Connect, via: str) -> messages.Outcome:
-    """Makes the exchange; `via` is the address of the machine to route through ("": none)."""
+async def exchange_from_outside(client: Client, call: messages.Connect, routers: tuple[str, ...]) -> messages.Outcome:
+    """Makes the exchange; `routers` are the addresses of the machine to route through."""
     clock = LiveClock()
-    shell = outside_host(client.bus, clock, via)
+    shell = outside_host(client.bus, clock, routers)
     await client.bus.flush()
     return await exchange(Network(shell, "", call.trace), call, clock)

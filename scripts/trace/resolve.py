@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.families import family_of, host_port, of_family
 from podwire.proto.messages.machine import ExchangeKind
 from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.client import Client
@@ -26,7 +27,17 @@ class Source:
     node: str
     namespace: str = ""
     pod: str = ""
-    address: str = ""
+    addresses: tuple[str, ...] = ()
+    """The primary family's first."""
+
+    @property
+    def address(self) -> str:
+        """The primary family's ("" while there is none)."""
+        return self.addresses[0] if self.addresses else ""
+
+    def towards(self, destination: str) -> str:
+        """The address that packets to a destination come from: of its family, if there is one."""
+        return of_family(self.addresses, family_of(destination)) or self.address
 
     @property
     def is_external(self) -> bool:
@@ -51,7 +62,7 @@ class Destination:
 
     def __str__(self) -> str:
         name = f"{self.host} = " if self.host and self.host != self.address else ""
-        return f"{name}{self.address}:{self.port}" if self.port else f"{name}{self.address}"
+        return f"{name}{host_port(self.address, self.port)}" if self.port else f"{name}{self.address}"
 
 
 async def source(client: Client, text: str, namespace: str) -> Source:
@@ -61,7 +72,7 @@ async def source(client: Client, text: str, namespace: str) -> Source:
     """
     kind, _, name = text.partition("/")
     if text == OUTSIDE:
-        return Source(OUTSIDE, address=ADDRESSING["ipv4"].gateways[0])
+        return Source(OUTSIDE, addresses=ADDRESSING["dual"].gateways)
     if kind in ("node", "nodes"):
         return await _node_source(client, name)
     if kind not in _PODS and kind not in _WORKLOADS and "/" in text:
@@ -84,24 +95,26 @@ async def _pod(client: Client, name: str, namespace: str) -> Json | None:
 
 def _pod_source(pod: Json) -> Source:
     metadata, node = pod["metadata"], pod["spec"].get("nodeName", "")
-    if not (pod.get("status") or {}).get("podIP"):
+    status = pod.get("status") or {}
+    addresses = tuple(str(entry["ip"]) for entry in status.get("podIPs") or [])
+    if not addresses:
         raise UserError(f"SOURCE {metadata['name']}: the pod has no address yet (kubectl describe pod tells why)")
     if pod["spec"].get("hostNetwork"):
-        return Source(node, address=pod["status"]["podIP"])
-    return Source(node, metadata["namespace"], metadata["name"], pod["status"]["podIP"])
+        return Source(node, addresses=addresses)
+    return Source(node, metadata["namespace"], metadata["name"], addresses)
 
 
 async def _node_source(client: Client, name: str) -> Source:
-    return Source(name, address=await node_address(client, name, "SOURCE", "neither a pod nor a node"))
+    return Source(name, addresses=await node_addresses(client, name, "SOURCE", "neither a pod nor a node"))
 
 
-async def node_address(client: Client, name: str, option: str, otherwise: str = "no such node") -> str:
-    """A machine's own address ("" while it is not known). Raises UserError."""
+async def node_addresses(client: Client, name: str, option: str, otherwise: str = "no such node") -> tuple[str, ...]:
+    """A machine's own addresses (none while they are not known). Raises UserError."""
     nodes = {node["metadata"]["name"]: node for node in await client.api.list(resources.NODES)}
     if name not in nodes:
         raise UserError(f"{option} {name}: {otherwise}; nodes are {', '.join(nodes)}")
     addresses = (nodes[name].get("status") or {}).get("addresses") or []
-    return next((str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP"), "")
+    return tuple(str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP")
 
 
 async def destination(client: Client, text: str, namespace: str, protocol: str = "") -> Destination:

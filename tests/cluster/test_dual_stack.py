@@ -226,3 +226,48 @@ def test_a_node_that_goes_is_forgotten_in_both_families_and_learned_again(dual: 
         assert again["spec"]["podCIDRs"] == node["spec"]["podCIDRs"]
 
     dual.cluster.run(main())
+
+
+CONFLIST = "/etc/cni/net.d/10-flannel.conflist"
+
+
+def test_a_node_without_addresses_says_so_on_the_pod(dual: Booted) -> None:
+    async def main() -> None:
+        folder = "/var/lib/cni/networks/cbr0"
+        each = "[ -e 10.244.1.$i ] || echo lost > 10.244.1.$i"
+        fill = f"mkdir -p {folder}; cd {folder}; for i in $(seq 2 254); do {each}; done"
+        assert (await shell(dual, "node-1", fill))[1] == 0
+        await Pods(dual).create("late", SERVER, nodeName="node-1")
+
+        async def has_said() -> bool:
+            return bool(await Pods(dual).events("late", "FailedCreatePodSandBox"))
+
+        await dual.cluster.until(has_said, 30, "the pod says why it does not start")
+        text = (await Pods(dual).events("late", "FailedCreatePodSandBox"))[0]
+        why = "no IP addresses available in range set: 10.244.1.1-10.244.1.254"
+        assert f'plugin type="flannel" failed (add): failed to allocate for range 0: {why}' in text
+        await shell(dual, "node-1", f"grep -l lost {folder}/* | head -1 | xargs rm")
+        await Pods(dual).until("late", is_ready, 60, "the pod has an address")
+
+    dual.cluster.run(main())
+
+
+def test_what_pods_leave_that_end_without_plugins_is_collected(dual: Booted) -> None:
+    async def main() -> None:
+        addresses = await serve(dual)
+        look = "ls /var/lib/cni/networks/cbr0 /var/lib/cni/results; iptables-save; ip6tables-save"
+
+        async def left() -> list[str]:
+            text, _ = await shell(dual, "node-2", look)
+            return [address for address in addresses if address in text]
+
+        assert await left() == addresses
+        await shell(dual, "node-2", f"mv {CONFLIST} {CONFLIST}.kept")
+        await dual.cluster.api.delete(resources.PODS, "default", "server")
+        await Pods(dual).until_gone("server", 60)
+        assert await left() == addresses
+        await shell(dual, "node-2", f"mv {CONFLIST}.kept {CONFLIST}")
+        await asyncio.sleep(2)
+        assert await left() == [], await shell(dual, "node-2", look)
+
+    dual.cluster.run(main())

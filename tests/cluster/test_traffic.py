@@ -56,7 +56,7 @@ async def pods(booted: Booted) -> tuple[Source, Source, str]:
         await booted.cluster.api.list(resources.PODS, "default"), key=lambda pod: str(pod["spec"]["nodeName"])
     )
     one, other = [
-        Source(pod["spec"]["nodeName"], "default", pod["metadata"]["name"], pod["status"]["podIP"]) for pod in found
+        Source(pod["spec"]["nodeName"], "default", pod["metadata"]["name"], (pod["status"]["podIP"],)) for pod in found
     ]
     [service] = [
         each

@@ -10,7 +10,6 @@ from podwire.proto.messages import runtime as messages
 from podwire.proto.messages.process import Ended
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
-from podwire.services.node.cni.chain import network_condition
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.runtime.claimed import end_silent_after_reconnect, foreign_caller
 from podwire.services.node.runtime.containers import Containers, stand_in
@@ -98,7 +97,7 @@ class Runtime:
             case messages.RemoveFiles(folder=folder):
                 self._machine.files.remove_tree(folder)
             case messages.NetworkStatus():
-                ready, text = network_condition(self._machine)
+                ready, text = self.sandboxes.network_condition()
                 return messages.NetworkCondition(ready=ready, message=text)
             case messages.ProbePod():
                 return await probe(Network(self._machine.shell, ""), call, self._machine.clock)

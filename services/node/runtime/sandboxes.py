@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.messages import runtime as messages
 from podwire.services.chassis.chance import hexadecimal
-from podwire.services.node.cni.chain import CniError, add_network, delete_network
+from podwire.services.node.cni.chain import (
+    CniError,
+    add_network,
+    collect_garbage,
+    delete_network,
+    network_condition,
+)
 from podwire.services.node.processes import PidNamespace
 from podwire.services.node.runtime.containers import Containers
 from podwire.services.node.runtime.failures import CallFailed
@@ -23,6 +29,8 @@ class Sandboxes:
     def __init__(self, machine: "Machine", containers: Containers) -> None:
         self.records: dict[str, SandboxRecord] = {}
         self._machine, self._containers = machine, containers
+        self._leaves_garbage = True
+        """Whether a network may hold what no sandbox has: at the start, and after one ended without plugins."""
 
     def ready(self, name: str) -> SandboxRecord:
         """A sandbox in which containers can be made. Raises CallFailed."""
@@ -30,6 +38,22 @@ class Sandboxes:
         if sandbox is None or sandbox.state != "READY":
             raise CallFailed("NotFound", f'sandbox "{name}" is not ready')
         return sandbox
+
+    def network_condition(self) -> tuple[bool, str]:
+        """Whether pods can get a network, and why not. As soon as they can, garbage is collected."""
+        ready, text = network_condition(self._machine)
+        if ready and self._leaves_garbage:
+            self._collect_garbage()
+        return ready, text
+
+    def _collect_garbage(self) -> None:
+        """Frees what sandboxes left that ended while no plugin could clean up after them (CNI 1.1, GC)."""
+        self._leaves_garbage = False
+        try:
+            collect_garbage(self._machine, [each for each in self.records.values() if each.state == "READY"])
+        except CniError as error:
+            self._leaves_garbage = True
+            self._machine.log.warning("cni garbage collection failed", reason=str(error))
 
     def pod_in(self, namespace: str) -> str:
         """Whose a network namespace is: `namespace/name` of the pod, or the namespace's own name."""
@@ -64,6 +88,7 @@ class Sandboxes:
             raise CallFailed("Unknown", text) from None
 
     async def _delete_network(self, record: SandboxRecord) -> None:
+        self._leaves_garbage = self._leaves_garbage or not network_condition(self._machine)[0]
         try:
             await delete_network(self._machine, record)
         except CniError as error:
