@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
@@ -107,7 +108,7 @@ def picture(start: Source, end: Destination, outcome: messages.Outcome, found: l
     """A sequence diagram as SVG."""
     mark = "ok" if outcome.success else "failed"
     result = f"{mark}: {outcome.text}, {outcome.duration / 1e6:.2f} ms"
-    return render(diagram(f"{start} → {end}", found, result))
+    return render(diagram(f"{start.described(end.address)} → {end}", found, result))
 
 
 def write(name: str, text: str) -> None:
@@ -133,7 +134,7 @@ def show(
         return
     if output == "json":
         value = {
-            "source": str(start),
+            "source": start.described(end.address),
             "destination": str(end),
             "success": outcome.success,
             "outcome": outcome.text,
@@ -150,14 +151,14 @@ def show(
         typer.echo(json.dumps(value, indent=1))
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
-    console.print(f"{start}  ->  {end}")
+    console.print(escape(f"{start.described(end.address)}  ->  {end}"))
     for flight in found if everything else chosen(found):
         console.print(tree(flight, flight.title, every_rule))
     left = 0 if everything else len(found) - len(chosen(found))
     if left:
         console.print(f"[dim]{left} more packets of this connection: --all shows them[/]")
     mark = "[green]ok[/]" if outcome.success else "[red]failed[/]"
-    console.print(f"{mark}  {outcome.text}  [dim]{outcome.duration / 1e6:.2f} ms[/]")
+    console.print(f"{mark}  {escape(outcome.text)}  [dim]{outcome.duration / 1e6:.2f} ms[/]")
 
 
 def chosen(found: list[Flight]) -> list[Flight]:

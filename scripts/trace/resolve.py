@@ -44,9 +44,10 @@ class Source:
         """Whether it is a host on the machines' segment that is none of them."""
         return self.node == OUTSIDE
 
-    def __str__(self) -> str:
+    def described(self, destination: str) -> str:
+        """In words; of a host outside the address that it sends to a destination from."""
         if self.is_external:
-            return f"outside host {self.address}"
+            return f"outside host {self.towards(destination)}"
         return f"pod {self.namespace}/{self.pod} on {self.node}" if self.pod else f"node {self.node}"
 
 
@@ -61,7 +62,7 @@ class Destination:
     path: str = "/"
 
     def __str__(self) -> str:
-        name = f"{self.host} = " if self.host and self.host != self.address else ""
+        name = f"{self.host} = " if self.host and self.host.strip("[]") != self.address else ""
         return f"{name}{host_port(self.address, self.port)}" if self.port else f"{name}{self.address}"
 
 

@@ -29,6 +29,8 @@ from podwire.services.node.programs.http_client import (
 
 _CONNECT_TIMEOUT: Final = 300
 """Seconds (curl's default)."""
+_HEAD_START: Final = 0.2
+"""Seconds (CURL_HET_DEFAULT)."""
 _METER: Final = (
     "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
     "                                 Dload  Upload   Total   Spent    Left  Speed\n"
@@ -300,13 +302,33 @@ class _Transfer:
             await self._verbose(f"*   Trying {host_port(address, url.port)}...\n")
             self.facts.address, self.facts.port = address, url.port
             try:
-                return await self.process.network.connect((address, url.port))
+                return await self._race(url, address, addresses)
             except OSError as error:
                 code = 28 if error.errno == errno.ETIMEDOUT else 7
                 await self._verbose(f"* connect to {address} port {url.port} failed: {error.strerror}\n")
         failure = f"Failed to connect to {url.host} port {url.port} after {self._milliseconds()} ms: "
         await self._verbose(f"* {failure}Could not connect to server\n")
         raise CurlError(code, failure + "Could not connect to server")
+
+    async def _race(self, url: Url, address: str, addresses: list[str]) -> TcpStream:
+        """Happy eyeballs (RFC 8305) one after the other, where curl has both tries going: an IPv6 address has 200 ms,
+        then the first IPv4 address has, then the IPv6 address as long as it takes. Raises OSError."""
+        other = next((each for each in addresses if ":" not in each), "")
+        connect = self.process.network.connect
+        if ":" not in address or not other:
+            return await connect((address, url.port))
+        try:
+            async with asyncio.timeout(_HEAD_START):
+                return await connect((address, url.port))
+        except TimeoutError:
+            await self._verbose(f"*   Trying {host_port(other, url.port)}...\n")
+        try:
+            async with asyncio.timeout(_HEAD_START):
+                stream = await connect((other, url.port))
+        except (TimeoutError, OSError):
+            return await connect((address, url.port))
+        self.facts.address = other
+        return stream
 
     # -- one exchange
 
