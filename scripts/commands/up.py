@@ -39,8 +39,6 @@ def up(
         raise UserError(f"--cni {cni}: not built yet; flannel is")
     if proxy_mode not in MODES:
         raise UserError(f"--proxy-mode {proxy_mode}: there are {', '.join(MODES)}")
-    if ip_family == "ipv6":
-        raise UserError("--ip-family ipv6: not built yet; ipv4 and dual are")
     started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family))
     try:
         asyncio.run(bring_up(started, proxy_mode))

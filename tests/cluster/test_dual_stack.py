@@ -9,7 +9,7 @@ import pytest
 from podwire.proto.kube import resources
 from podwire.scripts.cluster.readiness import is_ready
 
-from .conftest import Booted
+from .conftest import RULES_SETTLE, Booted
 from .test_containers import Pods
 from .test_operator import shell
 
@@ -287,5 +287,62 @@ def test_names_of_both_families(dual: Booted) -> None:
         await Pods(dual).create("c", container, nodeName="node-1", restartPolicy="Never", hostAliases=aliases)
         await Pods(dual).until("c", lambda pod: pod["status"].get("phase") == "Succeeded", 60, "the client is done")
         assert (await Pods(dual).log("c", "c")).split() == [second, first, second, first, "0"]
+
+    dual.cluster.run(main())
+
+
+@pytest.fixture
+def only_ipv6() -> Iterator[Booted]:
+    made = Booted(seed=19, workers=2, ip_family="ipv6")
+    yield made
+    made.cluster.close()
+
+
+def test_a_cluster_may_have_ipv6_alone(only_ipv6: Booted) -> None:
+    """Nodes, pods, Services, programs: nothing has an IPv4 address, and everything works."""
+
+    async def main() -> None:
+        api = only_ipv6.cluster.api
+        [address] = await serve(only_ipv6)
+        body = {"metadata": {"name": "server"}, "spec": {"selector": {"app": "server"}, "ports": [{"port": 8080}]}}
+        await api.patch(resources.PODS, "default", "server", {"metadata": {"labels": {"app": "server"}}})
+        service = await api.create(resources.SERVICES, "default", body)
+        cluster_ip = service["spec"]["clusterIP"]
+        assert (service["spec"]["ipFamilies"], families([address, cluster_ip])) == (["IPv6"], ["IPv6", "IPv6"])
+        await asyncio.sleep(RULES_SETTLE)
+        script = "; ".join(
+            f"curl -s -m 5 http://[{each}]:{port}/hostname; echo"
+            for each, port in ((address, 8080), (cluster_ip, 8080), ("fc00:f853:ccd:e793::4", 18080))
+        )
+        assert (await output(only_ipv6, "node-1", f"{script}; ip -4 addr show eth0 | wc -l")).split() == [
+            *["server"] * 3,
+            "0",
+        ]
+        for node in await api.list(resources.NODES):
+            assert families([each["address"] for each in node["status"]["addresses"][:1]]) == ["IPv6"]
+            assert families(node["spec"]["podCIDRs"]) == ["IPv6"]
+        slices = await api.list(resources.ENDPOINT_SLICES, "default")
+        assert {each["addressType"] for each in slices} == {"IPv6"}
+
+    only_ipv6.cluster.run(main())
+
+
+def test_services_are_reached_over_both_families(dual: Booted) -> None:
+    """ClusterIPs and node ports, from a pod on another node, from the backend's own node, and from the machine."""
+
+    async def main() -> None:
+        await serve(dual)
+        await dual.cluster.api.patch(resources.PODS, "default", "server", {"metadata": {"labels": {"app": "server"}}})
+        spec = {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8080, "nodePort": 30080}]}
+        body = {"metadata": {"name": "s"}, "spec": spec | {"type": "NodePort", "ipFamilyPolicy": "RequireDualStack"}}
+        service = await dual.cluster.api.create(resources.SERVICES, "default", body)
+        await asyncio.sleep(RULES_SETTLE)
+        places = [*(f"[{each}]" if ":" in each else each for each in service["spec"]["clusterIPs"])]
+        places += ["172.18.0.3:30080", "[fc00:f853:ccd:e793::3]:30080"]
+        script = "; ".join(f"curl -s -m 5 http://{place}/hostname; echo" for place in places)
+        for node in ("node-1", "node-2"):
+            assert (await output(dual, node, script)).split() == ["server"] * 4, node
+            text, _ = await shell(dual, node, script)
+            assert text.split() == ["server"] * 4, node
 
     dual.cluster.run(main())
