@@ -87,9 +87,9 @@ class LiveCluster:
         self._client: Client | None = None
         self._used = 0.0
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         """Starts it in the background, or fails with what the command said."""
-        done = podwire("up", "--nodes", str(WORKERS), "--api-port", "0", "-d", "--data-dir", self.data_dir)
+        done = podwire("up", "--nodes", str(WORKERS), "--api-port", "0", "-d", "--data-dir", self.data_dir, *options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log('supervisor')}"
 
     def down(self, *options: str) -> None:
