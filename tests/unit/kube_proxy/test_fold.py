@@ -68,7 +68,10 @@ def test_many_changes_come_to_the_same_as_one_look(steps: list[tuple[str, str, b
         kernel.restore(book.update_text(known.take()))
     whole, fresh = _Chains(), IptablesBook(AROUND)
     whole.restore(fresh.full_text(known.states, []))
-    assert kernel.chains == whole.chains
+    assert {chain: sorted(rules) for chain, rules in kernel.chains.items()} == {
+        chain: sorted(rules) for chain, rules in whole.chains.items()
+    }
+    assert kernel.chains["nat", "KUBE-SERVICES"][-1] == whole.chains["nat", "KUBE-SERVICES"][-1]
     assert dict(book.rules) == dict(fresh.rules)
 
 
@@ -88,6 +91,10 @@ class _Chains:
                 self.chains[table, words[0][1:]] = []
             elif line.startswith("-A"):
                 self.chains[table, words[1]].append(line)
+            elif line.startswith("-I"):
+                self.chains[table, words[1]].insert(0, f"-A{line[2:]}")
+            elif line.startswith("-D"):
+                self.chains[table, words[1]].remove(f"-A{line[2:]}")
             elif line.startswith("-X"):
                 assert self.chains.pop((table, words[1])) == []
 

@@ -1,8 +1,8 @@
 """Texts for iptables-restore --noflush: the whole, or the chains that changed.
 
-Chains that are named are replaced, all others stay. Upstream writes the shared chains at every sync; here they are
-written when they change, so that an endpoint's change costs its Service's chains alone. Their order means nothing
-(upstream's is that of a Go map): it is that of the Services' names.
+Chains that are named are replaced, all others stay. Upstream writes the chains that all Services share at every sync;
+here their single rules are put in and taken out, so that a change costs what it changes. Their order means nothing
+(upstream's is that of a Go map).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,7 +91,7 @@ class IptablesBook:
         return self._partial(changes)
 
     def _partial(self, changes: Sequence[Change]) -> str:
-        touched: dict[Place, None] = {}
+        shared: list[tuple[str, str]] = []
         own: dict[str, Sequence[str]] = {}
         gone: dict[str, None] = {}
         for change in changes:
@@ -99,13 +99,11 @@ class IptablesBook:
             new = EMPTY if change.after is None else block(change.after, self._around, large=self._large)
             if change.after is not None:
                 self._blocks[change.key] = new
-            places = dict.fromkeys((*old.shared, *new.shared))
-            touched.update(dict.fromkeys(place for place in places if old.shared.get(place) != new.shared.get(place)))
+            shared += _shared_edits(old, new)
             own |= {name: rules for name, rules in new.own.items() if old.own.get(name) != rules}
             gone |= dict.fromkeys(name for name in old.own if name not in new.own)
             self._adjust(old, new)
-        shared = {place: self._shared(*place) for place in touched}
-        return _text(shared, own, [name for name in gone if name not in own]) if shared or own or gone else ""
+        return _edits(shared, own, [name for name in gone if name not in own])
 
     def _adjust(self, old: Block, new: Block) -> None:
         for held, sign in ((old, -1), (new, 1)):
@@ -138,6 +136,28 @@ def _text(shared: Mapping[Place, Sequence[str]], own: Mapping[str, Sequence[str]
             lines += [rule for found in rules.values() for rule in found]
             lines += [*(f"-X {name}" for name in removed), "COMMIT"]
     return "\n".join(lines) + "\n"
+
+
+def _shared_edits(old: Block, new: Block) -> Iterator[tuple[str, str]]:
+    """Table and command for each rule of a shared chain that goes or comes: at the front, where its place means nothing
+    and the jump to the node ports stays the last."""
+    for place in dict.fromkeys((*old.shared, *new.shared)):
+        before, after = old.shared.get(place, ()), new.shared.get(place, ())
+        yield from ((place[0], f"-D{rule[2:]}") for rule in before if rule not in after)
+        yield from ((place[0], f"-I{rule[2:]}") for rule in after if rule not in before)
+
+
+def _edits(shared: Sequence[tuple[str, str]], own: Mapping[str, Sequence[str]], gone: Sequence[str]) -> str:
+    """A partial text, "" if there is nothing to change."""
+    lines: list[str] = []
+    for table in _TABLES:
+        commands = [command for where, command in shared if where == table]
+        mine, removed = (own, gone) if table == "nat" else ({}, ())
+        if commands or mine or removed:
+            lines += [f"*{table}", *(f":{name} - [0:0]" for name in (*mine, *removed)), *commands]
+            lines += [rule for rules in mine.values() for rule in rules]
+            lines += [*(f"-X {name}" for name in removed), "COMMIT"]
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def _canaries() -> str:

@@ -148,6 +148,7 @@ def _at(chain: Chain, number: int) -> Rule:
 def _find(chain: Chain, rule: Rule) -> int:
     wanted = rule.specification()
     for index, each in enumerate(chain.rules):
-        if each.specification() == wanted:
+        alike = (each.jump, each.destination, each.protocol) == (rule.jump, rule.destination, rule.protocol)
+        if alike and each.specification() == wanted:
             return index
     raise NetfilterError(_GONE if chain.rules or wanted else _NO_CHAIN)
