@@ -150,6 +150,10 @@ class Fib:
                 return route
         return None
 
+    def holds(self, route: Route) -> bool:
+        """Whether just this route is there."""
+        return route in self._tables.get(route.table, {}).get(route.length, {}).get(route.destination, ())
+
     def routes(self, table: str = MAIN) -> list[Route]:
         """Every route of a table in the order that `ip route show` prints: prefix, then length, then metric."""
         lengths = self._tables.get(table, {})

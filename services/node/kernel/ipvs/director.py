@@ -37,6 +37,8 @@ class Ipvs:
         self.timeouts = {protocol: dict(states) for protocol, states in TIMEOUTS.items()}
         self.total = Statistics(0)
         self._trash: list[Destination] = []
+        self._hooked = (False, 0)
+        """Whether hooks look at packets, and whether what they balance is tracked, as last arranged."""
 
     @property
     def enabled(self) -> bool:
@@ -185,6 +187,11 @@ class Ipvs:
 
     def _changed(self) -> None:
         """Have hooks look, or no longer look, at packets; what is cached may be wrong."""
+        now = self.enabled, self.sysctl("conntrack")
+        if now == self._hooked:
+            self._namespace.kernel.changed()
+            return
+        self._hooked = now
         self._namespace.netfilter.install({})
         self._namespace.netfilter6.install({})
 

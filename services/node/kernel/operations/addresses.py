@@ -114,7 +114,7 @@ def _add_routes(device: Device, address: Address) -> None:
     """Enter an address's routes; on a device that is down it is this host's all the same, but nothing more."""
     fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
-        if (device.up or route.kind == "local") and route not in fib.routes(route.table):
+        if (device.up or route.kind == "local") and not fib.holds(route):
             fib.add(route)
 
 
@@ -122,7 +122,7 @@ def _remove_routes(device: Device, address: Address) -> None:
     kept = [route for other in _list(device, address.address) for route in routes_of(device, other)]
     fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
-        if route not in kept and route in fib.routes(route.table):
+        if route not in kept and fib.holds(route):
             fib.remove(route)
     for route in fib.routes(MAIN):
         if route.source == address.address and route.device is device and route.protocol != "kernel":
