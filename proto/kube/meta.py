@@ -44,6 +44,12 @@ class ObjectMeta(View, frozen=True, kw_only=True):
     finalizers: list[str] | None = None
 
 
+class Namespace(View, frozen=True, kw_only=True):
+    """core/v1 Namespace, as a name and labels."""
+
+    metadata: ObjectMeta
+
+
 class ConfigMap(View, frozen=True, kw_only=True):
     """core/v1 ConfigMap."""
 

@@ -1,27 +1,37 @@
-"""CoreDNS's shell: claims a container, reads its Corefile, watches, answers on the pod's UDP and TCP sockets."""
+"""CoreDNS's shell: claims a container, reads its Corefile, watches, serves, and ends as its Corefile says."""
 
 import asyncio
-import struct
 from typing import Final
 
+import dns.message
+import dns.rdatatype
+
 from podwire.proto import subjects
-from podwire.proto.kube import resources
-from podwire.proto.kube.network import EndpointSlice, Service
-from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient
-from podwire.services.chassis.api.watch import Watch, Watching
-from podwire.services.chassis.claim import Address, Connection, Container, ContainerError, UdpSocket, wait_for_claim
+from podwire.services.chassis.api.watch import Watching
+from podwire.services.chassis.claim import Container, ContainerError, wait_for_claim
+from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context, ProcessEnd
 from podwire.services.chassis.health import serve_health
-from podwire.services.chassis.http import serve_text
-from podwire.services.coredns.core.answers import Zones, answer_bytes
-from podwire.services.coredns.core.configuration import Configuration, read
+from podwire.services.coredns.core.cluster import Cluster
 from podwire.services.coredns.core.corefile import CorefileError
-from podwire.services.coredns.core.records import build
+from podwire.services.coredns.core.measures import VERSION, Measures
+from podwire.services.coredns.core.plugins.hosts import Hosts
+from podwire.services.coredns.core.plugins.kubernetes import Kubernetes
+from podwire.services.coredns.core.plugins.loop import WATCHES_FOR, Loop
+from podwire.services.coredns.core.query import Ask, UpstreamFailure
+from podwire.services.coredns.core.servers import Server, Surroundings
+from podwire.services.coredns.pages import Pages
+from podwire.services.coredns.reloading import Reloading
+from podwire.services.coredns.serving import Serving
 from podwire.services.coredns.settings import CoreDnsSettings
+from podwire.services.coredns.upstreams import Upstreams
+from podwire.services.coredns.watched import Watched
 
 USER: Final = "system:coredns"
-_IDLE: Final = 8.0
+_SYNC_WITHIN: Final = 5.0
+_LOOK: Final = 0.02
+_HOSTS_EVERY: Final = 5.0
 
 
 class CoreDns:
@@ -29,107 +39,129 @@ class CoreDns:
 
     def __init__(self, context: Context, settings: CoreDnsSettings) -> None:
         self._context, self._settings = context, settings
-        self._configuration: Configuration | None = None
-        self._zones: Zones | None = None
-        self._services: Watch[Service] | None = None
-        self._slices: Watch[EndpointSlice] | None = None
-        self._answered = 0
+        self._serving: Serving | None = None
 
     async def run(self) -> None:
         """Serves until the claim ends."""
-        serve_health(self._context, lambda: {"answered": str(self._answered), "zone": self._zone()})
-        container = await wait_for_claim(self._context, self._settings.image, subjects.ANY_NODE)
-        configuration = self._configuration = await self._read_corefile(container)
-        self._watch()
-        await self._listen(container, configuration)
-        container.log(f".:{configuration.port}", "CoreDNS-1.12.0", "podwire", stream="stdout")
-        for name in configuration.without_effect:
-            container.log(f"plugin/{name}: accepted, not built yet: it has no effect")
-        await container.until_ended()
-        await container.exit(0)
-
-    def _zone(self) -> str:
-        return self._configuration.zone if self._configuration else ""
-
-    async def _read_corefile(self, container: Container) -> Configuration:
-        text = await container.read_file(self._settings.corefile)
-        try:
-            if text is None:
-                raise CorefileError(f"{self._settings.corefile}: no such file")
-            return read(text.decode(errors="replace"))
-        except CorefileError as error:
-            container.log(str(error))
-            await container.exit(1, str(error))
-            raise ProcessEnd(str(error)) from None
-
-    def _watch(self) -> None:
         context = self._context
+        serve_health(context, self._facts)
+        container = await wait_for_claim(context, self._settings.image, subjects.ANY_NODE)
+        await _Running(context, container, self._settings.corefile, self).run()
+
+    def _facts(self) -> dict[str, str]:
+        serving = self._serving
+        zones = [zone for server in serving.servers for zone in server.zones] if serving else []
+        return {"answered": str(serving.answered if serving else 0), "zone": " ".join(zones)}
+
+    def serves(self, serving: Serving) -> None:
+        """Tells whose facts are shown."""
+        self._serving = serving
+
+
+class _Running:
+    """A claimed container's server."""
+
+    def __init__(self, context: Context, container: Container, corefile: str, owner: CoreDns) -> None:
+        self._context, self._container = context, container
+        self._cluster, measures = Cluster(), Measures()
+        self._upstreams = Upstreams(container)
+        self._serving = Serving(container, self._upstreams, measures)
+        self._pages = Pages(container, self._serving, self._cluster, measures)
         watching = Watching(context.bus, context.clock, ApiClient(context.bus, USER), context.tasks)
-        self._services = watching.watch(resources.SERVICES, Service, self._changed)
-        self._slices = watching.watch(resources.ENDPOINT_SLICES, EndpointSlice, self._changed)
+        self._watched = Watched(watching, self._cluster)
+        self._reloading = Reloading(container, corefile, self._surroundings, self._take)
+        owner.serves(self._serving)
 
-    def _changed(self, key: ObjectKey | None) -> None:
-        self._zones = None
+    async def run(self) -> None:
+        """Serves until the claim ends, and for the time of `lameduck` after that."""
+        await self._begin()
+        self._context.tasks.start(self._reloading.run(), name="reload")
+        self._context.tasks.start(self._reload_hosts(), name="reload hosts")
+        await self._container.until_ended()
+        self._say("[INFO] SIGTERM: Shutting down servers then terminating")
+        lameduck = max((server.endpoints.lameduck for server in self._serving.servers), default=0.0)
+        if lameduck:
+            self._say(f"[INFO] plugin/health: Going into lameduck mode for {lameduck:g}s")
+            await asyncio.sleep(lameduck)
+        await self._container.exit(0)
 
-    def _current_zones(self) -> Zones:
-        """The zones, rebuilt when a watched object has changed since the last query."""
-        assert self._configuration is not None and self._services is not None and self._slices is not None
-        if self._zones is None:
-            configuration = self._configuration
-            self._zones = Zones(
-                records=build(configuration.zone, self._services.objects, self._slices.objects),
-                reverse=configuration.reverse,
-                ttl=configuration.ttl,
-                pods=configuration.pods,
-                shuffle=configuration.shuffle,
-                serial=max(self._services.revision, self._slices.revision),
-                synced=self._services.synced.is_set() and self._slices.synced.is_set(),
-            )
-        return self._zones
+    def _say(self, line: str) -> None:
+        self._container.log(line, stream="stdout")
 
-    async def _listen(self, container: Container, configuration: Configuration) -> None:
-        sockets: list[UdpSocket] = []
+    def _surroundings(self, files: dict[str, str | None]) -> Surroundings:
+        context = self._context
+        address = self._container.start.address
+        return Surroundings(
+            cluster=self._cluster,
+            files=files,
+            clock=context.clock.monotonic_ns,
+            random=context.random,
+            say=self._say,
+            start_probing=self._upstreams.start_probing,
+            own_addresses=(address,) if address else (),
+        )
 
-        def on_datagram(data: bytes, peer: Address) -> None:
-            if (reply := self._answer(data, over_udp=True)) is not None:
-                sockets[0].send(reply, peer)
-
+    async def _begin(self) -> None:
         try:
-            sockets.append(await container.bind_udp(configuration.port, on_datagram))
-            await container.listen_tcp(configuration.port, self._on_connection)
-            if configuration.health_port:
-                await serve_text(container, configuration.health_port, lambda path: self._health(path))
-            if configuration.ready_port:
-                await serve_text(container, configuration.ready_port, lambda path: self._ready(path))
-        except ContainerError as error:
-            container.log(f"listen: {error}")
-            await container.exit(1, str(error))
+            servers = await self._reloading.first()
+            self._watch(servers)
+            await self._until_synced()
+            await self._take(servers)
+        except (CorefileError, ContainerError) as error:
+            self._container.log(str(error))
+            await self._container.exit(1, str(error))
+            raise ProcessEnd(str(error)) from None
+        self._container.log(*(f"{zone}:{server.port}" for server in servers for zone in server.zones), stream="stdout")
+        self._container.log(f"CoreDNS-{VERSION}", "podwire", stream="stdout")
 
-    def _answer(self, data: bytes, over_udp: bool) -> bytes | None:
-        self._answered += 1
-        return answer_bytes(self._current_zones(), data, self._context.random, over_udp)
+    def _watch(self, servers: list[Server]) -> None:
+        plugins = [plugin for server in servers for plugin in server.plugins.values()]
+        found = [plugin for plugin in plugins if isinstance(plugin, Kubernetes)]
+        if found:
+            self._watched.start(pods=any(plugin.options.pods == "verified" for plugin in found))
 
-    def _health(self, path: str) -> tuple[int, str]:
-        return (200, "OK") if path == "/health" else (404, "404 page not found\n")
+    async def _until_synced(self) -> None:
+        """Waits for the API, but not for ever: names asked for meanwhile get SERVFAIL (RegisterKubeCache)."""
+        deadline = self._context.clock.monotonic_ns() + int(_SYNC_WITHIN * SECOND)
+        while self._watched.waits and self._context.clock.monotonic_ns() < deadline:
+            await asyncio.sleep(_LOOK)
+        if self._watched.waits:
+            self._say("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API")
 
-    def _ready(self, path: str) -> tuple[int, str]:
-        if path != "/ready":
-            return 404, "404 page not found\n"
-        return (200, "OK") if self._current_zones().synced else (503, "kubernetes")
+    async def _take(self, servers: list[Server]) -> None:
+        """Serves by these from now on. Raises ContainerError for a port that is not to be had."""
+        self._watch(servers)
+        for server in servers:
+            await self._serving.listen(server.port)
+            await self._pages.serve(server.endpoints)
+        self._serving.servers = servers
+        for server in servers:
+            found = server.plugins.get("loop")
+            if isinstance(found, Loop):
+                self._context.tasks.start(self._look_for_loop(found, server.port), name="loop")
 
-    def _on_connection(self, connection: Connection) -> None:
-        self._context.tasks.start(self._serve_connection(connection), name="dns over tcp")
-
-    async def _serve_connection(self, connection: Connection) -> None:
-        """Length-prefixed messages until the peer is done (RFC 7766)."""
+    async def _look_for_loop(self, loop: Loop, port: int) -> None:
+        """Asks this server the name that was made up; one that sees it again and again ends."""
+        query = dns.message.make_query(loop.name, dns.rdatatype.HINFO, id=self._context.random.getrandbits(16))
         try:
-            while True:
-                async with asyncio.timeout(_IDLE):
-                    (length,) = struct.unpack("!H", await connection.reader.readexactly(2))
-                    data = await connection.reader.readexactly(length)
-                if (reply := self._answer(data, over_udp=False)) is not None:
-                    await connection.send(struct.pack("!H", len(reply)) + reply)
-        except (asyncio.IncompleteReadError, TimeoutError, OSError):
+            await self._upstreams.exchange(Ask(("127.0.0.1", port), query, False))
+        except UpstreamFailure:
             pass
-        finally:
-            connection.close()
+        deadline = self._context.clock.monotonic_ns() + int(WATCHES_FOR * SECOND)
+        while not loop.found and self._context.clock.monotonic_ns() < deadline:
+            await asyncio.sleep(1.0)
+        if loop.found:
+            verdict = loop.verdict(port)
+            self._container.log(verdict)
+            await self._container.exit(1, verdict)
+            raise ProcessEnd(verdict)
+        loop.active = False
+
+    async def _reload_hosts(self) -> None:
+        while True:
+            plugins = [plugin for server in self._serving.servers for plugin in server.plugins.values()]
+            found = [plugin for plugin in plugins if isinstance(plugin, Hosts) and plugin.reload_every]
+            for each in found:
+                data = await self._container.read_file(each.file)
+                each.load((data or b"").decode(errors="replace"))
+            await asyncio.sleep(min((each.reload_every for each in found), default=_HOSTS_EVERY))

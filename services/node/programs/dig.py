@@ -12,6 +12,7 @@ import dns.rcode
 import dns.rdatatype
 
 from podwire.services.chassis.clock import MILLISECOND
+from podwire.services.chassis.dns_wire import in_order
 from podwire.services.node.network.resolver import ResolutionFailure, Resolver, candidates, is_address
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
@@ -165,7 +166,7 @@ def _shown(process: Process, query: Query, reply: Reply) -> str:
         text += (
             f";; Query time: {reply.milliseconds} msec\n"
             f";; SERVER: {reply.server}#{query.port}({reply.server}) ({way})\n"
-            f";; WHEN: {when}\n;; MSG SIZE  rcvd: {len(reply.message.to_wire())}\n\n"
+            f";; WHEN: {when}\n;; MSG SIZE  rcvd: {len(in_order(reply.message))}\n\n"
         )
     return text
 

@@ -1,0 +1,1 @@
+"""CoreDNS's plugins, one a module: a directive's meaning, and what it does with a query."""
