@@ -23,6 +23,8 @@ from podwire.services.kube_proxy.service import KubeProxy
 from podwire.services.kube_proxy.settings import KubeProxySettings
 from podwire.services.kubelet.service import Kubelet
 from podwire.services.kubelet.settings import KubeletSettings
+from podwire.services.node.outside.service import Outside
+from podwire.services.node.outside.settings import OutsideSettings
 from podwire.services.node.service import Node
 from podwire.services.node.settings import NodeSettings
 from podwire.services.recorder.service import Recorder
@@ -54,6 +56,7 @@ COMPONENTS = {
     "flannel": Component(FlannelSettings, Flannel),
     "kube-proxy": Component(KubeProxySettings, KubeProxy),
     "coredns": Component(CoreDnsSettings, CoreDns),
+    "outside": Component(OutsideSettings, Outside),
     "app": Component(AppSettings, App),
     "ssh": Component(SshSettings, Ssh),
     "upstream": Component(UpstreamSettings, Upstream),

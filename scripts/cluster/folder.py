@@ -63,6 +63,7 @@ class ClusterFolder:
         self.keys = self.path / "pki"
         self.ssh_config = self.path / "ssh_config"
         self.ssh_key = self.path / "ssh_key"
+        self.doors = self.path / "doors.json"
         self._lock: int | None = None
 
     def make(self) -> None:
@@ -110,6 +111,13 @@ class ClusterFolder:
             return ClusterFile(**json.loads((self.path / "cluster.json").read_text()))
         except (OSError, ValueError, TypeError) as error:
             raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): podwire down, then up") from None
+
+    def read_doors(self) -> list[dict[str, Any]]:
+        """The real ports that lead to Services; none while they are not known."""
+        try:
+            return list(json.loads(self.doors.read_text()))
+        except (OSError, ValueError, TypeError):
+            return []
 
     def previous(self) -> Shape | None:
         """What the cluster was made of that last ran here; None where there was none."""

@@ -8,8 +8,9 @@ from podwire.scripts.cluster.addressing import ADDRESSING, Addressing
 CONTROL_PLANE: Final = "control-plane"
 SEGMENT: Final = "nodes"
 OUTSIDE: Final = "external"
-"""What the host at the gateway's address is called, which is none of the cluster's machines."""
-OUTSIDE_MAC: Final = "02:42:ac:12:00:01"
+"""What hosts on the segment are called that are none of the cluster's machines."""
+VISITORS: Final = tuple(range(0xFF01, 0xFF41))
+"""The numbers, on the segment, of hosts outside that come and go with a command: 172.18.255.1 to .64."""
 MOST_NODES: Final = 200
 OPERATOR: Final = "system:operator"
 OBSERVER: Final = "observer"
@@ -83,9 +84,10 @@ def layout(
     apps: tuple[App, ...] | None = None,
     ssh: dict[str, Any] | None = None,
     addressing: Addressing = ADDRESSING["ipv4"],
+    outside: dict[str, Any] | None = None,
 ) -> Layout:
-    """The whole plan; `api`, `controllers` and `ssh` hold these components' settings. Without `apps` and `ssh` (in
-    simulations) there are no processes that use the real network."""
+    """The whole plan; `api`, `controllers`, `ssh` and `outside` hold these components' settings. Without `apps` and
+    `ssh` (in simulations) there are no processes that use the real network."""
     made = machines(workers, addressing)
     api = {**api, "service_cluster_ip_range": addressing.services}
     controllers = {**controllers, "cluster_cidr": addressing.pods}
@@ -98,6 +100,8 @@ def layout(
     ]
     for machine in made:
         processes += _agents(machine.name, static_pods, apps or (), addressing.dns)
+    surroundings = {"address": ",".join(addressing.outside), "segment": SEGMENT, **(outside or {})}
+    processes.append(ProcessPlan("outside", "", "system:outside", surroundings))
     processes.append(ProcessPlan("coredns", "", "system:coredns", spare=True))
     if apps is not None:
         processes.append(ProcessPlan("upstream", "", "system:upstream", spare=True))

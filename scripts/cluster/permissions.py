@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from podwire.proto import subjects
-from podwire.scripts.cluster.layout import OUTSIDE, OUTSIDE_MAC, SEGMENT, Layout, ProcessPlan, container_image
+from podwire.scripts.cluster.addressing import ADDRESSING
+from podwire.scripts.cluster.layout import OUTSIDE, SEGMENT, VISITORS, Layout, ProcessPlan, container_image
 from podwire.services.chassis.bus.nats import inbox_prefix
 from podwire.services.node.machine import mac_of
 
@@ -84,6 +85,11 @@ def _recorder(plan: ProcessPlan, layout: Layout) -> Subjects:
     return publish, (*subscribe, "telemetry.>", subjects.TRACES)
 
 
+def _outside(plan: ProcessPlan, layout: Layout) -> Subjects:
+    heard = (subjects.wire(SEGMENT, mac_of(GATEWAY)), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
+    return (subjects.wire_segment(SEGMENT), f"telemetry.*.{OUTSIDE}"), heard
+
+
 def _ssh(plan: ProcessPlan, layout: Layout) -> Subjects:
     return ("machine.*", "stream.*.*.in"), ("stream.*.*.out",)
 
@@ -101,6 +107,7 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "app": _claimant,
     "upstream": _claimant,
     "ssh": _ssh,
+    "outside": _outside,
 }
 
 
@@ -111,8 +118,8 @@ def observer() -> Subjects:
 
 
 def operator(user: str) -> Subjects:
-    """The person at the command line: asks machines, processes and the API; reads telemetry and the log; and is the
-    host outside the cluster that packets may come from, with the gateway's address."""
+    """The person at the command line: asks machines, processes and the API; reads telemetry and the log; and may be
+    a host outside of the cluster that packets come from."""
     publish = (
         subjects.api_request(user),
         *_READ_THE_LOG,
@@ -125,5 +132,7 @@ def operator(user: str) -> Subjects:
         subjects.wire_segment(SEGMENT),
         f"telemetry.*.{OUTSIDE}",
     )
-    outside = (subjects.wire(SEGMENT, OUTSIDE_MAC), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
+    addresses = [ADDRESSING[family].machine(number)[0] for family in ("ipv4", "ipv6") for number in VISITORS]
+    visitors = tuple(subjects.wire(SEGMENT, mac_of(address)) for address in addresses)
+    outside = (*visitors, subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
     return publish, (f"{inbox_prefix(user)}.>", "telemetry.>", "stream.*.*.out", subjects.HEARTBEAT, *outside)

@@ -30,6 +30,8 @@ class Options:
     detach: bool = False
     apps: tuple[App, ...] = ()
     ip_family: str = "ipv4"
+    upstream: str = ""
+    """ADDRESS:PORT of a real resolver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,10 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "host_key_file": str(folder.keys / "ssh_host_key"),
         "authorized_keys_file": str(folder.keys / "ssh_authorized_keys"),
     }
-    return layout(
-        options.workers, str(MANIFESTS / "static"), api, controllers, options.apps, ssh, addressing(options.ip_family)
-    )
+    folder.doors.unlink(missing_ok=True)
+    outside = {"doors_file": str(folder.doors), "upstream": options.upstream}
+    static, networks = str(MANIFESTS / "static"), addressing(options.ip_family)
+    return layout(options.workers, static, api, controllers, options.apps, ssh, networks, outside)
 
 
 def _free_api_port(port: int) -> int:

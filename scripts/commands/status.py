@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,6 +31,7 @@ def status(
             "kubeconfig": str(folder.kubeconfig),
             "supervisor": cluster.supervisor,
             "processes": [asdict(entry) for entry in processes],
+            "doors": folder.read_doors(),
         }
         typer.echo(json.dumps(value, indent=1))
         return
@@ -45,7 +46,16 @@ def status(
     Console().print(table)
     typer.echo(f"\nAPI server   https://127.0.0.1:{cluster.api_port}")
     typer.echo(f"kubeconfig   {folder.kubeconfig}")
+    for door in folder.read_doors():
+        typer.echo(_door(door))
     typer.echo(f"telemetry    mqtt://127.0.0.1:{cluster.mqtt_port}  user {OBSERVER}, password in cluster.json")
+
+
+def _door(door: dict[str, Any]) -> str:
+    """One line: where a Service's port is reached from this machine."""
+    service = f"{door['namespace']}/{door['name']}" + (f":{door['port_name']}" if door["port_name"] else "")
+    place = f"{door['address'] or 'NodePort'}:{door['port']}/{door['protocol']}"
+    return f"service      127.0.0.1:{door['door']}  {service} at {place}"
 
 
 CLAIMED = ("kube-proxy", "flannel", "coredns")

@@ -95,7 +95,7 @@ async def _exchange(client: Client, start: Source, call: messages.Connect, via: 
         from podwire.scripts.trace.outside import exchange_from_outside  # a kernel: half a second to import
 
         routers = await node_addresses(client, via, "--via") if via else ()
-        return await exchange_from_outside(client, call, routers)
+        return await exchange_from_outside(client, call, start.addresses, routers)
     if via:
         raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
     answer = await client.ask_machine(start.node, call, call.timeout + 5)

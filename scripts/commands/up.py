@@ -15,6 +15,7 @@ from podwire.scripts.cluster.client import connect
 from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.cluster.readiness import Progress, make_whole
 from podwire.scripts.cluster.start import MANIFESTS, Options, Started, start
+from podwire.scripts.cluster.upstream_dns import read_upstream
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis import logs
@@ -32,6 +33,10 @@ def up(
         list[str] | None,
         typer.Option(metavar="NAME=MODULE:ATTR", help="An ASGI application as image NAME; repeatable."),
     ] = None,
+    upstream_dns: Annotated[
+        str,
+        typer.Option(metavar="host|ADDRESS[:PORT]", help="A real resolver for names that are none of the cluster's."),
+    ] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Start a cluster: one process a component, ready in seconds."""
@@ -39,7 +44,8 @@ def up(
         raise UserError(f"--cni {cni}: not built yet; flannel is")
     if proxy_mode not in MODES:
         raise UserError(f"--proxy-mode {proxy_mode}: there are {', '.join(MODES)}")
-    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family))
+    upstream = read_upstream(upstream_dns)
+    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family, upstream))
     try:
         asyncio.run(bring_up(started, proxy_mode))
     except BaseException:

@@ -60,6 +60,6 @@ async def sender(client: Client, source: Source, device: str = DEVICE, via: str 
     routers = await node_addresses(client, via, "--via") if via else ()
     from podwire.scripts.inject.outside import outside_host  # a kernel: half a second that others need not wait
 
-    shell = outside_host(client.bus, LiveClock(), routers)
+    shell = outside_host(client.bus, LiveClock(), source.addresses, routers)
     await client.bus.flush()
     return OutsideSender(shell, device)

@@ -1,4 +1,4 @@
-"""A traced exchange from the host outside the cluster."""
+"""A traced exchange from a host outside the cluster."""
 
 from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
@@ -8,9 +8,11 @@ from podwire.services.node.network.sockets import Network
 from podwire.services.node.operator import exchange
 
 
-async def exchange_from_outside(client: Client, call: messages.Connect, routers: tuple[str, ...]) -> messages.Outcome:
+async def exchange_from_outside(
+    client: Client, call: messages.Connect, addresses: tuple[str, ...], routers: tuple[str, ...]
+) -> messages.Outcome:
     """Makes the exchange; `routers` are the addresses of the machine to route through."""
     clock = LiveClock()
-    shell = outside_host(client.bus, clock, routers)
+    shell = outside_host(client.bus, clock, addresses, routers)
     await client.bus.flush()
     return await exchange(Network(shell, "", call.trace), call, clock)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from podwire.proto.kube import resources
 from podwire.proto.kube.families import family_of, host_port, of_family
 from podwire.proto.messages.machine import ExchangeKind
-from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.layout import OUTSIDE
+from podwire.scripts.cluster.visitors import any_addresses
 from podwire.scripts.errors import UserError
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ async def source(client: Client, text: str, namespace: str) -> Source:
     """
     kind, _, name = text.partition("/")
     if text == OUTSIDE:
-        return Source(OUTSIDE, addresses=ADDRESSING["dual"].gateways)
+        return Source(OUTSIDE, addresses=any_addresses())
     if kind in ("node", "nodes"):
         return await _node_source(client, name)
     if kind not in _PODS and kind not in _WORKLOADS and "/" in text:

@@ -1,66 +1,15 @@
 """Containers as users expect them: order, restarts, volumes, tokens, probes and hooks, on virtual time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from podwire.proto.kube import resources
-from podwire.proto.messages.api import ApiRequest
 from podwire.scripts.cluster.readiness import is_ready
 
 from .conftest import Booted
-
-Json = dict[str, Any]
-
-
-def shell(name: str, script: str, **more: Any) -> Json:
-    return {"name": name, "image": "busybox", "command": ["sh", "-c", script]} | more
-
-
-class Pods:
-    """What a user sees of the pods of one cluster."""
-
-    def __init__(self, booted: Booted) -> None:
-        self._cluster, self.api = booted.cluster, booted.cluster.api
-
-    async def create(self, name: str, *containers: Json, **spec: Any) -> None:
-        body = {"metadata": {"name": name}, "spec": {"containers": list(containers), **spec}}
-        await self.api.create(resources.PODS, "default", body)
-
-    async def get(self, name: str) -> Json:
-        return await self.api.get(resources.PODS, "default", name)
-
-    async def until(self, name: str, holds: Callable[[Json], bool], seconds: float, what: str) -> Json:
-        async def looked() -> bool:
-            return holds(await self.get(name))
-
-        await self._cluster.until(looked, seconds, what)
-        return await self.get(name)
-
-    async def until_gone(self, name: str, seconds: float) -> float:
-        async def looked() -> bool:
-            return name not in [pod["metadata"]["name"] for pod in await self.api.list(resources.PODS, "default")]
-
-        return await self._cluster.until(looked, seconds, f"{name} is gone")
-
-    async def log(self, name: str, container: str) -> str:
-        path = resources.PODS.path("default", name, "log")
-        answer = await self.api.request(ApiRequest(method="GET", path=path, query=[("container", container)]))
-        return answer.body.decode()
-
-    async def events(self, name: str, reason: str) -> list[str]:
-        events = await self.api.list(resources.EVENTS, "default")
-        mine = [event for event in events if event["involvedObject"]["name"] == name and event["reason"] == reason]
-        return [event["message"] for event in sorted(mine, key=lambda event: event["metadata"]["resourceVersion"])]
-
-
-def run(booted: Booted, work: Callable[[Pods], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await work(Pods(booted))
-
-    booted.cluster.run(main())
+from .pods import Json, Pods, run, shell
 
 
 def state_of(pod: Json, name: str) -> Json:

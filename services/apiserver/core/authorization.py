@@ -95,6 +95,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "kube-flannel": (_READ, _EVENTS, _OWN_NODE),
     "coredns": (_READ, _EVENTS),
     "recorder": (_READ,),
+    "outside": (_READ,),
     "operator": (_ALL,),
 }
 

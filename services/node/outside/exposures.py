@@ -1,0 +1,80 @@
+"""Which ports of which Services are reached from outside, and at which address of the machines' segment each."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from podwire.proto.kube.network import SERVICE_NAME_LABEL, EndpointSlice, Node, Service, ServicePort
+from podwire.proto.subjects import ObjectKey
+
+
+class Exposure(NamedTuple):
+    """One port of a Service as a client outside knows it: a node port ("" for the address: any machine's), or a port of
+    a load balancer's address."""
+
+    namespace: str
+    name: str
+    port_name: str
+    protocol: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        service = f"{self.namespace}/{self.name}" + (f":{self.port_name}" if self.port_name else "")
+        return f"{service} {self.address or 'NodePort'}:{self.port}/{self.protocol}"
+
+
+def exposures(services: Iterable[Service]) -> list[Exposure]:
+    """All of them for TCP and UDP, in order."""
+    found: dict[Exposure, None] = {}
+    for service in services:
+        for port in service.spec.ports or []:
+            if port.protocol in ("TCP", "UDP"):
+                found.update((each, None) for each in _of_port(service, port))
+    return sorted(found)
+
+
+def _of_port(service: Service, port: ServicePort) -> list[Exposure]:
+    place = service.metadata.namespace, service.metadata.name, port.name, port.protocol
+    made = [Exposure(*place, "", port.node_port)] if port.node_port else []
+    balancers = service.status.load_balancer.ingress or []
+    return made + [Exposure(*place, entry.ip, port.port) for entry in balancers if entry.ip and ":" not in entry.ip]
+
+
+def entrances(
+    exposure: Exposure,
+    services: Mapping[ObjectKey, Service],
+    slices: Iterable[EndpointSlice],
+    nodes: Iterable[Node],
+) -> list[str]:
+    """The addresses at which a client may enter: the load balancer's, or those of the Ready machines; with
+    externalTrafficPolicy Local of those that have an endpoint."""
+    if exposure.address:
+        return [exposure.address]
+    ready = [node for node in nodes if node.internal_ip and _is_ready(node)]
+    if _is_local(exposure, services):
+        with_endpoints = _nodes_with_endpoints(exposure, slices)
+        ready = [node for node in ready if node.metadata.name in with_endpoints]
+    return [node.internal_ip for node in sorted(ready, key=lambda node: node.metadata.name)]
+
+
+def _is_ready(node: Node) -> bool:
+    return any(entry.type == "Ready" and entry.status == "True" for entry in node.status.conditions or [])
+
+
+def _is_local(exposure: Exposure, services: Mapping[ObjectKey, Service]) -> bool:
+    place = exposure.namespace, exposure.name
+    return any(
+        service.spec.external_traffic_policy == "Local"
+        for key, service in services.items()
+        if (key.namespace, key.name) == place
+    )
+
+
+def _nodes_with_endpoints(exposure: Exposure, slices: Iterable[EndpointSlice]) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for entry in slices:
+        labels = entry.metadata.labels or {}
+        if entry.metadata.namespace == exposure.namespace and labels.get(SERVICE_NAME_LABEL) == exposure.name:
+            ready = (endpoint for endpoint in entry.endpoints or [] if endpoint.conditions.ready is not False)
+            found.update((endpoint.node_name, None) for endpoint in ready)
+    return found
