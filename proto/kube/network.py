@@ -43,6 +43,8 @@ class ServiceSpec(View, frozen=True, kw_only=True):
     external_traffic_policy: str = ""
     internal_traffic_policy: str = "Cluster"
     publish_not_ready_addresses: bool = False
+    load_balancer_class: str = ""
+    load_balancer_ip: str = ""
 
 
 class LoadBalancerIngress(View, frozen=True, kw_only=True):

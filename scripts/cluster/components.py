@@ -13,6 +13,8 @@ from podwire.services.app.settings import AppSettings
 from podwire.services.chassis.claim import Container, mirror
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.settings import ProcessSettings
+from podwire.services.cloud_provider.service import CloudProvider
+from podwire.services.cloud_provider.settings import CloudProviderSettings
 from podwire.services.cni.flannel.service import Flannel
 from podwire.services.cni.flannel.settings import FlannelSettings
 from podwire.services.controllers.service import Controllers
@@ -57,6 +59,7 @@ COMPONENTS = {
     "kube-proxy": Component(KubeProxySettings, KubeProxy),
     "coredns": Component(CoreDnsSettings, CoreDns),
     "outside": Component(OutsideSettings, Outside),
+    "cloud-provider": Component(CloudProviderSettings, CloudProvider),
     "app": Component(AppSettings, App),
     "ssh": Component(SshSettings, Ssh),
     "upstream": Component(UpstreamSettings, Upstream),

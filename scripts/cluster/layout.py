@@ -96,12 +96,13 @@ def layout(
     processes += [
         ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers", controllers),
         ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
+        ProcessPlan("cloud-provider", CONTROL_PLANE, "system:cloud-provider", {"gateway_machine": OUTSIDE}),
         ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
     ]
     for machine in made:
         processes += _agents(machine.name, static_pods, apps or (), addressing.dns)
     surroundings = {"address": ",".join(addressing.outside), "segment": SEGMENT, **(outside or {})}
-    processes.append(ProcessPlan("outside", "", "system:outside", surroundings))
+    processes.append(ProcessPlan("outside", OUTSIDE, "system:outside", surroundings))
     processes.append(ProcessPlan("coredns", "", "system:coredns", spare=True))
     if apps is not None:
         processes.append(ProcessPlan("upstream", "", "system:upstream", spare=True))

@@ -86,8 +86,18 @@ def _recorder(plan: ProcessPlan, layout: Layout) -> Subjects:
 
 
 def _outside(plan: ProcessPlan, layout: Layout) -> Subjects:
-    heard = (subjects.wire(SEGMENT, mac_of(GATEWAY)), subjects.wire(SEGMENT, subjects.BROADCAST_MAC))
-    return (subjects.wire_segment(SEGMENT), f"telemetry.*.{OUTSIDE}"), heard
+    heard = (
+        subjects.wire(SEGMENT, mac_of(GATEWAY)),
+        subjects.wire(SEGMENT, subjects.BROADCAST_MAC),
+        subjects.kernel(OUTSIDE),
+        subjects.machine(OUTSIDE),
+        f"stream.{OUTSIDE}.*.in",
+    )
+    return (subjects.wire_segment(SEGMENT), f"telemetry.*.{OUTSIDE}", f"stream.{OUTSIDE}.*.out"), heard
+
+
+def _cloud_provider(plan: ProcessPlan, layout: Layout) -> Subjects:
+    return (subjects.kernel(OUTSIDE),), ()
 
 
 def _ssh(plan: ProcessPlan, layout: Layout) -> Subjects:
@@ -108,6 +118,7 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "upstream": _claimant,
     "ssh": _ssh,
     "outside": _outside,
+    "cloud-provider": _cloud_provider,
 }
 
 

@@ -36,6 +36,17 @@ class KernelRefused(Exception):
         self.failure = failure
 
 
+async def boot_id_of(context: Context, node: str) -> str:
+    """The boot id of a machine, asked for as often as it takes to get an answer."""
+    request = messages.Program(requester="", epoch=0, sequence=0, boot_id="", operations=())
+    while True:
+        try:
+            answer = await pieces.request(context.bus, subjects.kernel(node), codec.encode(request), _TIMEOUT)
+            return codec.decode(messages.Programmed, answer).boot_id
+        except (base.BusError, codec.ForeignMessage):
+            await asyncio.sleep(_PAUSE)
+
+
 class KernelClient:
     """One requester's calls to one machine's kernel."""
 

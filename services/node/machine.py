@@ -108,7 +108,7 @@ def _bring_up(machine: Machine, settings: NodeSettings) -> None:
         operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=settings.segment, mtu=settings.mtu, up=True),
         *(operations.AddressAdd(device=NIC, address=address) for address in settings.addresses),
         *(operations.RouteAdd(destination=_default(via), via=via, device=NIC) for via in settings.gateways),
-        *(operations.SysctlWrite(key=_forwarding(via), value="1") for via in settings.gateways),
+        *(operations.SysctlWrite(key=_forwarding(address), value="1") for address in settings.addresses),
     ):
         with machine.shell.turn() as kernel:
             apply_operation(kernel, operation)
@@ -118,8 +118,8 @@ def _default(gateway: str) -> str:
     return "::/0" if ":" in gateway else "0.0.0.0/0"
 
 
-def _forwarding(gateway: str) -> str:
-    return "net.ipv6.conf.all.forwarding" if ":" in gateway else "net.ipv4.ip_forward"
+def _forwarding(address: str) -> str:
+    return "net.ipv6.conf.all.forwarding" if ":" in address else "net.ipv4.ip_forward"
 
 
 def serve_programming(machine: Machine) -> None:

@@ -7,20 +7,21 @@ from podwire.services.chassis.settings import ProcessSettings
 
 class NodeSettings(ProcessSettings, frozen=True, kw_only=True):
     """`address` and `gateway` are the NIC's, one or one of each family with commas between, the primary family's first,
-    addresses with prefix lengths; `segment` is the Ethernet that it is plugged into."""
+    addresses with prefix lengths; a machine without gateways reaches its segment alone. `segment` is the Ethernet that
+    it is plugged into."""
 
     address: str
-    gateway: str
+    gateway: str = ""
     segment: str = "nodes"
     mtu: int = 1500
 
     def __post_init__(self) -> None:
         if not self.node:
             raise ValueError("node: a machine needs a name")
-        if len(self.addresses) != len(self.gateways):
+        if self.gateway and len(self.addresses) != len(self.gateways):
             raise ValueError(f"address={self.address!r}, gateway={self.gateway!r}: each address needs a gateway")
-        for address, gateway in zip(self.addresses, self.gateways, strict=True):
-            _check(address, gateway)
+        for address, gateway in zip(self.addresses, self.gateways or self.addresses, strict=True):
+            _check(address, gateway.partition("/")[0])
 
     @property
     def addresses(self) -> list[str]:
@@ -29,8 +30,8 @@ class NodeSettings(ProcessSettings, frozen=True, kw_only=True):
 
     @property
     def gateways(self) -> list[str]:
-        """One for each address."""
-        return self.gateway.split(",")
+        """One for each address, or none."""
+        return self.gateway.split(",") if self.gateway else []
 
 
 def _check(address: str, gateway: str) -> None:

@@ -96,6 +96,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "coredns": (_READ, _EVENTS),
     "recorder": (_READ,),
     "outside": (_READ,),
+    "cloud-provider": (_READ, _EVENTS, Rule(("update", "patch"), ("services/status",))),
     "operator": (_ALL,),
 }
 

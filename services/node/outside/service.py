@@ -14,24 +14,25 @@ from podwire.services.chassis.api.client import ApiClient
 from podwire.services.chassis.api.watch import Watch, Watching
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.health import serve_health
+from podwire.services.node.machine import boot, serve_programming
 from podwire.services.node.network.sockets import Endpoint, Network
+from podwire.services.node.operator import serve_operator
 from podwire.services.node.outside.doors import LOOPBACK, TcpDoor, UdpDoor
 from podwire.services.node.outside.exposures import Exposure, entrances, exposures
-from podwire.services.node.outside.host import attach_host
 from podwire.services.node.outside.real import ask_real_resolver
 from podwire.services.node.outside.resolver import Resolver
 from podwire.services.node.outside.settings import OutsideSettings
 from podwire.services.node.outside.zone import read_zone
 
 USER: Final = "system:outside"
-NAME: Final = "external"
 RECORDS: Final = ("kube-system", "outside-dns")
 """The ConfigMap whose values are records of the world outside."""
 _LEAST_UNPRIVILEGED: Final = 1024
 
 
 class Outside:
-    """The host. What it keeps can be lost: names and doors follow from the API."""
+    """The host: a machine without a kubelet. What it keeps can be lost: names and doors follow from the API, what a
+    cloud provider put into its kernel from that."""
 
     def __init__(self, context: Context, settings: OutsideSettings) -> None:
         self._context, self._settings = context, settings
@@ -44,9 +45,10 @@ class Outside:
         """Runs until the process ends."""
         context, settings = self._context, self._settings
         serve_health(context, self._facts)
-        address, segment = settings.address, settings.segment
-        shell = attach_host(context.bus, context.clock, context.random, name=NAME, address=address, segment=segment)
-        self._network = Network(shell, "")
+        machine = boot(context, settings)
+        serve_programming(machine)
+        serve_operator(machine)
+        self._network = Network(machine.shell, "")
         self._resolver = self._start_resolver()
         self._watch()
         while True:

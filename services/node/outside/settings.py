@@ -1,14 +1,11 @@
 """Settings of the host outside."""
 
-from podwire.services.chassis.settings import ProcessSettings
+from podwire.services.node.settings import NodeSettings
 
 
-class OutsideSettings(ProcessSettings, frozen=True, kw_only=True):
-    """Where the host is, and what of the real world it opens."""
+class OutsideSettings(NodeSettings, frozen=True, kw_only=True):
+    """The machine's, and what of the real world it opens."""
 
-    address: str
-    """With its prefix length."""
-    segment: str = "nodes"
     doors_file: str = ""
     """Where the real ports are written that lead into the cluster ("": there are none)."""
     upstream: str = ""

@@ -1,0 +1,10 @@
+"""`python -m podwire.services.cloud_provider`."""
+
+from podwire.services.chassis.live.process import main
+from podwire.services.cloud_provider.service import CloudProvider
+from podwire.services.cloud_provider.settings import CloudProviderSettings
+
+if __name__ == "__main__":
+    main(
+        "cloud-provider", CloudProviderSettings, lambda settings: lambda context: CloudProvider(context, settings).run()
+    )
