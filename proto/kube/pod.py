@@ -102,11 +102,18 @@ class ContainerStatus(View, frozen=True, kw_only=True):
     state: ContainerState = ContainerState()
 
 
+class PodIp(View, frozen=True, kw_only=True):
+    """One address of a pod."""
+
+    ip: str = ""
+
+
 class PodStatus(View, frozen=True, kw_only=True):
     """core/v1 PodStatus, the parts that others read."""
 
     phase: str = "Pending"
     pod_ip: str = ""
+    pod_ips: list[PodIp] | None = None
     host_ip: str = ""
     conditions: list[PodCondition] | None = None
     start_time: str | None = None

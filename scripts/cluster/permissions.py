@@ -87,7 +87,7 @@ def _recorder(plan: ProcessPlan, layout: Layout) -> Subjects:
 
 def _outside(plan: ProcessPlan, layout: Layout) -> Subjects:
     heard = (
-        subjects.wire(SEGMENT, mac_of(GATEWAY)),
+        subjects.wire(SEGMENT, mac_of(str(plan.settings["address"]).partition(",")[0])),
         subjects.wire(SEGMENT, subjects.BROADCAST_MAC),
         subjects.kernel(OUTSIDE),
         subjects.machine(OUTSIDE),

@@ -7,7 +7,7 @@ import typer
 
 from podwire.proto.kube import resources
 from podwire.scripts.cluster.client import Client, run_connected
-from podwire.scripts.cluster.visitors import any_address
+from podwire.scripts.cluster.visitors import any_addresses
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.api.client import ApiError
@@ -29,12 +29,12 @@ def proxy(
 async def _serve(client: Client, port: int, via: str) -> None:
     from podwire.scripts.inject.outside import outside_host  # a kernel: half a second that others need not wait
     from podwire.scripts.proxy.server import Proxy
-    from podwire.scripts.trace.resolve import node_address
+    from podwire.scripts.trace.resolve import node_addresses
     from podwire.services.chassis.live.clock import LiveClock
     from podwire.services.node.network.sockets import Network
 
-    router = await node_address(client, via, "--via")
-    shell = outside_host(client.bus, LiveClock(), any_address(), router)
+    routers = await node_addresses(client, via, "--via")
+    shell = outside_host(client.bus, LiveClock(), any_addresses(), routers)
     await client.bus.flush()
     made = Proxy(Network(shell, ""), await _name_server(client), DOMAIN, shell.kernel.random, typer.echo)
     try:

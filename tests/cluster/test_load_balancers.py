@@ -29,7 +29,7 @@ async def _made(booted: Booted, **spec: Any) -> str:
 
 
 async def _ask(booted: Booted, address: str) -> str:
-    shell = outside_host(booted.cluster.operator, booted.cluster.clock, "172.18.255.9", seed=5)
+    shell = outside_host(booted.cluster.operator, booted.cluster.clock, ("172.18.255.9",), seed=5)
     stream = await Network(shell, "").connect((address, 80))
     await stream.write(b"GET / HTTP/1.0\r\n\r\n")
     answer = (await stream.read()).decode()

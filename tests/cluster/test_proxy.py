@@ -22,7 +22,7 @@ def test_services_and_pods_are_reached_by_name_and_by_address(booted: Booted) ->
     async def main() -> None:
         await booted.scenario.apply_workload()
         await asyncio.sleep(RULES_SETTLE)
-        shell = outside_host(cluster.operator, cluster.clock, "172.18.255.9", "172.18.0.3", seed=5)
+        shell = outside_host(cluster.operator, cluster.clock, ("172.18.255.9",), ("172.18.0.3",), seed=5)
         proxy = Proxy(Network(shell, ""), DNS, "cluster.local", RandomStream(6), [].append)
         service = await cluster.api.get(resources.SERVICES, "default", "my-api")
         names = ("my-api", "my-api.default", "my-api.default.svc.cluster.local", service["spec"]["clusterIP"])
@@ -33,7 +33,7 @@ def test_services_and_pods_are_reached_by_name_and_by_address(booted: Booted) ->
             stream.close()
         for host, port, code in (
             ("nothing", 80, socks.HOST_UNREACHABLE),
-            ("my-api", 81, socks.TTL_EXPIRED),
+            ("my-api", 81, socks.NETWORK_UNREACHABLE),
             ("172.18.0.3", 81, socks.CONNECTION_REFUSED),
             ("not a name at all", 80, socks.HOST_UNREACHABLE),
         ):

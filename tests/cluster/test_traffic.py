@@ -18,7 +18,6 @@ from podwire.scripts.capture.session import CaptureRun, Wanted
 from podwire.scripts.capture_files.reading import read_packets
 from podwire.scripts.cluster import sessions
 from podwire.scripts.cluster.client import Client
-from podwire.scripts.cluster.layout import VISITORS
 from podwire.scripts.errors import UserError
 from podwire.scripts.inject.fate import Fate
 from podwire.scripts.inject.senders import MachineSender
@@ -239,4 +238,4 @@ def test_sources(booted: Booted, client: Client) -> None:
 
     node, outside = booted.cluster.run(work())
     assert (node.address, node.pod, outside.is_external) == ("172.18.0.3", "", True)
-    assert outside.address in VISITORS
+    assert outside.address.startswith("172.18.255.")

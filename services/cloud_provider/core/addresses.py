@@ -46,7 +46,10 @@ def assign(services: Mapping[ObjectKey, Service], pool: str) -> Assignment:
             taken[address] = key
             made.addresses[key] = address
     for key, service in sorted(ours, key=lambda entry: (entry[1].metadata.creation_timestamp or "", *entry[0])):
-        if key not in made.addresses:
+        families = service.spec.ip_families or ["IPv4"]
+        if "IPv4" not in families:
+            made.refused[key] = f"spec.ipFamilies {families}: {network} has IPv4 addresses alone"
+        elif key not in made.addresses:
             _give(made, key, service.spec.load_balancer_ip, taken, network)
     return made
 

@@ -99,12 +99,15 @@ class Cluster:
 
     def set_pod(self, key: ObjectKey, pod: Pod | None) -> None:
         """A Pod is as given, or is gone (None)."""
-        before = self._pods.pop(key, None)
-        if before is not None and (keys := self._by_pod_ip.get(canonical(before.status.pod_ip))) is not None:
+        for address in _pod_ips(self._pods.pop(key, None)):
+            keys = self._by_pod_ip[address]
             keys.pop(key, None)
+            if not keys:
+                del self._by_pod_ip[address]
         if pod is not None:
             self._pods[key] = pod
-            self._by_pod_ip.setdefault(canonical(pod.status.pod_ip), {})[key] = None
+            for address in _pod_ips(pod):
+                self._by_pod_ip.setdefault(address, {})[key] = None
 
     # -- what the names need
 
@@ -130,6 +133,13 @@ def _cluster_ips(service: Service | None) -> list[str]:
         return []
     given = service.spec.cluster_ips or [service.spec.cluster_ip]
     return [address for address in map(canonical, given) if address]
+
+
+def _pod_ips(pod: Pod | None) -> dict[str, None]:
+    if pod is None or pod.spec.host_network:
+        return {}
+    given = [pod.status.pod_ip, *(entry.ip for entry in pod.status.pod_ips or [])]
+    return dict.fromkeys(address for address in map(canonical, given) if address)
 
 
 def _addresses(endpoint_slice: EndpointSlice) -> Iterator[str]:

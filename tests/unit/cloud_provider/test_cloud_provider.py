@@ -60,6 +60,11 @@ def test_others_services_are_left_alone(other: Service) -> None:
     assert assigned(other) == {}
 
 
+def test_a_service_without_ipv4_waits() -> None:
+    made = assign({key("a"): service("a", ipFamilies=["IPv6"])}, POOL)
+    assert made.refused == {key("a"): "spec.ipFamilies ['IPv6']: 172.18.200.0/29 has IPv4 addresses alone"}
+
+
 def test_an_exhausted_pool_is_said() -> None:
     services = {key(f"s{number}"): service(f"s{number}") for number in range(8)}
     made = assign(services, POOL)
