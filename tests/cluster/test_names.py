@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+import pytest
+
 from podwire.proto.kube import resources
 
 from .conftest import Booted
@@ -48,6 +50,7 @@ def test_an_externalname_leads_outside(booted: Booted) -> None:
     run(booted, work)
 
 
+@pytest.mark.slow
 def test_a_new_corefile_is_taken_and_a_bad_one_is_not(booted: Booted) -> None:
     async def work(pods: Pods) -> None:
         hosts = "hosts {\n           192.0.2.7 printer.example.net\n           fallthrough\n        }\n        ready"
@@ -75,6 +78,7 @@ def test_metrics_tell_what_was_asked(booted: Booted) -> None:
     run(booted, work)
 
 
+@pytest.mark.slow
 def test_forwarding_in_a_circle_ends_coredns_and_says_why(booted: Booted) -> None:
     async def work(pods: Pods) -> None:
         await _edit_corefile(pods, "forward . /etc/resolv.conf", "forward . 10.96.0.10")

@@ -9,6 +9,7 @@ from podwire.proto.kube import resources
 from podwire.proto.kube.families import IPV6, family_of
 
 
+@pytest.mark.slow
 def test_a_cluster_of_ipv6_alone_serves_and_keeps_its_family(new_cluster: Callable[[], LiveCluster]) -> None:
     cluster = new_cluster()
     cluster.up("--ip-family", "ipv6")
