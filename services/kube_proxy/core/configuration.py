@@ -1,19 +1,18 @@
 """KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), the fields that act here."""
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
+from podwire.services.chassis.durations import parse_duration
 from podwire.services.kube_proxy.core.family import Family, prefixes
 
 MODES: Final = ("iptables", "ipvs", "nftables")
 PRIMARY: Final = "primary"
 """In nodePortAddresses: the node's own InternalIPs (pkg/proxy/apis/config NodePortAddressesPrimary)."""
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _HEALTHZ: Final = 10256
 _METRICS: Final = 10249
 _MARK_BIT: Final = 14
@@ -153,7 +152,7 @@ def _duration(name: str, value: Any, default: float) -> float:
     """A Go duration; 0 and null mean the default."""
     if value in (None, "", 0, "0", "0s"):
         return default
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", str(value))
-    if "".join(number + unit for number, unit in parts) != str(value):
+    seconds = parse_duration(str(value))
+    if seconds is None:
         raise ConfigurationError(f"{name}: {value!r} is not a duration such as 30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return seconds
