@@ -191,6 +191,7 @@ def test_what_becomes_of_packets(booted: Booted, client: Client) -> None:
     assert (large.kind, large.reason) == ("refused", "EMSGSIZE")
 
 
+@pytest.mark.slow
 def test_a_flood_comes_to_an_end(booted: Booted, client: Client) -> None:
     one, other, _ = booted.cluster.run(pods(booted))
     packet = bytes(IP(src=one.address, dst=other.address) / UDP(sport=1, dport=9))

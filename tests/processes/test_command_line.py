@@ -93,6 +93,7 @@ def test_ssh_shows_the_machine_and_passes_the_exit_code_on(cluster: LiveCluster)
     assert failed.returncode != 0 and "nothing0" in failed.stderr and failed.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_stale_folder_is_taken_over_and_nothing_is_left_behind(new_cluster: Callable[[], LiveCluster]) -> None:
     cluster = new_cluster()
     cluster.up()

@@ -29,6 +29,7 @@ async def still_serves(http: Any) -> None:
         assert (answer.status, await answer.text()) == (200, "ok")
 
 
+@pytest.mark.slow
 def test_a_thousand_idle_watches(cluster: LiveCluster) -> None:
     """They cost nobody an answer, and all hear the next change."""
 
