@@ -1,5 +1,7 @@
 """Service, EndpointSlice and Node as network components read them."""
 
+from collections.abc import Iterable
+
 from podwire.proto.kube.meta import ObjectMeta, View
 
 
@@ -91,6 +93,11 @@ class EndpointConditions(View, frozen=True, kw_only=True):
     serving: bool | None = None
     terminating: bool | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it gets traffic."""
+        return self.ready is not False
+
 
 class ForZone(View, frozen=True, kw_only=True):
     """A zone that an endpoint is meant for."""
@@ -132,8 +139,27 @@ class EndpointSlice(View, frozen=True, kw_only=True):
     endpoints: list[Endpoint] | None = None
     ports: list[EndpointPort] | None = None
 
+    @property
+    def service(self) -> str:
+        """The name of the Service that it belongs to ("" for none)."""
+        return (self.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
+
+    @property
+    def ready_endpoints(self) -> list[Endpoint]:
+        """Those that get traffic."""
+        return [entry for entry in self.endpoints or [] if entry.conditions.is_ready]
+
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+def nodes_with_endpoints(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], dict[str, None]]:
+    """The nodes that have ready endpoints, by the Service's namespace and name."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for entry in slices:
+        names = found.setdefault((entry.metadata.namespace, entry.service), {})
+        names.update((endpoint.node_name, None) for endpoint in entry.ready_endpoints)
+    return found
 
 
 class Taint(View, frozen=True, kw_only=True):
@@ -180,6 +206,11 @@ class Node(View, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its Ready condition is True."""
+        return any(entry.type == "Ready" and entry.status == "True" for entry in self.status.conditions or [])
 
     @property
     def internal_ips(self) -> list[str]:

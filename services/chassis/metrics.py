@@ -3,6 +3,8 @@
 The official client reads the clock and takes locks when a metric is made, which a simulation forbids.
 """
 
+import bisect
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -11,17 +13,17 @@ DEFAULT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 Labels = tuple[str, ...]
 
 
-class Metric:
+class Metric(ABC):
     """One family: its name, help text and label names. Values belong to the labels' values."""
 
-    kind = "untyped"
+    kind: str
 
     def __init__(self, name: str, text: str, labels: Sequence[str] = ()) -> None:
         self.name, self.text, self.labels = name, text, tuple(labels)
 
+    @abstractmethod
     def samples(self) -> Iterable[tuple[str, Mapping[str, str], float]]:
         """Name suffix, labels and value of each sample."""
-        raise NotImplementedError
 
     def named(self, values: Labels) -> dict[str, str]:
         """The labels with their names."""
@@ -29,7 +31,7 @@ class Metric:
 
 
 class Counter(Metric):
-    """What only grows; a gauge if it is `set`."""
+    """What only grows. Without labels it is told from the start, as 0."""
 
     kind = "counter"
 
@@ -45,14 +47,21 @@ class Counter(Metric):
         return [("", self.named(labels), value) for labels, value in self.values.items()]
 
 
-class Gauge(Counter):
+class Gauge(Metric):
     """What goes up and down."""
 
     kind = "gauge"
 
+    def __init__(self, name: str, text: str, labels: Sequence[str] = ()) -> None:
+        super().__init__(name, text, labels)
+        self.values: dict[Labels, float] = {}
+
     def set(self, value: float, *labels: str) -> None:
         """The value from now on."""
         self.values[labels] = value
+
+    def samples(self) -> Iterable[tuple[str, Mapping[str, str], float]]:
+        return [("", self.named(labels), value) for labels, value in self.values.items()]
 
 
 class Histogram(Metric):
@@ -71,8 +80,7 @@ class Histogram(Metric):
     def observe(self, value: float, *labels: str) -> None:
         """Counts one observation."""
         counts = self._counts.setdefault(labels, [0] * (len(self.buckets) + 1))
-        position = next((at for at, bound in enumerate(self.buckets) if value <= bound), len(self.buckets))
-        counts[position] += 1
+        counts[bisect.bisect_left(self.buckets, value)] += 1
         self._sums[labels] = self._sums.get(labels, 0.0) + value
 
     def samples(self) -> Iterable[tuple[str, Mapping[str, str], float]]:

@@ -49,10 +49,10 @@ class Servers:
         now = self._clock.now_ns()
         if path == "/healthz":
             code, text = self._health.healthz(now)
-            self._metrics.add("proxy_healthz_total", code=str(code))
+            self._metrics.healthz.add(str(code))
         elif path == "/livez":
             code, text = self._health.livez(now)
-            self._metrics.add("proxy_livez_total", code=str(code))
+            self._metrics.livez.add(str(code))
         else:
             return _NOT_FOUND
         return code, text, JSON

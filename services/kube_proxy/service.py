@@ -18,7 +18,7 @@ from podwire.services.kube_proxy.core import node as nodes
 from podwire.services.kube_proxy.core.configuration import Configuration, ConfigurationError, read
 from podwire.services.kube_proxy.core.fold import Fold
 from podwire.services.kube_proxy.core.health import ProxyHealth, local_endpoints
-from podwire.services.kube_proxy.core.metrics import Labels, Metrics
+from podwire.services.kube_proxy.core.metrics import Metrics
 from podwire.services.kube_proxy.core.modes import MODES
 from podwire.services.kube_proxy.core.pace import Pace
 from podwire.services.kube_proxy.proxier import Proxier
@@ -80,19 +80,19 @@ class KubeProxy:
 
     def _service_changed(self, key: ObjectKey | None) -> None:
         assert self._services is not None
-        self._metrics.add("sync_proxy_rules_service_changes_total")
+        self._metrics.service_changes.add()
         found = self._services.objects
         self._tell(lambda fold: fold.service(key, found.get(key)) if key else self._reset(fold))
 
     def _slice_changed(self, key: ObjectKey | None) -> None:
         assert self._slices is not None
-        self._metrics.add("sync_proxy_rules_endpoint_changes_total")
+        self._metrics.endpoint_changes.add()
         found = self._slices.objects
         self._tell(lambda fold: fold.slice(key, found.get(key)) if key else self._reset(fold))
 
     def _node_changed(self, key: ObjectKey | None) -> None:
         node = self._node()
-        if node is not None and nodes.internal_ips(node):
+        if node is not None and node.internal_ips:
             self._node_known.set()
             if self._health is not None:
                 self._health.is_eligible = nodes.is_eligible(node)
@@ -108,8 +108,7 @@ class KubeProxy:
     def _queued(self, proxier: Proxier, now: int) -> None:
         if self._health is not None and proxier.fold.pending:
             self._health.queued(proxier.family, now)
-            label = measures.FAMILY_LABEL[proxier.family]
-            self._metrics.set("sync_proxy_rules_last_queued_timestamp_seconds", now / SECOND, ip_family=label)
+            self._metrics.last_queued.set(now / SECOND, measures.FAMILY_LABEL[proxier.family])
 
     def _reset(self, fold: Fold) -> None:
         assert self._services is not None and self._slices is not None
@@ -139,14 +138,11 @@ class KubeProxy:
         await self._keep_in_sync(container, configuration, servers)
 
     def _metrics_text(self) -> str:
-        more: dict[str, dict[Labels, float]] = {}
         for proxier in self._proxiers:
-            own = measures.gauges(proxier.family, proxier.fold.states.values(), proxier.rules, proxier.mode)
-            for name, values in own.items():
-                more.setdefault(name, {}).update(values)
-        pending = sum(proxier.fold.pending for proxier in self._proxiers)
-        more["sync_proxy_rules_service_changes_pending"] = {(): pending}
-        return self._metrics.text(more)
+            states = proxier.fold.states.values()
+            measures.counted(self._metrics, proxier.family, states, proxier.rules, proxier.mode)
+        self._metrics.changes_pending.set(sum(proxier.fold.pending for proxier in self._proxiers))
+        return self._metrics.text()
 
     def _make_proxiers(self, kernel: KernelClient, configuration: Configuration) -> list[Proxier]:
         node = self._node()

@@ -3,7 +3,7 @@ endpoint. What stays fit stays chosen, so that connections are not torn."""
 
 from collections.abc import Iterable, Mapping
 
-from podwire.proto.kube.network import SERVICE_NAME_LABEL, EndpointSlice, Node, Service
+from podwire.proto.kube.network import EndpointSlice, Node, Service, nodes_with_endpoints
 from podwire.proto.subjects import ObjectKey
 
 EXCLUDED_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -17,13 +17,9 @@ def fit_nodes(nodes: Iterable[Node]) -> dict[str, str]:
     found = {
         node.metadata.name: node.internal_ip
         for node in nodes
-        if node.internal_ip and EXCLUDED_LABEL not in (node.metadata.labels or {}) and _is_ready(node)
+        if node.internal_ip and EXCLUDED_LABEL not in (node.metadata.labels or {}) and node.is_ready
     }
     return dict(sorted(found.items()))
-
-
-def _is_ready(node: Node) -> bool:
-    return any(entry.type == "Ready" and entry.status == "True" for entry in node.status.conditions or [])
 
 
 def choose(
@@ -35,7 +31,7 @@ def choose(
 ) -> dict[str, str]:
     """The machine's address for each load balancer's address; `present` is what is chosen now. Addresses for which no
     machine is fit are left out."""
-    local = _nodes_with_endpoints(slices)
+    local = nodes_with_endpoints(slices)
     chosen: dict[str, str] = {}
     for turn, (key, address) in enumerate(sorted(addresses.items(), key=lambda entry: entry[1])):
         fit = list(nodes.values())
@@ -45,13 +41,3 @@ def choose(
         if fit:
             chosen[address] = present[address] if present.get(address) in fit else fit[turn % len(fit)]
     return chosen
-
-
-def _nodes_with_endpoints(slices: Iterable[EndpointSlice]) -> dict[tuple[str, str], dict[str, None]]:
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for entry in slices:
-        service = (entry.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
-        names = found.setdefault((entry.metadata.namespace, service), {})
-        ready = (endpoint for endpoint in entry.endpoints or [] if endpoint.conditions.ready is not False)
-        names.update((endpoint.node_name, None) for endpoint in ready)
-    return found

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from podwire.proto.kube.meta import Namespace
-from podwire.proto.kube.network import SERVICE_NAME_LABEL, Endpoint, EndpointSlice, Service
+from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.kube.pod import Pod
 from podwire.proto.subjects import ObjectKey
 
@@ -28,11 +28,6 @@ def canonical(address: str) -> str:
 def is_headless(service: Service) -> bool:
     """Whether a Service has endpoints' addresses instead of one of its own."""
     return service.spec.cluster_ip == "None"
-
-
-def shown_endpoints(endpoint_slice: EndpointSlice) -> Iterator[Endpoint]:
-    """The endpoints of a slice that DNS tells of: the ready ones (object/endpoint.go)."""
-    return (entry for entry in endpoint_slice.endpoints or [] if entry.conditions.ready is not False)
 
 
 @dataclass(slots=True)
@@ -72,10 +67,9 @@ class Cluster:
     def set_slice(self, key: ObjectKey, endpoint_slice: EndpointSlice | None) -> None:
         """An EndpointSlice is as given, or is gone (None)."""
         self._forget_slice(key)
-        service = (endpoint_slice.metadata.labels or {}).get(SERVICE_NAME_LABEL, "") if endpoint_slice else ""
-        if endpoint_slice is None or not service:
+        if endpoint_slice is None or not endpoint_slice.service:
             return
-        name = (key.namespace, service)
+        name = (key.namespace, endpoint_slice.service)
         self._slices.setdefault(name, {})[key] = endpoint_slice
         self._slice_owner[key] = name
         for address in _addresses(endpoint_slice):
@@ -143,4 +137,4 @@ def _pod_ips(pod: Pod | None) -> dict[str, None]:
 
 
 def _addresses(endpoint_slice: EndpointSlice) -> Iterator[str]:
-    return (canonical(address) for entry in shown_endpoints(endpoint_slice) for address in entry.addresses)
+    return (canonical(address) for entry in endpoint_slice.ready_endpoints for address in entry.addresses)

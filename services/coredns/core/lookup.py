@@ -1,6 +1,7 @@
 """From a name in the cluster's domain to what it stands for (plugin/kubernetes: parse.go, kubernetes.go).
 
-The names are those of the Kubernetes DNS specification 1.1; nothing is kept, each lookup reads the cluster as it is.
+The names are those of the Kubernetes DNS specification 1.1; of endpoints the ready ones are told (object/endpoint.go).
+Nothing is kept, each lookup reads the cluster as it is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from podwire.proto.kube.network import Endpoint, EndpointPort, Service, ServicePort
-from podwire.services.coredns.core.cluster import Cluster, ServiceName, canonical, is_headless, shown_endpoints
+from podwire.services.coredns.core.cluster import Cluster, ServiceName, canonical, is_headless
 from podwire.services.coredns.core.zones import without_zone
 
 SVC: Final = "svc"
@@ -143,7 +144,7 @@ def find_service(cluster: Cluster, options: Options, parts: NameParts) -> list[F
 
 def _has_endpoints(cluster: Cluster, parts: NameParts) -> bool:
     slices = cluster.slices((parts.namespace, parts.name))
-    return any(entry.addresses for each in slices for entry in shown_endpoints(each))
+    return any(entry.addresses for each in slices for entry in each.ready_endpoints)
 
 
 def _cluster_ips(service: Service, parts: NameParts, base: str) -> Iterator[Found]:
@@ -163,7 +164,7 @@ def _endpoints(cluster: Cluster, options: Options, parts: NameParts, base: str) 
         return
     for entry in cluster.slices((parts.namespace, parts.name)):
         ports = [(port, port.port or -1) for port in entry.ports or []] or [(EndpointPort(), -1)]
-        for endpoint in shown_endpoints(entry):
+        for endpoint in entry.ready_endpoints:
             yield from _one_endpoint(endpoint, options, parts, base, ports)
 
 
@@ -203,7 +204,7 @@ def find_pointers(cluster: Cluster, options: Options, address: str) -> list[str]
         for name in cluster.services_behind(address)
         if is_exposed(cluster, options, name[0])
         for entry in cluster.slices(name)
-        for endpoint in shown_endpoints(entry)
+        for endpoint in entry.ready_endpoints
         if endpoint.hostname and address in map(canonical, endpoint.addresses)
     ]
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.families import host_port
 from podwire.proto.kube.network import EndpointSlice
-from podwire.services.kube_proxy.core.family import Family, address_of, join
+from podwire.services.kube_proxy.core.family import Family, address_of
 
 _ADDRESS_TYPES: Final[dict[Family, str]] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
@@ -22,7 +23,7 @@ class Endpoint(NamedTuple):
     """The zones that its hints name."""
 
     def __str__(self) -> str:
-        return join(self.address, self.port)
+        return host_port(self.address, self.port)
 
     @property
     def usable(self) -> bool:
@@ -95,7 +96,7 @@ def _endpoints(given: EndpointSlice, port: int, node: str, family: Family) -> It
             address,
             port,
             entry.node_name == node,
-            conditions.ready is not False,
+            conditions.is_ready,
             conditions.serving is not False,
             conditions.terminating is True,
             tuple(zone.name for zone in (hints.for_zones if hints else None) or ()),

@@ -46,8 +46,3 @@ def contains(prefix: str, address: str) -> bool:
 def host(address: str, family: Family) -> str:
     """An address as the prefix of itself alone."""
     return f"{address}/{32 if family == 'ipv4' else 128}"
-
-
-def join(address: str, port: int) -> str:
-    """`10.0.0.1:80`, `[fd00::1]:80` (Go's net.JoinHostPort)."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

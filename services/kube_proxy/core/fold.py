@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from podwire.proto.kube.network import SERVICE_NAME_LABEL, EndpointSlice, Service
+from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.subjects import ObjectKey
 from podwire.services.kube_proxy.core.endpoints import backends
 from podwire.services.kube_proxy.core.family import Family
@@ -71,7 +71,7 @@ class Fold:
         if before:
             self._slices[key.namespace, before].pop(key.name, None)
             self._dirty[key.namespace, before] = None
-        owner = ((given.metadata.labels or {}) if given else {}).get(SERVICE_NAME_LABEL, "")
+        owner = given.service if given is not None else ""
         if given is not None and owner:
             self._owners[place] = owner
             self._slices.setdefault((key.namespace, owner), {})[key.name] = given

@@ -13,14 +13,9 @@ ELIGIBLE_UNLESS: Final = "ToBeDeletedByClusterAutoscaler"
 """The taint of a node that load balancers shall leave (pkg/proxy/healthcheck/proxy_health.go)."""
 
 
-def internal_ips(node: Node) -> list[str]:
-    """The node's InternalIPs."""
-    return [entry.address for entry in node.status.addresses or [] if entry.type == "InternalIP"]
-
-
 def families(node: Node) -> list[Family]:
     """The families that the node has an address of, IPv4 first."""
-    return [family for family in FAMILIES if addresses(internal_ips(node), family)]
+    return [family for family in FAMILIES if addresses(node.internal_ips, family)]
 
 
 def zone(node: Node) -> str:
@@ -36,7 +31,7 @@ def is_eligible(node: Node) -> bool:
 
 def surroundings(node: Node, family: Family, configuration: Configuration) -> Surroundings:
     """What the rules of a family depend on."""
-    own = addresses(internal_ips(node), family)
+    own = addresses(node.internal_ips, family)
     return Surroundings(
         family=family,
         node_ip=own[0],

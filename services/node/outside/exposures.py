@@ -1,10 +1,9 @@
 """Which ports of which Services are reached from outside, and at which address of the machines' segment each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from podwire.proto.kube.network import SERVICE_NAME_LABEL, EndpointSlice, Node, Service, ServicePort
-from podwire.proto.subjects import ObjectKey
+from podwire.proto.kube.network import EndpointSlice, Node, Service, ServicePort, nodes_with_endpoints
 
 
 class Exposure(NamedTuple):
@@ -41,40 +40,14 @@ def _of_port(service: Service, port: ServicePort) -> list[Exposure]:
 
 
 def entrances(
-    exposure: Exposure,
-    services: Mapping[ObjectKey, Service],
-    slices: Iterable[EndpointSlice],
-    nodes: Iterable[Node],
+    exposure: Exposure, service: Service | None, slices: Iterable[EndpointSlice], nodes: Iterable[Node]
 ) -> list[str]:
     """The addresses at which a client may enter: the load balancer's, or those of the Ready machines; with
-    externalTrafficPolicy Local of those that have an endpoint."""
+    externalTrafficPolicy Local of those that have an endpoint. `service` is the one that is exposed."""
     if exposure.address:
         return [exposure.address]
-    ready = [node for node in nodes if node.internal_ip and _is_ready(node)]
-    if _is_local(exposure, services):
-        with_endpoints = _nodes_with_endpoints(exposure, slices)
-        ready = [node for node in ready if node.metadata.name in with_endpoints]
+    ready = [node for node in nodes if node.internal_ip and node.is_ready]
+    if service is not None and service.spec.external_traffic_policy == "Local":
+        having = nodes_with_endpoints(slices).get((exposure.namespace, exposure.name), {})
+        ready = [node for node in ready if node.metadata.name in having]
     return [node.internal_ip for node in sorted(ready, key=lambda node: node.metadata.name)]
-
-
-def _is_ready(node: Node) -> bool:
-    return any(entry.type == "Ready" and entry.status == "True" for entry in node.status.conditions or [])
-
-
-def _is_local(exposure: Exposure, services: Mapping[ObjectKey, Service]) -> bool:
-    place = exposure.namespace, exposure.name
-    return any(
-        service.spec.external_traffic_policy == "Local"
-        for key, service in services.items()
-        if (key.namespace, key.name) == place
-    )
-
-
-def _nodes_with_endpoints(exposure: Exposure, slices: Iterable[EndpointSlice]) -> dict[str, None]:
-    found: dict[str, None] = {}
-    for entry in slices:
-        labels = entry.metadata.labels or {}
-        if entry.metadata.namespace == exposure.namespace and labels.get(SERVICE_NAME_LABEL) == exposure.name:
-            ready = (endpoint for endpoint in entry.endpoints or [] if endpoint.conditions.ready is not False)
-            found.update((endpoint.node_name, None) for endpoint in ready)
-    return found

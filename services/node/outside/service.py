@@ -95,13 +95,15 @@ class Outside:
         self._wake.set()
 
     async def _open_and_close(self) -> None:
-        wanted = exposures(self._services.objects.values())
-        for exposure in [each for each in self._doors if each not in wanted]:
+        wanted = dict.fromkeys(exposures(self._services.objects.values()))
+        gone = [each for each in self._doors if each not in wanted]
+        new = [each for each in wanted if each not in self._doors]
+        for exposure in gone:
             self._doors.pop(exposure)[1].close()
-        for exposure in wanted:
-            if exposure not in self._doors:
-                await self._open(exposure)
-        self._tell()
+        for exposure in new:
+            await self._open(exposure)
+        if gone or new:
+            self._tell()
 
     async def _open(self, exposure: Exposure) -> None:
         target = partial(self._entrance, exposure)
@@ -117,7 +119,8 @@ class Outside:
 
     def _entrance(self, exposure: Exposure) -> Endpoint | None:
         """Where the next client enters: the machines take turns."""
-        found = entrances(exposure, self._services.objects, self._slices.objects.values(), self._nodes.objects.values())
+        service = self._services.named(exposure.namespace, exposure.name)
+        found = entrances(exposure, service, self._slices.objects.values(), self._nodes.objects.values())
         if not found:
             return None
         turn = self._turns[exposure] = self._turns.get(exposure, -1) + 1

@@ -7,6 +7,7 @@ import pytest
 from proxy_services import fold
 
 from podwire.services.chassis.clock import SECOND
+from podwire.services.chassis.metrics import Histogram
 from podwire.services.kube_proxy.core import measures
 from podwire.services.kube_proxy.core.health import (
     LocalEndpoints,
@@ -15,7 +16,7 @@ from podwire.services.kube_proxy.core.health import (
     local_endpoints,
     service_health,
 )
-from podwire.services.kube_proxy.core.metrics import BUCKETS, Metrics
+from podwire.services.kube_proxy.core.metrics import Metrics
 
 START = 1_800_000_000 * SECOND
 
@@ -75,8 +76,9 @@ def test_metrics_are_prometheus_text() -> None:
     measures.synced(metrics, "ipv6", 0.1, everything=False, now=START)
     measures.failed(metrics, "ipv4", "iptables")
     measures.programmed(metrics, "ipv4", ["2027-01-15T07:59:58.5Z", "nonsense"], START)
-    metrics.add("proxy_healthz_total", code="200")
-    text = metrics.text(measures.gauges("ipv4", [], {"nat": 7}, "iptables"))
+    metrics.healthz.add("200")
+    measures.counted(metrics, "ipv4", [], {"nat": 7}, "iptables")
+    text = metrics.text()
     lines = text.splitlines()
     assert all(SAMPLE.fullmatch(line) or line.startswith(("# HELP ", "# TYPE ")) for line in lines)
     for line in (
@@ -92,14 +94,14 @@ def test_metrics_are_prometheus_text() -> None:
         assert line in lines
 
 
-@pytest.mark.parametrize("name", BUCKETS)
-def test_buckets_grow(name: str) -> None:
-    assert list(BUCKETS[name]) == sorted(set(BUCKETS[name]))
+@pytest.mark.parametrize("histogram", [Metrics().sync, Metrics().programming], ids=lambda histogram: histogram.name)
+def test_buckets_grow(histogram: Histogram) -> None:
+    assert list(histogram.buckets) == sorted(set(histogram.buckets))
 
 
 def test_ports_of_this_node_only_without_an_endpoint_here_are_counted() -> None:
     known = fold("ipv4")
     known.take()
-    found = measures.gauges("ipv4", known.states.values(), {}, "ipvs")
-    values = {labels[1][1]: value for labels, value in found["sync_proxy_rules_no_local_endpoints_total"].items()}
-    assert values == {"internal": 1, "external": 3}
+    metrics = Metrics()
+    measures.counted(metrics, "ipv4", known.states.values(), {}, "ipvs")
+    assert metrics.no_local_endpoints.values == {("IPv4", "internal"): 1, ("IPv4", "external"): 3}

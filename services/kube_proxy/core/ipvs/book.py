@@ -8,11 +8,12 @@ protocols are deleted at once.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, cast
 
+from podwire.proto.kube.families import host_port
 from podwire.proto.messages import kernel as m
 from podwire.proto.messages.kernel import IpvsService, Operation
 from podwire.services.chassis.iptables import missing_jumps
 from podwire.services.kube_proxy.core.claims import Claims
-from podwire.services.kube_proxy.core.family import Family, address_of, host, join
+from podwire.services.kube_proxy.core.family import Family, address_of, host
 from podwire.services.kube_proxy.core.fold import Change
 from podwire.services.kube_proxy.core.ipvs import rules, sets
 from podwire.services.kube_proxy.core.ipvs.block import EMPTY, Block, Frontend, Member, Server, Virtual, block
@@ -186,7 +187,8 @@ class IpvsBook:
         if old.persistent != new.persistent:
             yield self._service(m.IpvsServiceSet, frontend, new)
         for server in new.servers:
-            if self._draining.pop(Drain(frontend, server), _ABSENT) is None:
+            if Drain(frontend, server) in self._draining:
+                del self._draining[Drain(frontend, server)]
                 yield _server(m.IpvsDestinationSet, frontend, server)
             elif server not in old.servers:
                 yield _server(m.IpvsDestinationAdd, frontend, server)
@@ -211,7 +213,7 @@ class IpvsBook:
     def follow_up(self) -> list[m.Read]:
         """What to ask about servers that drain."""
         frontends = dict.fromkeys(drain.frontend for drain in self._draining)
-        return [m.Read(kind="ipvs-services", service=f"{f.protocol} {join(f.address, f.port)}") for f in frontends]
+        return [m.Read(kind="ipvs-services", service=f"{f.protocol} {host_port(f.address, f.port)}") for f in frontends]
 
     def followed(self, services: Iterable[IpvsService]) -> list[Operation]:
         """Deletes those whose connections are over."""
@@ -261,9 +263,6 @@ class IpvsBook:
             del self._draining[drain]
         protocol = cast(Protocol, frontend.protocol)
         return m.IpvsServiceDelete(protocol=protocol, address=frontend.address, port=frontend.port)
-
-
-_ABSENT: Final = object()
 
 
 def _server(
