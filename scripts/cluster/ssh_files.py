@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from podwire.scripts.cluster.credentials import write_private
 from podwire.scripts.cluster.folder import ClusterFolder
-from podwire.scripts.cluster.layout import Layout
+from podwire.scripts.cluster.layout import OUTSIDE, Layout
 
 ALIAS: Final = "podwire"
 """The name that the server's key is known by, whatever its port."""
@@ -23,7 +23,7 @@ def write(folder: ClusterFolder, plan: Layout) -> None:
     write_private(known, f"{ALIAS} ".encode() + host_public + b"\n")
     write_private(folder.ssh_key, client)
     write_private(Path(settings["authorized_keys_file"]), client_public + b"\n")
-    names = [machine.name for machine in plan.machines]
+    names = [*(machine.name for machine in plan.machines), OUTSIDE]
     write_private(folder.ssh_config, config(names, int(settings["port"]), folder.ssh_key, known).encode())
 
 
@@ -40,7 +40,7 @@ def _pair() -> tuple[bytes, bytes]:
 def config(machines: list[str], port: int, key: Path, known_hosts: Path) -> str:
     """ssh_config(5): one Host for each machine, whose name is the user's, and what all have in common."""
     hosts = "".join(f"Host {name}\n    User {name}\n" for name in machines)
-    return f"""# Made by podwire up, for: ssh -F {key.parent}/ssh_config {machines[-1]} "ip addr"
+    return f"""# Made by podwire up, for: ssh -F {key.parent}/ssh_config {machines[0]} "ip addr"
 {hosts}Host {" ".join(machines)}
     HostName 127.0.0.1
     Port {port}

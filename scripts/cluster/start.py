@@ -51,6 +51,7 @@ def start(options: Options) -> Started:
         folder.make()
         folder.lock()
         _check_continued(options, folder)
+        folder.doors.unlink(missing_ok=True)
         plan = _plan(options, folder)
         return _start(options, folder, plan)
     except (FolderError, AddressingError, LayoutError, NatsServerError) as error:
@@ -85,7 +86,6 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "host_key_file": str(folder.keys / "ssh_host_key"),
         "authorized_keys_file": str(folder.keys / "ssh_authorized_keys"),
     }
-    folder.doors.unlink(missing_ok=True)
     outside = {"doors_file": str(folder.doors), "upstream": options.upstream}
     static, networks = str(MANIFESTS / "static"), addressing(options.ip_family)
     return layout(options.workers, static, api, controllers, options.apps, ssh, networks, outside)

@@ -1,7 +1,7 @@
 """`podwire proxy`: a SOCKS5 proxy into the cluster, until it is interrupted."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,7 +12,8 @@ from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.api.client import ApiError
 
-DOMAIN = "cluster.local"
+DOMAIN: Final = "cluster.local"
+_LOOK_EVERY: Final = 0.5
 
 
 def proxy(
@@ -44,7 +45,9 @@ async def _serve(client: Client, port: int, via: str) -> None:
     number = server.sockets[0].getsockname()[1]
     typer.echo(f"SOCKS5 on 127.0.0.1:{number}, entering through {via}; names resolve in the cluster")
     async with server:
-        await server.serve_forever()
+        while client.folder.is_running:
+            await asyncio.sleep(_LOOK_EVERY)
+    raise UserError("the cluster has ended")
 
 
 async def _name_server(client: Client) -> str:

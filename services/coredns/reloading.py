@@ -22,9 +22,10 @@ class Reloading:
         path: str,
         surroundings: Callable[[dict[str, str | None]], Surroundings],
         take: Callable[[list[Server]], Awaitable[None]],
+        failed: Callable[[], None],
     ) -> None:
         self._container, self._path = container, path
-        self._surroundings, self._take = surroundings, take
+        self._surroundings, self._take, self._failed = surroundings, take, failed
         self._text = ""
         self._every, self._jitter = 0.0, 0.0
 
@@ -79,6 +80,7 @@ class Reloading:
         try:
             await self._take(await self._build(text))
         except (CorefileError, ContainerError) as error:
+            self._failed()
             self._say(f"[ERROR] Restart failed: {error}")
             self._say(f"[ERROR] plugin/reload: Corefile changed but reload failed: {error}")
         else:

@@ -30,7 +30,6 @@ from podwire.services.coredns.watched import Watched
 
 USER: Final = "system:coredns"
 _SYNC_WITHIN: Final = 5.0
-_LOOK: Final = 0.02
 _HOSTS_EVERY: Final = 5.0
 
 
@@ -39,29 +38,21 @@ class CoreDns:
 
     def __init__(self, context: Context, settings: CoreDnsSettings) -> None:
         self._context, self._settings = context, settings
-        self._serving: Serving | None = None
+        self._running: _Running | None = None
 
     async def run(self) -> None:
         """Serves until the claim ends."""
         context = self._context
-        serve_health(context, self._facts)
+        serve_health(context, lambda: self._running.facts() if self._running else {"answered": "0"})
         container = await wait_for_claim(context, self._settings.image, subjects.ANY_NODE)
-        await _Running(context, container, self._settings.corefile, self).run()
-
-    def _facts(self) -> dict[str, str]:
-        serving = self._serving
-        zones = [zone for server in serving.servers for zone in server.zones] if serving else []
-        return {"answered": str(serving.answered if serving else 0), "zone": " ".join(zones)}
-
-    def serves(self, serving: Serving) -> None:
-        """Tells whose facts are shown."""
-        self._serving = serving
+        self._running = _Running(context, container, self._settings.corefile)
+        await self._running.run()
 
 
 class _Running:
     """A claimed container's server."""
 
-    def __init__(self, context: Context, container: Container, corefile: str, owner: CoreDns) -> None:
+    def __init__(self, context: Context, container: Container, corefile: str) -> None:
         self._context, self._container = context, container
         self._cluster, measures = Cluster(), Measures()
         self._upstreams = Upstreams(container)
@@ -69,8 +60,12 @@ class _Running:
         self._pages = Pages(container, self._serving, self._cluster, measures)
         watching = Watching(context.bus, context.clock, ApiClient(context.bus, USER), context.tasks)
         self._watched = Watched(watching, self._cluster)
-        self._reloading = Reloading(container, corefile, self._surroundings, self._take)
-        owner.serves(self._serving)
+        self._reloading = Reloading(container, corefile, self._surroundings, self._take, measures.failed_reloads.add)
+
+    def facts(self) -> dict[str, str]:
+        """What is told of its health."""
+        zones = [zone for server in self._serving.servers for zone in server.zones]
+        return {"answered": str(self._serving.answered), "zone": " ".join(zones)}
 
     async def run(self) -> None:
         """Serves until the claim ends, and for the time of `lameduck` after that."""
@@ -122,10 +117,10 @@ class _Running:
 
     async def _until_synced(self) -> None:
         """Waits for the API, but not for ever: names asked for meanwhile get SERVFAIL (RegisterKubeCache)."""
-        deadline = self._context.clock.monotonic_ns() + int(_SYNC_WITHIN * SECOND)
-        while self._watched.waits and self._context.clock.monotonic_ns() < deadline:
-            await asyncio.sleep(_LOOK)
-        if self._watched.waits:
+        try:
+            async with asyncio.timeout(_SYNC_WITHIN):
+                await self._watched.until_synced()
+        except TimeoutError:
             self._say("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API")
 
     async def _take(self, servers: list[Server]) -> None:

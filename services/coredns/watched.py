@@ -46,7 +46,7 @@ class Watched:
         watch = self._watching.watch(resource, view, changed)
         self._watches[resource.resource] = watch  # type: ignore[assignment]  # only `synced` is read of it
 
-    @property
-    def waits(self) -> bool:
-        """Whether something is watched of which not all is known yet."""
-        return not all(entry.synced.is_set() for entry in self._watches.values())
+    async def until_synced(self) -> None:
+        """Returns when everything that is watched is known."""
+        for entry in self._watches.values():
+            await entry.synced.wait()

@@ -1,6 +1,7 @@
 """One machine: kernel, files, containers. All of it is lost with the process: that is a loss of power."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,16 +102,25 @@ def mac_of(address: str) -> str:
 
 
 def _bring_up(machine: Machine, settings: NodeSettings) -> None:
-    mac = mac_of(settings.addresses[0])
-    machine.shell.plug(NIC, settings.segment, mac)
+    plug_in(machine.shell, settings.segment, settings.addresses, settings.gateways, settings.mtu)
+    for address in settings.addresses:
+        with machine.shell.turn() as kernel:
+            apply_operation(kernel, operations.SysctlWrite(key=_forwarding(address), value="1"))
+
+
+def plug_in(
+    shell: KernelShell, segment: str, addresses: Sequence[str], gateways: Sequence[str] = (), mtu: int = 1500
+) -> None:
+    """Gives a kernel its NIC on a segment: `addresses` with their prefix lengths, default routes by `gateways`."""
+    mac = mac_of(addresses[0])
+    shell.plug(NIC, segment, mac)
     for operation in (
         operations.LinkSet(name="lo", up=True),
-        operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=settings.segment, mtu=settings.mtu, up=True),
-        *(operations.AddressAdd(device=NIC, address=address) for address in settings.addresses),
-        *(operations.RouteAdd(destination=_default(via), via=via, device=NIC) for via in settings.gateways),
-        *(operations.SysctlWrite(key=_forwarding(address), value="1") for address in settings.addresses),
+        operations.LinkAdd(kind="nic", name=NIC, address=mac, segment=segment, mtu=mtu, up=True),
+        *(operations.AddressAdd(device=NIC, address=address) for address in addresses),
+        *(operations.RouteAdd(destination=_default(via), via=via, device=NIC) for via in gateways),
     ):
-        with machine.shell.turn() as kernel:
+        with shell.turn() as kernel:
             apply_operation(kernel, operation)
 
 

@@ -10,8 +10,8 @@ from podwire.proto.kube import resources
 from podwire.scripts.cluster.readiness import is_ready
 
 from .conftest import RULES_SETTLE, Booted
+from .operating import shell
 from .test_containers import Pods
-from .test_operator import shell
 
 FAMILIES = ["IPv4", "IPv6"]
 

@@ -11,6 +11,7 @@ from .conftest import Booted
 from .pods import Pods, output_of, run
 
 SYSTEM: Final = "kube-system"
+METRICS: Final = "kube-dns.kube-system.svc.cluster.local:9153/metrics"
 A_RELOAD: Final = 60.0 + 45.0
 """Seconds: the kubelet's until the volume has the new Corefile, CoreDNS's until it looks."""
 
@@ -64,13 +65,15 @@ def test_a_new_corefile_is_taken_and_a_bad_one_is_not(booted: Booted) -> None:
         assert "[INFO] Reloading complete" in lines
         reason = "/etc/coredns/Corefile:20 - Error during parsing: Unknown directive 'cash'"
         assert f"[ERROR] plugin/reload: Corefile changed but reload failed: {reason}" in lines
+        page = await output_of(pods, "counted", f"wget -qO- http://{METRICS}")
+        assert "coredns_reload_failed_total 1" in page
 
     run(booted, work)
 
 
 def test_metrics_tell_what_was_asked(booted: Booted) -> None:
     async def work(pods: Pods) -> None:
-        script = "nslookup nothing >/dev/null; wget -qO- http://kube-dns.kube-system.svc.cluster.local:9153/metrics"
+        script = "nslookup nothing >/dev/null; wget -qO- http://" + METRICS
         page = await output_of(pods, "scraper", script)
         assert 'coredns_build_info{goversion="",revision="podwire",version="1.12.0"} 1' in page
         assert 'coredns_dns_requests_total{family="1",proto="udp",server="dns://:53",type="A",view="",zone="."}' in page

@@ -1,22 +1,15 @@
 """kube-proxy's three modes on whole clusters: Services work, and another mode takes over without leaving anything."""
 
 import asyncio
-import itertools
 from collections.abc import Iterator
 
 import pytest
 
-from podwire.proto import subjects
 from podwire.proto.kube import resources
-from podwire.proto.messages import codec
-from podwire.proto.messages import kubelet as frames
-from podwire.proto.messages import machine as messages
-from podwire.services.chassis.bus import pieces
-from podwire.services.chassis.bus.base import Message
 
 from .conftest import Booted
+from .operating import shell
 
-SESSIONS = itertools.count(1)
 MODES = ("iptables", "ipvs", "nftables")
 SIGNS = {
     "iptables": ("iptables-save", "KUBE-SVC-"),
@@ -33,30 +26,14 @@ def in_mode(request: pytest.FixtureRequest) -> Iterator[tuple[str, Booted]]:
     made.cluster.close()
 
 
-async def shell(booted: Booted, command: str) -> str:
+async def printed(booted: Booted, command: str) -> str:
     """What a command prints on node-1."""
-    session = f"s{next(SESSIONS)}"
-    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    output: list[bytes] = []
-
-    def take(message: Message) -> None:
-        frame: frames.StreamFrame = codec.decode_union(frames.StreamFrame, message.payload)
-        if isinstance(frame, frames.Data):
-            output.append(frame.data)
-        elif isinstance(frame, frames.Exit):
-            ended.set_result(frame.code)
-
-    operator = booted.cluster.operator
-    operator.subscribe(subjects.stream_output("node-1", session), take)
-    call = messages.MachineRequest(call=messages.Shell(session=session, command=command))
-    await pieces.request(operator, subjects.machine("node-1"), codec.encode(call), 20)
-    await ended
-    return b"".join(output).decode()
+    return (await shell(booted, "node-1", command))[0]
 
 
 async def signs(booted: Booted) -> dict[str, bool]:
     """Which modes' work stands in node-1's kernel."""
-    return {mode: word in await shell(booted, command) for mode, (command, word) in SIGNS.items()}
+    return {mode: word in await printed(booted, command) for mode, (command, word) in SIGNS.items()}
 
 
 async def restart_in(booted: Booted, mode: str) -> None:
@@ -130,12 +107,12 @@ def test_the_node_reaches_its_proxys_servers(booted: Booted) -> None:
     }
 
     async def code(path: str) -> str:
-        return (await shell(booted, f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{path}")).strip()
+        return (await printed(booted, f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{path}")).strip()
 
     async def main() -> None:
         assert (await code("10256/healthz"), await code("10256/livez")) == ("200", "200")
-        assert await shell(booted, "curl -s http://127.0.0.1:10249/proxyMode") == "iptables"
-        metrics = await shell(booted, "curl -s http://127.0.0.1:10249/metrics")
+        assert await printed(booted, "curl -s http://127.0.0.1:10249/proxyMode") == "iptables"
+        metrics = await printed(booted, "curl -s http://127.0.0.1:10249/metrics")
         assert 'kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"}' in metrics
         assert 'kubeproxy_proxy_healthz_total{code="200"} 1' in metrics
         await cluster.api.create(resources.SERVICES, "default", service)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from podwire.services.chassis.durations import parse_duration
+
 _VARIABLE: Final = re.compile(r"\{\$([A-Za-z_][A-Za-z0-9_]*)\}|\{%([A-Za-z_][A-Za-z0-9_]*)%\}")
 _DEEPEST_IMPORT: Final = 20
 
@@ -30,6 +32,13 @@ class Directive:
     def error(self, reason: str) -> CorefileError:
         """What the plugin says about it."""
         return CorefileError(f"plugin/{self.name}: /etc/coredns/Corefile:{self.line} - Error during parsing: {reason}")
+
+    def duration(self, text: str) -> float:
+        """Seconds of a Go duration. Raises CorefileError."""
+        seconds = parse_duration(text)
+        if seconds is None:
+            raise self.error(f'time: invalid duration "{text}"')
+        return seconds
 
     def wrong_arguments(self) -> CorefileError:
         """Too many arguments, or too few (caddyfile's ArgErr)."""

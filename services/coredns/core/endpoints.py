@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from podwire.services.chassis.durations import parse_duration
 from podwire.services.coredns.core.corefile import Directive, ServerBlock
 
 
@@ -48,7 +47,7 @@ def _lameduck(directive: Directive) -> float:
     for name, *arguments in directive.block:
         if name != "lameduck" or len(arguments) != 1:
             raise directive.error(f"unknown property '{name}'")
-        seconds = _duration(directive, arguments[0])
+        seconds = directive.duration(arguments[0])
     return seconds
 
 
@@ -56,7 +55,7 @@ def _reload(directive: Directive) -> tuple[float, float]:
     """Every 30 s, and up to 15 s more, unless it is said otherwise (plugin/reload/setup.go)."""
     if len(directive.arguments) > 2:
         raise directive.wrong_arguments()
-    given = [_duration(directive, text) for text in directive.arguments]
+    given = [directive.duration(text) for text in directive.arguments]
     interval = given[0] if given else 30.0
     if interval < 2:
         raise directive.error(f"interval value must be greater or equal to 2s: {directive.arguments[0]}")
@@ -64,10 +63,3 @@ def _reload(directive: Directive) -> tuple[float, float]:
     if jitter < 1:
         raise directive.error(f"jitter value must be greater or equal to 1s: {directive.arguments[1]}")
     return interval, min(jitter, interval / 2)
-
-
-def _duration(directive: Directive, text: str) -> float:
-    seconds = parse_duration(text)
-    if seconds is None:
-        raise directive.error(f'time: invalid duration "{text}"')
-    return seconds

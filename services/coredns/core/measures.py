@@ -45,8 +45,7 @@ class Measures:
             ("proto", *where),
             _SIZES,
         )
-        self.reloads = Counter("coredns_reload_failed_total", "Counter of the number of failed reload attempts.")
-        self.panics = Counter("coredns_panics_total", "A metrics that counts the number of panics.")
+        self.failed_reloads = Counter("coredns_reload_failed_total", "Counter of the number of failed reload attempts.")
         self.malformed = Counter("podwire_dns_malformed_total", "Messages that were no query.")
 
     def note(self, query: Query, response: Message, server: Server | None, seconds: float, size: int) -> None:
@@ -64,7 +63,7 @@ class Measures:
     def text(self, servers: list[Server]) -> str:
         """The page `/metrics`."""
         own: list[Metric] = [self.requests, self.responses, self.durations, self.sizes]
-        return exposition([*own, self.reloads, self.panics, self.malformed, *_of_plugins(servers)])
+        return exposition([*own, self.failed_reloads, self.malformed, *_of_plugins(servers)])
 
 
 def _of_plugins(servers: list[Server]) -> list[Metric]:

@@ -5,16 +5,19 @@ asked (`yield from follow(query)`), and yields an `Ask` for what only the networ
 upstream's answer back in, or throws UpstreamFailure.
 """
 
+import ipaddress
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.reversename
 import dns.rrset
 
 from podwire.services.chassis.chance import RandomBits
@@ -124,6 +127,14 @@ def reply(query: Query, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, *, authorita
 def rrset(name: str, ttl: int, kind: str, *texts: str) -> dns.rrset.RRset:
     """Records of one name and type."""
     return dns.rrset.from_text_list(name, ttl, "IN", kind, texts)
+
+
+def reverse_address(query: Query) -> str:
+    """The address whose reverse name is asked for ("" for other names)."""
+    try:
+        return str(ipaddress.ip_address(dns.reversename.to_address(query.question.name)))
+    except (ValueError, dns.exception.DNSException):
+        return ""
 
 
 def copied_rrset(records: dns.rrset.RRset) -> dns.rrset.RRset:

@@ -20,7 +20,7 @@ from podwire.proto.packet.addresses import parse_address
 from podwire.proto.packet.errors import PacketError
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.node.files import ContainerFiles, Files
-from podwire.services.node.network.sockets import Network, TcpStream, UdpChannel
+from podwire.services.node.network.sockets import Network, UdpChannel
 
 PORT: Final = 53
 _MOST_SERVERS: Final = 3
@@ -215,8 +215,8 @@ class Resolver:
         try:
             wire = question.to_wire()
             await stream.write(len(wire).to_bytes(2) + wire)
-            length = int.from_bytes(await _exactly(stream, 2))
-            return dns.message.from_wire(await _exactly(stream, length))
+            length = int.from_bytes(await stream.read_exactly(2))
+            return dns.message.from_wire(await stream.read_exactly(length))
         finally:
             stream.close()
 
@@ -231,16 +231,6 @@ async def _matching(channel: UdpChannel, question: dns.message.Message) -> dns.m
             continue
         if answer.id == question.id and answer.flags & dns.flags.QR:
             return answer
-
-
-async def _exactly(stream: TcpStream, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        more = await stream.read(length - len(data))
-        if not more:
-            raise ConnectionResetError(104, "Connection reset by peer")
-        data += more
-    return data
 
 
 def _family(address: str) -> str:

@@ -79,6 +79,16 @@ class TcpStream:
                 return data
             await self._readiness.change()
 
+    async def read_exactly(self, length: int) -> bytes:
+        """So many bytes. Raises OSError, ConnectionResetError if the stream ends before."""
+        data = b""
+        while len(data) < length:
+            more = await self.read(length - len(data))
+            if not more:
+                raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+            data += more
+        return data
+
     async def write(self, data: bytes) -> None:
         """Returns when the kernel has taken all bytes. Raises OSError."""
         rest = data

@@ -65,8 +65,8 @@ class Resolver:
     async def _serve_connection(self, stream: TcpStream) -> None:
         try:
             async with asyncio.timeout(_IDLE):
-                length = int.from_bytes(await _exactly(stream, 2))
-                answer = await self._answer(await _exactly(stream, length), over_udp=False)
+                length = int.from_bytes(await stream.read_exactly(2))
+                answer = await self._answer(await stream.read_exactly(length), over_udp=False)
                 if answer is not None:
                     await stream.write(len(answer).to_bytes(2) + answer)
         except (OSError, TimeoutError):
@@ -79,13 +79,3 @@ def _failure(query: dns.message.Message) -> bytes:
     response = dns.message.make_response(query, recursion_available=True)
     response.set_rcode(dns.rcode.SERVFAIL)
     return response.to_wire()
-
-
-async def _exactly(stream: TcpStream, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        more = await stream.read(length - len(data))
-        if not more:
-            raise ConnectionResetError("the client is gone")
-        data += more
-    return data

@@ -12,7 +12,8 @@ from tests.unit.coredns.conftest import SECOND, Dns, MakeDns, add_namespace, add
 from podwire.services.coredns.core.cluster import Cluster
 from podwire.services.coredns.core.plugins.cache import Cache
 from podwire.services.coredns.core.plugins.forward import Forward
-from podwire.services.coredns.core.query import Ask
+from podwire.services.coredns.core.plugins.loop import Loop
+from podwire.services.coredns.core.query import Ask, UpstreamFailure
 
 KUBERNETES = "kubernetes cluster.local {\n    pods verified\n  }"
 
@@ -124,8 +125,6 @@ def test_the_next_server_is_asked_when_one_fails_and_it_is_probed(make_dns: Make
 
     def upstream(ask: Ask) -> dns.message.Message:
         if ask.server[0] == "192.0.2.1":
-            from podwire.services.coredns.core.query import UpstreamFailure
-
             raise UpstreamFailure("refused")
         return good(ask)
 
@@ -311,8 +310,6 @@ def test_autopath_finds_a_service_of_another_namespace(cluster: Cluster, make_dn
 
 
 def test_loop_is_seen_when_its_name_comes_back(make_dns: MakeDns) -> None:
-    from podwire.services.coredns.core.plugins.loop import Loop
-
     made = make_dns(corefile("loop", "forward . 192.0.2.1"))
     plugin = made.plugin("loop")
     assert isinstance(plugin, Loop)

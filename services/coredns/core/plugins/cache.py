@@ -11,7 +11,6 @@ import dns.rcode
 import dns.rdatatype
 
 from podwire.services.chassis import dns_wire
-from podwire.services.chassis.durations import parse_duration
 from podwire.services.coredns.core.corefile import Directive, ServerBlock
 from podwire.services.coredns.core.query import Follow, Message, PluginFailure, Query, Steps, copied_rrset
 from podwire.services.coredns.core.zones import matching, normalized
@@ -240,17 +239,10 @@ def _disable(directive: Directive, made: Cache, arguments: list[str]) -> None:
             raise directive.error("'disable' requires 'success' or 'denial'")
 
 
-def _duration(directive: Directive, text: str) -> float:
-    seconds = parse_duration(text)
-    if seconds is None:
-        raise directive.error(f'time: invalid duration "{text}"')
-    return seconds
-
-
 def _servfail(directive: Directive, made: Cache, arguments: list[str]) -> None:
     if len(arguments) != 1:
         raise directive.wrong_arguments()
-    seconds = _duration(directive, arguments[0])
+    seconds = directive.duration(arguments[0])
     if seconds > 300:
         raise directive.error(f"caching SERVFAIL responses over 5 minutes is not permitted: {arguments[0]}")
     made.server_failure_ttl = int(seconds)
@@ -261,7 +253,7 @@ def _serve_stale(directive: Directive, made: Cache, arguments: list[str]) -> Non
     another's back."""
     if len(arguments) > 2 or arguments[1:] not in ([], ["verify"], ["immediate"]):
         raise directive.wrong_arguments()
-    made.stale_for = _duration(directive, arguments[0]) if arguments else _STALE_FOR
+    made.stale_for = directive.duration(arguments[0]) if arguments else _STALE_FOR
 
 
 def _prefetch(directive: Directive, made: Cache, arguments: list[str]) -> None:
@@ -269,7 +261,7 @@ def _prefetch(directive: Directive, made: Cache, arguments: list[str]) -> None:
         raise directive.wrong_arguments()
     if not arguments[0].isdecimal():
         raise directive.error(f"prefetch amount should be positive: {arguments[0]}")
-    apart = _duration(directive, arguments[1]) if len(arguments) > 1 else 60.0
+    apart = directive.duration(arguments[1]) if len(arguments) > 1 else 60.0
     share = arguments[2].removesuffix("%") if len(arguments) > 2 else "10"
     if not share.isdecimal() or not 10 <= int(share) <= 90:
         raise directive.error(f"percentage should fall in range [10, 90]: {share}")

@@ -4,15 +4,13 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Final
 
-import dns.exception
 import dns.rcode
 import dns.rdatatype
-import dns.reversename
 
 from podwire.services.chassis.durations import parse_duration
 from podwire.services.coredns.core.cluster import canonical
 from podwire.services.coredns.core.corefile import Directive, ServerBlock, absolute
-from podwire.services.coredns.core.query import AAAA, A, Follow, Query, Steps, reply, rrset
+from podwire.services.coredns.core.query import AAAA, A, Follow, Query, Steps, reply, reverse_address, rrset
 from podwire.services.coredns.core.zones import Fallthrough, fallthrough, matching, normalized
 
 DEFAULT_FILE: Final = "/etc/hosts"
@@ -51,7 +49,7 @@ class Hosts:
     def serve(self, query: Query, follow: Follow) -> Steps:
         """A, AAAA and PTR records; a name without any is the next plugin's with `fallthrough`, else SERVFAIL."""
         if query.kind == dns.rdatatype.PTR:
-            texts = self._names.get(_address(query), []) if self.reverse else []
+            texts = self._names.get(reverse_address(query), []) if self.reverse else []
             if not texts:
                 return (yield from follow(query))
         elif not matching(self.zones, query.name):
@@ -67,13 +65,6 @@ class Hosts:
         if texts:
             response.answer.append(rrset(query.name, self.ttl, dns.rdatatype.to_text(query.kind), *texts))
         return response
-
-
-def _address(query: Query) -> str:
-    try:
-        return canonical(str(dns.reversename.to_address(query.question.name)))
-    except (ValueError, dns.exception.DNSException):
-        return ""
 
 
 def configure(directive: Directive, block: ServerBlock) -> Hosts:

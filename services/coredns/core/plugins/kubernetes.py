@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import dns.exception
 import dns.rcode
 import dns.rdatatype
-import dns.reversename
 import dns.rrset
 
 from podwire.services.coredns.core.cluster import Cluster, canonical
@@ -23,7 +21,7 @@ from podwire.services.coredns.core.lookup import (
     find_pointers,
     is_reverse,
 )
-from podwire.services.coredns.core.query import AAAA, A, Follow, Message, Query, Steps, reply, rrset
+from podwire.services.coredns.core.query import AAAA, A, Follow, Message, Query, Steps, reply, reverse_address, rrset
 from podwire.services.coredns.core.zones import Fallthrough, fallthrough, is_below, matching, normalized, without_zone
 
 SCHEMA_VERSION: Final = "1.1.0"
@@ -136,7 +134,7 @@ class Kubernetes:
             response.additional.append(rrset(target, self.ttl, kind, host))
 
     def _pointers(self, query: Query, response: Message) -> None:
-        address = _reverse_address(query)
+        address = reverse_address(query)
         names = find_pointers(self.cluster, self.options, address) if address else []
         if not names:
             raise NoSuchName
@@ -171,13 +169,6 @@ class Kubernetes:
             return ()
         zone = self.options.zone
         return f"{pod.metadata.namespace}.{SVC}.{zone}", f"{SVC}.{zone}", zone, *host_search, ""
-
-
-def _reverse_address(query: Query) -> str:
-    try:
-        return canonical(str(dns.reversename.to_address(query.question.name)))
-    except (ValueError, dns.exception.DNSException):
-        return ""
 
 
 # -- configuration
