@@ -97,7 +97,7 @@ def show(results: list[Result], output: str) -> None:
     if output == "json":
         typer.echo(json.dumps({"packets": [as_json(result) for result in results]}, indent=1))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False, soft_wrap=True)
     for result in results[:_MOST_LINES]:
         for line in lines(result):
             console.print(line)

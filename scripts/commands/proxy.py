@@ -1,6 +1,7 @@
 """`podwire proxy`: a SOCKS5 proxy into the cluster, until it is interrupted."""
 
 import asyncio
+import os
 from typing import Annotated, Final
 
 import typer
@@ -41,7 +42,8 @@ async def _serve(client: Client, port: int, via: str) -> None:
     try:
         server = await asyncio.start_server(made.serve, "127.0.0.1", port)
     except OSError as error:
-        raise UserError(f"--port {port}: {error.strerror}; choose another (0: any free one)") from None
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise UserError(f"--port {port}: {why}; choose another (0: any free one)") from None
     number = server.sockets[0].getsockname()[1]
     typer.echo(f"SOCKS5 on 127.0.0.1:{number}, entering through {via}; names resolve in the cluster")
     async with server:

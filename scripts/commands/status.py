@@ -43,7 +43,7 @@ def status(
     for entry in processes:
         state = "serving" if entry.claimed else ("idle" if entry.component in CLAIMED else "running")
         table.add_row(entry.component, entry.node or "-", str(entry.pid), state, str(entry.restarts))
-    Console().print(table)
+    Console(emoji=False).print(table)
     typer.echo(f"\nAPI server   https://127.0.0.1:{cluster.api_port}")
     typer.echo(f"kubeconfig   {folder.kubeconfig}")
     for door in folder.read_doors():

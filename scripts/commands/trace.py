@@ -6,7 +6,7 @@ import math
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -30,6 +30,8 @@ from podwire.services.chassis.bus.base import BusError
 
 _SETTLE = 0.1
 _WIDE = 500
+
+NO_WAY: Final = "no packet left: a host outside has no route there; --via NODE names the node to route through"
 
 
 def trace(
@@ -59,6 +61,8 @@ def trace(
         if svg:
             write(svg, picture(start, end, outcome, found if everything else chosen(found)))
         show(start, end, outcome, found, output, everything, rules)
+        if start.is_external and not found:
+            typer.echo(NO_WAY, err=True)
         return outcome.success
 
     raise typer.Exit(0 if run_connected(data_dir, work) else 1)
@@ -150,7 +154,7 @@ def show(
         }
         typer.echo(json.dumps(value, indent=1))
         return
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
     console.print(escape(f"{start.described(end.address)}  ->  {end}"))
     for flight in found if everything else chosen(found):
         console.print(tree(flight, flight.title, every_rule))

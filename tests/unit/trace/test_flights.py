@@ -5,13 +5,15 @@ import io
 import pytest
 from rich.console import Console
 
+from podwire.proto.messages import machine as messages
 from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.cluster.folder import RunningProcess
 from podwire.scripts.commands.chaos import find, name
-from podwire.scripts.commands.trace import chosen
+from podwire.scripts.commands.trace import chosen, show
 from podwire.scripts.errors import UserError
 from podwire.scripts.trace.flights import Flight, flights, identity, inner
 from podwire.scripts.trace.render import tree
+from podwire.scripts.trace.resolve import Destination, Source
 
 SYN = "IP 10.244.1.5.40000 > 10.96.45.123.80: Flags [S], seq 7, win 65535, length 0"
 TRANSLATED = "IP 10.244.1.5.40000 > 10.244.2.3.8080: Flags [S], seq 7, win 65535, length 0"
@@ -57,6 +59,15 @@ def shown(flight: Flight) -> str:
     with console.capture() as captured:
         console.print(tree(flight, "request"))
     return captured.get()
+
+
+def test_a_mac_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """`:ab:` is the name of an emoji, too."""
+    mac = "neighbour eth0 10.244.1.1 lladdr 86:7e:80:ab:6b:48 DELAY"
+    outcome = messages.Outcome(success=True, text=mac, duration=1)
+    source, destination = Source("node-1"), Destination("tcp", "10.244.1.5", 80)
+    show(source, destination, outcome, flights([a_hop(SYN, 1, kind="neighbour", detail=mac)]), "tree")
+    assert capsys.readouterr().out.count("86:7e:80:ab:6b:48") == 2
 
 
 def test_a_tree_shows_nat_and_why_a_packet_died() -> None:
