@@ -58,5 +58,7 @@ def test_lines_that_are_no_records_are_told(line: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=80))
-def test_any_text_is_read(text: str) -> None:
-    read_zone(text)
+def test_any_text_is_read_and_a_record_behind_it_too(text: str) -> None:
+    zone, wrong = read_zone(f"{text}\nlast.example.net A 192.0.2.1")
+    assert zone.knows("last.example.net.")
+    assert len(wrong) <= len(text.splitlines())
