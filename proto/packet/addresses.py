@@ -15,6 +15,7 @@ ZERO_MAC: Final = b"\x00" * 6
 IPV6: Final = 0xFFFF << 128
 _ALL_OF_IPV6: Final = (1 << 144) - 1
 _MAPPED: Final = 0xFFFF
+_OCTETS: Final = {str(number): number for number in range(256)}
 
 
 @lru_cache(4096)
@@ -26,15 +27,11 @@ def format_ipv4(address: int) -> str:
 @lru_cache(4096)
 def parse_ipv4(text: str) -> int:
     """The 32-bit number of dotted-quad text; PacketError if it is not that."""
-    parts = text.split(".")
-    if len(parts) != 4:
-        raise PacketError(f"not an IPv4 address: {text!r}")
-    number = 0
-    for part in parts:
-        if not (part.isascii() and part.isdigit()) or len(part) > 3 or int(part) > 255 or part != str(int(part)):
-            raise PacketError(f"not an IPv4 address: {text!r}")
-        number = number << 8 | int(part)
-    return number
+    try:
+        first, second, third, fourth = text.split(".")
+        return _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+    except (KeyError, ValueError):
+        raise PacketError(f"not an IPv4 address: {text!r}") from None
 
 
 def is_ipv6(address: int) -> bool:

@@ -65,9 +65,8 @@ def _apply(process: Process, text: str, *, check: bool) -> None:
     with process.network.shell.turn() as kernel:
         kernel.settle()
         namespace = kernel.namespace(process.network.namespace)
-        target = namespace.nftables.copy() if check else namespace.nftables
-        netfilters = () if check else (namespace.netfilter, namespace.netfilter6)
-        commands.apply(netfilters, target, text, kernel.now)
+        netfilters = namespace.netfilter, namespace.netfilter6
+        commands.apply(netfilters, namespace.nftables, text, kernel.now, only_check=check)
 
 
 def _listed(process: Process, words: list[str], *, handles: bool) -> str:

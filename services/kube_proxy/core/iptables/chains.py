@@ -55,7 +55,8 @@ JUMPS: Final = (
 
 
 def _hash(*parts: str) -> str:
-    return base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()).decode()[:16]
+    """The first 16 letters of the hash: 80 bits."""
+    return base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()[:10]).decode()
 
 
 def cluster_policy(name: ServicePortName, protocol: str) -> str:

@@ -5,6 +5,7 @@ last, and is deleted when they are over (graceful termination, pkg/proxy/ipvs/gr
 protocols are deleted at once.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, cast
 
@@ -44,6 +45,8 @@ class IpvsBook:
         self._blocks: dict[PortKey, Block] = {}
         self._virtual: Claims[Frontend, Virtual] = Claims()
         self._members: Claims[Member, bool] = Claims()
+        self._sizes: Counter[str] = Counter()
+        """How many elements each set has."""
         self._bound: Claims[str, bool] = Claims()
         self._unreachable: Claims[Frontend, bool] = Claims()
         self._draining: dict[Drain, None] = {}
@@ -82,6 +85,7 @@ class IpvsBook:
         for key in sorted(states):
             self._replace(key, EMPTY, block(states[key], self._around, self._node_addresses))
         self._take()
+        self._sizes = Counter(member.set for member in self._members)
 
     def _replace(self, key: PortKey, old: Block, new: Block) -> None:
         self._blocks[key] = new
@@ -167,6 +171,8 @@ class IpvsBook:
                 del self._blocks[change.key]
         virtual, bound = self._virtual.take(), self._bound.take()
         members, _ = self._members.take(), self._unreachable.take()
+        for member, (earlier, now) in members.items():
+            self._sizes[member.set] += (now is not None) - (earlier is not None)
         before, self._text = self._text, self._rules_text()
         return [
             *(each for frontend, pair in virtual.items() for each in self._service_changed(frontend, *pair)),
@@ -230,7 +236,7 @@ class IpvsBook:
     # -- single operations
 
     def _rules_text(self) -> str:
-        used = dict.fromkeys(member.set for member in self._members)
+        used = [name for name, size in self._sizes.items() if size]
         return rules.text(self._around, used, sorted(self._unreachable))
 
     def _restore(self) -> Operation:

@@ -41,7 +41,7 @@ def is_of_a_service(chain: str) -> bool:
 
 def _hashed(name: str) -> str:
     """The name after 8 characters of its base32 SHA-256, cut to what nft takes."""
-    hashed = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:8] + "-" + name
+    hashed = base64.b32encode(hashlib.sha256(name.encode()).digest()[:5]).decode() + "-" + name
     return hashed if len(hashed) <= _LONGEST else hashed[: _LONGEST - 3] + "..."
 
 

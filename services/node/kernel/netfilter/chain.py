@@ -4,10 +4,11 @@ A run of rules that each name one exact destination (as in KUBE-SERVICES) or one
 KUBE-NODEPORTS) is looked up in a dict; the rules it skips are still counted as passed.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Final
 
 from podwire.services.node.kernel.counters import Counter
+from podwire.services.node.kernel.journal import Journal
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.links import Links, check, uses_of
 from podwire.services.node.kernel.netfilter.matches.sctp import Sctp
@@ -42,13 +43,15 @@ class Run:
 class Chain:
     """A chain; `policy` is None for a user-defined one."""
 
-    __slots__ = ("_runs", "counter", "name", "policy", "rules")
+    __slots__ = ("_runs", "changes", "counter", "name", "policy", "rules")
 
     def __init__(self, name: str, policy: str | None = None) -> None:
         self.name = name
         self.policy = policy
         self.counter = Counter()
         self.rules: list[Rule] = []
+        self.changes: list[tuple[Rule, int]] = []
+        """Since its table was last checked: the rules that came (1) and went (-1)."""
         self._runs: list[Run] | None = None
 
     def copy(self) -> "Chain":
@@ -59,10 +62,34 @@ class Chain:
         twin._runs = self._runs
         return twin
 
-    def edited(self) -> list[Rule]:
-        """The rules, for changing."""
+    def insert(self, index: int, rule: Rule) -> None:
+        """Put a rule before the one at an index."""
+        self.rules.insert(index, rule)
+        self.changes.append((rule, 1))
         self._runs = None
-        return self.rules
+
+    def append(self, rule: Rule) -> None:
+        """Put a rule last."""
+        self.rules.append(rule)
+        self.changes.append((rule, 1))
+        self._runs = None
+
+    def remove(self, index: int) -> None:
+        """Take a rule out."""
+        self.changes.append((self.rules.pop(index), -1))
+        self._runs = None
+
+    def replace(self, index: int, rule: Rule) -> None:
+        """Put a rule in another's place."""
+        self.changes += [(self.rules[index], -1), (rule, 1)]
+        self.rules[index] = rule
+        self._runs = None
+
+    def clear(self) -> None:
+        """Take all rules out."""
+        self.changes += [(rule, -1) for rule in self.rules]
+        self.rules.clear()
+        self._runs = None
 
     @property
     def runs(self) -> list[Run]:
@@ -101,9 +128,9 @@ def _index_key(rule: Rule) -> tuple[str, int]:
 
 
 class Table:
-    """A table: builtin chains first, then the others in order of creation."""
+    """A table, builtin chains first. It is changed in place, and can take back what was done since the last `keep`."""
 
-    __slots__ = ("chains", "edited", "is_ipv6", "links", "name")
+    __slots__ = ("_journal", "_kept_links", "chains", "edited", "is_ipv6", "links", "name")
 
     def __init__(self, name: str, *, is_ipv6: bool = False) -> None:
         self.name = name
@@ -112,21 +139,15 @@ class Table:
         self.links: Links | None = None
         self.edited: dict[str, Chain | None] = {}
         """The chains that were touched since the last check, as they were."""
-
-    def copy(self) -> "Table":
-        """A copy to try changes on: chains are shared until `edit` copies them."""
-        twin = Table.__new__(Table)
-        twin.name, twin.is_ipv6 = self.name, self.is_ipv6
-        twin.chains = dict(self.chains)
-        twin.links, twin.edited = self.links, {}
-        return twin
+        self._journal = Journal()
+        self._kept_links: Links | None = None
 
     def edit(self, name: str) -> Chain:
-        """The chain, private to this copy of the table; NetfilterError if there is none."""
+        """The chain, for changing; NetfilterError if there is none."""
         chain = self.chain(name)
         if name not in self.edited:
             self.edited[name] = chain
-            chain = self.chains[name] = chain.copy()
+            chain = self._journal.put(self.chains, name, chain.copy())
         return chain
 
     def chain(self, name: str) -> Chain:
@@ -140,19 +161,22 @@ class Table:
         if name in self.chains:
             raise NetfilterError("Chain already exists.")
         check_chain_name(name)
-        self.edited.setdefault(name, None)
-        chain = self.chains[name] = Chain(name)
-        return chain
+        made = Chain(name)
+        if (old := self.edited.setdefault(name, None)) is not None:
+            made.changes = [(rule, -1) for rule in old.rules]
+        return self._journal.put(self.chains, name, made)
 
     def delete(self, name: str) -> None:
         """Take a chain out that nothing jumps to."""
         self.edited.setdefault(name, self.chains[name])
-        del self.chains[name]
+        self._journal.drop(self.chains, name)
 
     def rename(self, name: str, new: str) -> None:
-        """The chain keeps its place."""
-        self.chains[name].name = new
-        self.chains = {new if each == name else each: chain for each, chain in self.chains.items()}
+        """Give a chain another name; what jumps to it is not looked at."""
+        chain = self.edit(name)
+        chain.name = new
+        self._journal.drop(self.chains, name)
+        self._journal.put(self.chains, new, chain)
         self.links = None  # rare enough to look at everything
 
     @property
@@ -161,6 +185,14 @@ class Table:
         if self.links is not None and not self.edited:
             return bool(self.links.tracking)
         return any(rule.needs_conntrack for chain in self.chains.values() for rule in chain.rules)
+
+    def changes(self) -> Iterator[tuple[str, Rule, int]]:
+        """Since the last check: the rules that came (1) and went (-1), with their chain."""
+        for name, old in self.edited.items():
+            if name in self.chains:
+                yield from ((name, rule, by) for rule, by in self.chains[name].changes)
+            elif old is not None:
+                yield from ((name, rule, -1) for rule in old.rules)
 
     def references(self, name: str) -> int:
         """How many rules jump to a chain."""
@@ -177,13 +209,26 @@ class Table:
 
     def check(self, sets: Container[str]) -> None:
         """Refuse sets that there are not, jumps to nowhere, loops, and targets in the wrong hook, as at commit."""
-        self.links = check(self, sets)
+        self.links = check(self, sets, self._journal)
+        for name in self.edited:
+            if name in self.chains:
+                self.chains[name].changes = []
         self.edited = {}
+
+    def keep(self) -> None:
+        """What was changed, and checked, stays."""
+        self._journal.keep()
+        self._kept_links = self.links
+
+    def undo(self) -> None:
+        """Have everything as it was at the last `keep`."""
+        self._journal.undo()
+        self.links, self.edited = self._kept_links, {}
 
 
 def check_chain_name(name: str) -> None:
     """Refuse what iptables refuses as a chain's name."""
     if len(name) > MAXIMUM_NAME:
         raise NetfilterError(f"chain name `{name}' too long (must be under {MAXIMUM_NAME + 1} chars)")
-    if not name or name[0] in "-!" or any(letter.isspace() for letter in name):
+    if not name or name[0] in "-!" or name.split() != [name]:
         raise NetfilterError(f"Invalid chain name `{name}'")

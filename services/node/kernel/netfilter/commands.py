@@ -29,7 +29,7 @@ _NO_CHAIN: Final = "No chain/target/match by that name."
 
 
 def run(table: Table, words: Sequence[str], owner: str = "") -> None:
-    """Apply one command to a private copy of a table; NetfilterError leaves that copy in an undefined state."""
+    """Apply one command to a table; NetfilterError leaves what must be undone."""
     command = _LONG.get(words[0], words[0])
     arguments = list(words[1:])
     if command in ("-F", "-Z", "-X"):
@@ -49,7 +49,7 @@ def _on_many(table: Table, command: str, arguments: list[str]) -> None:
         if command == "-X":
             _delete_chain(table, name)
         elif command == "-F":
-            table.edit(name).edited().clear()
+            table.edit(name).clear()
         else:
             chain = table.chain(name)
             if len(arguments) > 1:
@@ -92,7 +92,7 @@ def _on_chain(table: Table, command: str, arguments: list[str]) -> None:
 
 
 def _rename(table: Table, name: str, new: str) -> None:
-    """The chain keeps its place, and jumps follow it. (A renamed built-in chain would be out of iptables' reach.)"""
+    """Jumps follow the chain. (A renamed built-in chain would be out of iptables' reach.)"""
     if table.chain(name).policy is not None:
         raise NetfilterError(f"chain `{name}': renaming of built-in chains is not built")
     if new in table.chains:
@@ -100,9 +100,10 @@ def _rename(table: Table, name: str, new: str) -> None:
     check_chain_name(new)
     for other in list(table.chains.values()):
         if any(rule.jump == name for rule in other.rules):
-            rules = table.edit(other.name).edited()
-            rules[:] = [replace(rule, jump=new) if rule.jump == name else rule for rule in rules]
-    table.edit(name)
+            edited = table.edit(other.name)
+            for index, rule in enumerate(edited.rules):
+                if rule.jump == name:
+                    edited.replace(index, replace(rule, jump=new))
     table.rename(name, new)
 
 
@@ -116,7 +117,7 @@ def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> No
         number = parse_number(arguments.pop(0), 1, 2**31, "rule number")
     if command == "-D" and number is not None and not arguments:
         _at(chain, number)
-        del chain.edited()[number - 1]
+        chain.remove(number - 1)
         return None
     rule = parse_rule(arguments, table.name, is_ipv6=table.is_ipv6)
     rule.owner = owner
@@ -125,18 +126,18 @@ def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> No
 
 def _place(chain: Chain, command: str, number: int | None, rule: Rule) -> None:
     if command == "-A":
-        chain.edited().append(rule)
+        chain.append(rule)
     elif command == "-I":
         if (number or 1) > len(chain.rules) + 1:
             raise NetfilterError("Index of insertion too big.")
-        chain.edited().insert((number or 1) - 1, rule)
+        chain.insert((number or 1) - 1, rule)
     elif command == "-R":
         _at(chain, number or 0)
-        chain.edited()[(number or 1) - 1] = rule
+        chain.replace((number or 1) - 1, rule)
     else:
         index = _find(chain, rule)
         if command == "-D":
-            del chain.edited()[index]
+            chain.remove(index)
 
 
 def _at(chain: Chain, number: int) -> Rule:
@@ -147,8 +148,8 @@ def _at(chain: Chain, number: int) -> Rule:
 
 def _find(chain: Chain, rule: Rule) -> int:
     wanted = rule.specification()
+    jump, destination = rule.jump, rule.destination
     for index, each in enumerate(chain.rules):
-        alike = (each.jump, each.destination, each.protocol) == (rule.jump, rule.destination, rule.protocol)
-        if alike and each.specification() == wanted:
+        if each.jump == jump and each.destination == destination and each.specification() == wanted:
             return index
     raise NetfilterError(_GONE if chain.rules or wanted else _NO_CHAIN)

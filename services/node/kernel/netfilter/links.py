@@ -5,9 +5,11 @@ that it jumps to, and the hooks in which all that it reaches may stand: while a 
 table is as right as it was.
 """
 
+import functools
 from collections.abc import Container, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from podwire.services.node.kernel.journal import Journal
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.matches.sets import SetMatch
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
@@ -17,53 +19,73 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.netfilter.chain import Chain, Table
 
 _EVERYWHERE: Final = tuple(dict.fromkeys(hook for hooks in BUILTIN_CHAINS.values() for hook in hooks))
+_ABOVE_ALL: Final = 1 << 30
+"""The height of builtin chains: nothing jumps to them."""
 Hooks = tuple[str, ...]
+Reach = dict[str, tuple[int, Hooks]]
 
 
-class Links:
-    """Of a table as it was last checked: how many rules jump to each chain; heights; hooks; who tracks connections."""
+class Links(NamedTuple):
+    """Of a table as it was last checked."""
 
-    def __init__(self) -> None:
-        self.uses: dict[str, int] = {}
-        self.tracking = ""
-        self.reach: dict[str, tuple[int, Hooks]] = {}
+    uses: dict[str, int]
+    """How many rules jump to each chain that any jumps to."""
+    tracking: str
+    """A chain with a rule that needs connections to be tracked, "" if there is none."""
+    reach: Reach
+    """Of each chain its height, and in which hooks all that it reaches may stand (a builtin one has its own)."""
 
 
-def jumps(chain: "Chain | None") -> Iterator[str]:
+def jumps(chain: "Chain") -> Iterator[str]:
     """The chains that a chain's rules name, once for each rule."""
-    return (rule.jump for rule in chain.rules if rule.jump) if chain is not None else iter(())
+    return (rule.jump for rule in chain.rules if rule.jump)
 
 
 def uses_of(table: "Table", name: str) -> int:
     """How many rules jump to a chain now, in a table that has been edited since it was checked."""
     if table.links is None:
         return sum(target == name for chain in table.chains.values() for target in jumps(chain))
-    before = sum(target == name for chain in table.edited.values() for target in jumps(chain))
-    after = sum(target == name for edited in table.edited for target in jumps(table.chains.get(edited)))
-    return table.links.uses.get(name, 0) - before + after
+    return table.links.uses.get(name, 0) + sum(by for _, rule, by in table.changes() if rule.jump == name)
 
 
-def check(table: "Table", sets: Container[str]) -> Links:
-    """Refuses sets that are not there, jumps to nowhere, loops, targets in the wrong hook. Raises NetfilterError."""
-    before = table.links
-    names = table.chains if before is None else [name for name in table.edited if name in table.chains]
-    for name in names:
-        for rule in table.chains[name].rules:
+def check(table: "Table", sets: Container[str], journal: Journal) -> Links:
+    """Refuses sets that are not there, jumps to nowhere, loops, targets in the wrong hook. Raises NetfilterError.
+
+    What was known of the table is brought up to date in place, by way of its journal.
+    """
+    if table.links is None:
+        return _check_all(table, sets, journal)
+    changes, before = list(table.changes()), table.links
+    for _, rule, by in changes:
+        if by > 0:
             _check_rule(table, rule, sets)
-    links = Links()
-    links.tracking = _tracking(table, before)
-    if before is not None:
-        links.uses = _counted(before.uses, table)
-        kept = _kept_reach(table, before)
-        if kept is not None:
-            links.reach = kept
-            return links
-    else:
-        _count(links.uses, (target for chain in table.chains.values() for target in jumps(chain)), 1)
+        if rule.jump:
+            _count(before.uses, rule.jump, by, journal)
+    tracking = _tracking(table, before)
+    if _keeps_reach(table, changes, before.reach, journal):
+        return Links(before.uses, tracking, before.reach)
+    return Links(before.uses, tracking, _reach(table, journal))
+
+
+def _check_all(table: "Table", sets: Container[str], journal: Journal) -> Links:
+    uses: dict[str, int] = {}
+    for chain in table.chains.values():
+        for rule in chain.rules:
+            _check_rule(table, rule, sets)
+            if rule.jump:
+                uses[rule.jump] = uses.get(rule.jump, 0) + 1
+    return Links(uses, _tracking(table, None), _reach(table, journal))
+
+
+def _reach(table: "Table", journal: Journal) -> Reach:
+    reach: Reach = {}
     for name in table.chains:
-        _measure(table, name, links.reach)
-    _check_hooks(table, BUILTIN_CHAINS[table.name], links.reach)
-    return links
+        _measure(table, name, reach, journal)
+    for name in BUILTIN_CHAINS[table.name]:
+        if name not in reach[name][1]:
+            raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
+        reach[name] = _ABOVE_ALL, (name,)
+    return reach
 
 
 def _tracking(table: "Table", before: Links | None) -> str:
@@ -83,41 +105,38 @@ def _check_rule(table: "Table", rule: Rule, sets: Container[str]) -> None:
         raise NetfilterError(f"Couldn't load target `{rule.jump}':No such file or directory")
 
 
-def _count(uses: dict[str, int], targets: Iterable[str], by: int) -> None:
-    for target in targets:
-        uses[target] = uses.get(target, 0) + by
+def _count(uses: dict[str, int], target: str, by: int, journal: Journal) -> None:
+    if count := uses.get(target, 0) + by:
+        journal.put(uses, target, count)
+    else:
+        journal.drop(uses, target)
 
 
-def _counted(before: dict[str, int], table: "Table") -> dict[str, int]:
-    uses = before.copy()
-    for name, old in table.edited.items():
-        _count(uses, jumps(old), -1)
-        _count(uses, jumps(table.chains.get(name)), 1)
-    return uses
+def _keeps_reach(table: "Table", changes: Iterable[tuple[str, Rule, int]], reach: Reach, journal: Journal) -> bool:
+    """Puts in what new chains reach; false if a chain is no longer below what jumps to it, or reaches fewer hooks.
 
-
-def _kept_reach(table: "Table", before: Links) -> dict[str, tuple[int, Hooks]] | None:
-    """With what new chains reach; None if an edited chain is no longer below what jumps to it."""
-    reach = before.reach.copy()
+    A rule that goes leaves both as bounds, if wider ones than need be.
+    """
     for name in table.edited:
         if name not in table.chains:
-            reach.pop(name, None)
+            journal.drop(reach, name)
+    known = {name: reach[name] for name in table.edited if name in reach}
     for name in table.edited:
-        if name not in table.chains:
-            continue
-        known = before.reach.get(name)
-        if known is None:
-            _measure(table, name, reach)
-            continue
-        below = dict.fromkeys(jumps(table.chains[name]))
-        for target in below:
-            _measure(table, target, reach)
-        if any(reach[target][0] >= known[0] for target in below) or _hooks(table, name, below, reach) != known[1]:
-            return None
-    return reach
+        if name in table.chains:
+            _measure(table, name, reach, journal)
+    for name, rule, by in changes:
+        if by > 0 and name in known:
+            height, hooks = known[name]
+            if rule.jump:
+                _measure(table, rule.jump, reach, journal)
+                if reach[rule.jump][0] >= height:
+                    return False
+            if any(hook not in limit for limit in _limits(rule, reach) for hook in hooks):
+                return False
+    return True
 
 
-def _measure(table: "Table", root: str, reach: dict[str, tuple[int, Hooks]]) -> None:
+def _measure(table: "Table", root: str, reach: Reach, journal: Journal) -> None:
     """Depth-first over the jumps, without recursion; a chain met on its own path is a loop."""
     if root in reach:
         return
@@ -127,7 +146,7 @@ def _measure(table: "Table", root: str, reach: dict[str, tuple[int, Hooks]]) -> 
         name, below, rest = path[-1]
         if not rest:
             height = 1 + max((reach[target][0] for target in below), default=0)
-            reach[name] = height, _hooks(table, name, below, reach)
+            journal.put(reach, name, (height, _hooks(table, name, reach)))
             del on_path[name]
             path.pop()
             continue
@@ -139,18 +158,23 @@ def _measure(table: "Table", root: str, reach: dict[str, tuple[int, Hooks]]) -> 
             path.append((following, below := dict.fromkeys(jumps(table.chains[following])), list(below)))
 
 
-def _hooks(table: "Table", name: str, below: Iterable[str], reach: dict[str, tuple[int, Hooks]]) -> Hooks:
+def _limits(rule: Rule, reach: Reach) -> Iterator[Hooks]:
+    """Where a rule, and all of those that it jumps to, may stand."""
+    for match in rule.matches:
+        if match.hooks:
+            yield match.hooks
+    if rule.target is not None and rule.target.hooks:
+        yield rule.target.hooks
+    if rule.jump and reach[rule.jump][1] is not _EVERYWHERE:
+        yield reach[rule.jump][1]
+
+
+def _hooks(table: "Table", name: str, reach: Reach) -> Hooks:
     """Where all of a chain's rules, and of those that they jump to, may stand."""
-    limits = [reach[target][1] for target in below if reach[target][1] is not _EVERYWHERE]
-    for rule in table.chains[name].rules:
-        limits += [match.hooks for match in rule.matches if match.hooks]
-        limits += [rule.target.hooks] if rule.target is not None and rule.target.hooks else []
-    if not limits:
-        return _EVERYWHERE
+    limits = frozenset(limit for rule in table.chains[name].rules for limit in _limits(rule, reach))
+    return _common(limits) if limits else _EVERYWHERE
+
+
+@functools.cache
+def _common(limits: frozenset[Hooks]) -> Hooks:
     return tuple(hook for hook in _EVERYWHERE if all(hook in limit for limit in limits))
-
-
-def _check_hooks(table: "Table", names: Iterable[str], reach: dict[str, tuple[int, Hooks]]) -> None:
-    for name in names:
-        if name not in reach[name][1]:
-            raise NetfilterError("Invalid argument. Run `dmesg' for more information.")

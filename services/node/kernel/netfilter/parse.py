@@ -35,15 +35,17 @@ class _Parser:
         self.inverted = False
 
     def run(self) -> Rule:
-        while self.at < len(self.words):
-            word = self._take()
+        count = len(self.words)
+        while self.at < count:
+            word = self.words[self.at]
+            self.at += 1
             if word == "!":
                 if self.inverted:
                     raise NetfilterError("multiple consecutive ! not allowed")
                 self.inverted = True
-                continue
-            self._option(word)
-            self.inverted = False
+            else:
+                self._option(word)
+                self.inverted = False
         if self.inverted:
             raise NetfilterError("nothing appropriate following !")
         for match in self.rule.matches:
@@ -58,7 +60,7 @@ class _Parser:
         if target.protocols and (protocol is None or protocol[1] or protocol[0] not in target.protocols):
             raise NetfilterError("Invalid argument. Run `dmesg' for more information.")
 
-    def _take(self, option: str = "") -> str:
+    def _take(self, option: str) -> str:
         if self.at >= len(self.words):
             raise NetfilterError(f'option "{option}" requires an argument')
         self.at += 1

@@ -1,7 +1,8 @@
 """iptables-restore: text in, all of it or nothing (iptables/iptables-restore.c)."""
 
+from podwire.services.node.kernel.counters import Counter
 from podwire.services.node.kernel.netfilter import commands
-from podwire.services.node.kernel.netfilter.chain import Table, check_chain_name
+from podwire.services.node.kernel.netfilter.chain import Table
 from podwire.services.node.kernel.netfilter.errors import NetfilterError
 from podwire.services.node.kernel.netfilter.parse import BUILTIN_CHAINS
 from podwire.services.node.kernel.netfilter.tables import Netfilter
@@ -11,14 +12,11 @@ from podwire.services.node.kernel.netfilter.words import parse_number, split
 def restore(netfilter: Netfilter, text: str, *, noflush: bool = False, counters: bool = False, owner: str = "") -> None:
     """Apply a whole text; NetfilterError with the line number, and nothing applied, if any of it is wrong."""
     reader = _Reader(netfilter, noflush=noflush, counters=counters, owner=owner)
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            reader.line(line)
-        except NetfilterError as error:
-            raise NetfilterError(error.message, number) from None
-    if reader.table is not None:
-        raise NetfilterError("COMMIT expected", len(lines) + 1)
+    try:
+        reader.read(text)
+    except Exception:
+        reader.undo()
+        raise
     if reader.done:
         netfilter.install(reader.done)
 
@@ -33,6 +31,21 @@ class _Reader:
         self._owner = owner
         self.done: dict[str, Table] = {}
         self.table: Table | None = None
+
+    def read(self, text: str) -> None:
+        lines = text.splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                self.line(line)
+            except NetfilterError as error:
+                raise NetfilterError(error.message, number) from None
+        if self.table is not None:
+            raise NetfilterError("COMMIT expected", len(lines) + 1)
+
+    def undo(self) -> None:
+        """Have the tables that there were as they were."""
+        for table in (*self.done.values(), *([self.table] if self.table is not None else ())):
+            table.undo()
 
     def line(self, line: str) -> None:
         line = line.strip()
@@ -55,7 +68,7 @@ class _Reader:
         if name not in BUILTIN_CHAINS:
             raise NetfilterError(f"can't initialize iptables table `{name}': Table does not exist")
         if self._noflush or name in self.done:
-            self.table = (self.done.get(name) or self._netfilter.table(name)).copy()
+            self.table = self.done.get(name) or self._netfilter.table(name)
         else:
             self.table = Table(name, is_ipv6=self._netfilter.is_ipv6)
 
@@ -74,13 +87,13 @@ class _Reader:
             if policy not in ("ACCEPT", "DROP", "-"):
                 raise NetfilterError(f"Can't set policy `{policy}' on `{name}': Bad policy name.")
             chain.policy = chain.policy if policy == "-" else policy
-        else:
-            check_chain_name(name)
-            if name not in table.chains:
-                table.create(name)
+        elif name in table.chains:
             chain = table.edit(name)
-        chain.edited().clear()
+        else:
+            chain = table.create(name)
+        chain.clear()
         if self._counters and len(words) > 2:
+            chain.counter = Counter()
             chain.counter.set(*_parse_counters(words[2]))
 
     def _rule(self, table: Table, line: str) -> None:
@@ -117,8 +130,14 @@ def run_command(netfilter: Netfilter, arguments: list[str], owner: str = "") -> 
         raise NetfilterError(f"can't initialize iptables table `{name}': Table does not exist")
     if not words:
         raise NetfilterError("no command specified")
-    table = netfilter.table(name).copy()
-    commands.run(table, words, owner)
-    table.check(netfilter.sets)
-    if words[0] not in ("-C", "--check"):
+    table = netfilter.table(name)
+    try:
+        commands.run(table, words, owner)
+        table.check(netfilter.sets)
+    except Exception:
+        table.undo()
+        raise
+    if words[0] in ("-C", "--check"):
+        table.undo()
+    else:
         netfilter.install({name: table})

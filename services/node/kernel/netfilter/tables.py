@@ -32,7 +32,9 @@ class Netfilter:
         return self.tables.get(name) or Table(name, is_ipv6=self.is_ipv6)
 
     def install(self, tables: dict[str, Table]) -> None:
-        """Put new versions of some tables in force, all in one step; with none, what depends on the rest is renewed."""
+        """Have what was done to some tables stay, and in force; with none, what depends on the rest is renewed."""
+        for table in tables.values():
+            table.keep()
         self.tables = {
             name: tables.get(name) or self.tables[name]
             for name in BUILTIN_CHAINS

@@ -9,8 +9,26 @@ _PLAIN: Final = frozenset("_-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO
 
 def split(line: str) -> list[str]:
     """The words of a line; double quotes hold blanks, a backslash inside them escapes."""
-    if '"' not in line:
+    first, *rest = line.split('"')
+    if not rest:
         return line.split()
+    words = first.split()
+    if len(rest) % 2 or "\\" in line or not _stand_alone([first, *rest[1::2]]):
+        return _spelled(line)
+    for quoted, between in zip(rest[::2], rest[1::2], strict=True):
+        words.append(quoted)
+        words += between.split()
+    return words
+
+
+def _stand_alone(between: list[str]) -> bool:
+    """Whether blanks stand on both sides of everything that is quoted, given what is not."""
+    ends = all(text[-1:] in " \t" for text in between[:-1])
+    return ends and all(text[:1] in " \t" for text in between[1:])
+
+
+def _spelled(line: str) -> list[str]:
+    """The words of a line, letter by letter."""
     words: list[str] = []
     word: list[str] = []
     begun = quoted = escaped = False

@@ -28,21 +28,33 @@ _THERE: Final = "Could not process rule: File exists"
 _BUSY: Final = "Could not process rule: Device or resource busy"
 
 
-def apply(netfilters: Sequence[Netfilter], nftables: Nftables, text: str, now: int) -> None:
+def apply(
+    netfilters: Sequence[Netfilter], nftables: Nftables, text: str, now: int, *, only_check: bool = False
+) -> None:
     """Apply a whole text; NftError with its place, and nothing applied, if any of it is wrong."""
-    trial = nftables.copy()
-    _Transaction(trial, Reader(tokens(text)), now).run()
     try:
-        trial.check()
-    except NftError as error:
-        raise NftError(error.message, 1, 1, len(text.partition("\n")[0]) + 1) from None
-    nftables.commit(trial)
+        _Transaction(nftables, Reader(tokens(text)), now).run()
+        _check(nftables, text)
+    except Exception:
+        nftables.undo()
+        raise
+    if only_check:
+        return nftables.undo()
+    nftables.keep()
     for netfilter in netfilters:
         netfilter.install({})
+    return None
+
+
+def _check(nftables: Nftables, text: str) -> None:
+    try:
+        nftables.check()
+    except NftError as error:
+        raise NftError(error.message, 1, 1, len(text.partition("\n")[0]) + 1) from None
 
 
 class _Transaction:
-    """One text against a copy of the tables."""
+    """One text, done to the tables."""
 
     def __init__(self, nftables: Nftables, reader: Reader, now: int) -> None:
         self.nftables = nftables
@@ -73,8 +85,8 @@ class _Transaction:
         what = self.reader.next().text
         if what == "ruleset" and verb == "flush":
             family = self.reader.take_of(FAMILIES)
-            kept = {key: table for key, table in self.nftables.tables.items() if family and key[0] != family}
-            self.nftables.tables = kept
+            for key in [key for key in self.nftables.tables if not family or key[0] == family]:
+                self.nftables.remove(*key)
             return None
         handler = _OBJECTS.get(what)
         if handler is None:
@@ -104,7 +116,7 @@ class _Transaction:
         if verb in ("delete", "destroy"):
             if found is None and verb == "delete":
                 raise NftError(_NOT_THERE)
-            self.nftables.tables.pop((family, name), None)
+            self.nftables.remove(family, name)
             return
         if verb == "flush":
             table = self.nftables.edit(family, name)
@@ -247,7 +259,7 @@ class _Transaction:
         nftables, family, name = self.nftables, table.family, table.name
 
         def find(wanted: str) -> NftSet | None:
-            held = nftables.live.tables.get((family, name))
+            held = nftables.tables.get((family, name))
             return None if held is None else held.sets.get(wanted)
 
         return RuleParser(reader, family, find, anonymous_text)

@@ -1,8 +1,7 @@
 """Words of an nft text (nftables src/scanner.l): names, numbers, addresses, strings and punctuation."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from podwire.services.node.kernel.nftables.errors import NftError
 
@@ -15,13 +14,13 @@ _TOKEN: Final = re.compile(
   | @(?P<set>[A-Za-z0-9_][\w./-]*)
   | (?P<word>[A-Za-z0-9_][\w./*-]*)
   | (?P<mark>!=|==|<=|>=|<<|>>|[{}()\[\],:.<>&|^/+\-=!])
+  | (?P<junk>.)
 """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word; `kind` is word, string, set, mark or end."""
 
     kind: str
@@ -33,19 +32,19 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """All words, with an end at the end; NftError for what is none."""
     found: list[Token] = []
-    at = line_start = 0
-    line = 1
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise NftError(f"syntax error, unexpected junk {text[at]!r}", line, at - line_start + 1)
-        kind = match.lastgroup or ""
-        if kind != "blank":
-            name = "word" if kind == "ipv6" else kind
-            found.append(Token(name, match.group(kind), line, at - line_start + 1))
-        newlines = match.group().count("\n")
-        if newlines:
-            line, line_start = line + newlines, match.end()
-        at = match.end()
-    found.append(Token("end", "", line, at - line_start + 1))
+    line, before = 1, -1
+    """Where the line's first column is, less one."""
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup
+        if kind == "word" or kind == "mark" or kind == "string" or kind == "set":
+            found.append(Token(kind, match[kind], line, match.start() - before))
+        elif kind == "end":
+            found.append(Token(kind, match[0], line, match.start() - before))
+        elif kind == "ipv6":
+            found.append(Token("word", match[0], line, match.start() - before))
+        elif kind == "junk":
+            raise NftError(f"syntax error, unexpected junk {match[0]!r}", line, match.start() - before)
+        if kind in ("end", "blank") and match[0][-1] == "\n":
+            line, before = line + 1, match.end() - 1
+    found.append(Token("end", "", line, len(text) - before))
     return found

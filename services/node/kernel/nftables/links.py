@@ -5,6 +5,7 @@ each chain has a height above all that it leads to: while changes keep to that, 
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from podwire.services.node.kernel.nftables.errors import NftError
@@ -48,13 +49,19 @@ def sets_of(chain: "NftChain") -> Iterator[str]:
                 yield members.name
 
 
+@dataclass(frozen=True, slots=True)
 class Links:
-    """Uses of chains, users of sets, heights of chains; of a table as it was last checked."""
+    """Of a table as it was last checked."""
 
-    def __init__(self) -> None:
-        self.uses: dict[str, int] = {}
-        self.users: dict[str, dict[str, None]] = {}
-        self.heights: dict[str, int] = {}
+    uses: dict[str, int]
+    """How many rules and elements lead to each chain."""
+    users: dict[str, dict[str, None]]
+    """The chains whose rules name each set."""
+    heights: dict[str, int]
+    bases: tuple[str, ...]
+    """The chains that stand in hooks."""
+    tracking: str
+    """A chain with a rule that needs connections to be tracked, "" if there is none."""
 
     def set_is_used(self, table: "NftTable", name: str) -> bool:
         """Whether a rule names a set, in a table that has been edited since."""
@@ -65,19 +72,27 @@ class Links:
 
 
 def check(table: "NftTable") -> Links:
-    """Refuses jumps to nowhere or to base chains, and loops; the table's links from now on. Raises NftError."""
+    """Refuses jumps to nowhere or to base chains, and loops; the table's links from now on. Raises NftError.
+
+    What was known of the table is brought up to date in place, by way of its journal.
+    """
     before = table.links
-    return _counted_anew(table) if before is None else _followed(table, before) or _counted_anew(table)
+    if before is None:
+        return _counted_anew(table)
+    _recount(table, before)
+    if not _keeps_heights(table, before):
+        return _counted_anew(table)
+    return replace(before, bases=_bases(table, before), tracking=_tracking(table, before))
 
 
 def _counted_anew(table: "NftTable") -> Links:
-    links = Links()
+    links = Links({}, {}, {}, _bases(table, None), _tracking(table, None))
     for chain in table.chains.values():
-        _count(links.uses, targets_of(chain), 1)
+        _count(table, links.uses, targets_of(chain), 1)
         for name in sets_of(chain):
             links.users.setdefault(name, {})[chain.name] = None
     for held in table.sets.values():
-        _count(links.uses, targets_in(held.elements), 1)
+        _count(table, links.uses, targets_in(held.elements), 1)
     for target in links.uses:
         _check_target(table, target)
     for name in table.chains:
@@ -85,9 +100,32 @@ def _counted_anew(table: "NftTable") -> Links:
     return links
 
 
-def _count(uses: dict[str, int], targets: Iterable[str], by: int) -> None:
+def _bases(table: "NftTable", before: Links | None) -> tuple[str, ...]:
+    if before is not None:
+        touched = [chain for name, old in table.edited_chains.items() for chain in (old, table.chains.get(name))]
+        if all(chain is None or chain.base is None for chain in touched):
+            return before.bases
+    return tuple(name for name, chain in table.chains.items() if chain.base is not None)
+
+
+def _tracking(table: "NftTable", before: Links | None) -> str:
+    if before is not None and before.tracking and before.tracking not in table.edited_chains:
+        return before.tracking
+    unchanged = before is not None and not before.tracking
+    names = [name for name in table.edited_chains if name in table.chains] if unchanged else list(table.chains)
+    return next((name for name in names if _needs_conntrack(table.chains[name])), "")
+
+
+def _needs_conntrack(chain: "NftChain") -> bool:
+    return any(statement.needs_conntrack for rule in chain.rules for statement in rule.statements)
+
+
+def _count(table: "NftTable", uses: dict[str, int], targets: Iterable[str], by: int) -> None:
     for target in targets:
-        uses[target] = uses.get(target, 0) + by
+        if count := uses.get(target, 0) + by:
+            table.journal.put(uses, target, count)
+        else:
+            table.journal.drop(uses, target)
 
 
 def _check_target(table: "NftTable", target: str) -> None:
@@ -95,64 +133,66 @@ def _check_target(table: "NftTable", target: str) -> None:
         raise NftError(_NOWHERE)
 
 
-def _followed(table: "NftTable", before: Links) -> Links | None:
-    """The links after a transaction, from what it edited; None if heights must be measured anew."""
-    uses, users, touched = dict(before.uses), dict(before.users), dict.fromkeys(table.edited_chains)
+def _recount(table: "NftTable", links: Links) -> None:
+    """Brings uses and users up to date."""
+    touched = dict.fromkeys(table.edited_chains)
     for name, old in table.edited_chains.items():
-        new = table.chains.get(name)
-        for chain, by in ((old, -1), (new, 1)):
-            targets = list(targets_of(chain)) if chain is not None else []
-            _count(uses, targets, by)
-            touched.update(dict.fromkeys(targets))
-            for held in dict.fromkeys(sets_of(chain)) if chain is not None else ():
-                users[held] = {each: None for each in users.get(held, ()) if each != name or by > 0}
-                if by > 0:
-                    users[held][name] = None
+        for chain, by in ((old, -1), (table.chains.get(name), 1)):
+            if chain is not None:
+                targets = list(targets_of(chain))
+                _count(table, links.uses, targets, by)
+                touched.update(dict.fromkeys(targets))
+                _count_users(table, links.users, chain, by)
     for name, was in table.edited_sets.items():
         for element, by in set_changes(was, table.sets.get(name)):
             targets = list(targets_in((element,)))
-            _count(uses, targets, by)
+            _count(table, links.uses, targets, by)
             touched.update(dict.fromkeys(targets))
     for target in touched:
-        if uses.get(target, 0) > 0:
+        if target in links.uses:
             _check_target(table, target)
-        elif not uses.get(target, 1):
-            del uses[target]
-    links = Links()
-    links.uses, links.users = uses, users
-    heights = _kept_heights(table, before, users)
-    if heights is None:
-        return None
-    links.heights = heights
-    return links
 
 
-def _kept_heights(table: "NftTable", before: Links, users: dict[str, dict[str, None]]) -> dict[str, int] | None:
-    """Heights with those of new chains; None if something leads to a chain that is as high."""
-    heights = before.heights.copy()
+def _count_users(table: "NftTable", users: dict[str, dict[str, None]], chain: "NftChain", by: int) -> None:
+    for held in dict.fromkeys(sets_of(chain)):
+        others = {each: None for each in users.get(held, ()) if each != chain.name}
+        table.journal.put(users, held, {**others, chain.name: None} if by > 0 else others)
+
+
+def _keeps_heights(table: "NftTable", links: Links) -> bool:
+    """Puts in those of new chains; false if something leads to a chain that is as high."""
+    heights = links.heights
     for name in table.edited_chains:
-        if name not in table.chains or name not in before.heights:
-            heights.pop(name, None)
+        if name not in table.chains:
+            table.journal.drop(heights, name)
+    known = [name for name in table.edited_chains if name in heights]
     for name in table.edited_chains:
         if name in table.chains:
-            for each in (name, *targets_of(table.chains[name])):
-                _measure(table, each, heights)
-            if any(heights[target] >= heights[name] for target in targets_of(table.chains[name])):
-                return None
-            if (
-                name in before.heights
-                and any(True for _ in sets_of(table.chains[name]))
-                and not _same_sets(table, name)
-            ):
-                return None
-    for name, was in table.edited_sets.items():
-        above = [heights[chain] for chain in users.get(name, ())]
-        for element, by in set_changes(was, table.sets.get(name)):
-            for target in targets_in((element,)) if by > 0 and above else ():
-                _measure(table, target, heights)
-                if heights[target] >= min(above):
-                    return None
-    return heights
+            _measure(table, name, heights)
+    return all(_keeps_height(table, name, heights) for name in known) and all(
+        _keeps_below(table, name, was, links) for name, was in table.edited_sets.items()
+    )
+
+
+def _keeps_height(table: "NftTable", name: str, heights: dict[str, int]) -> bool:
+    chain = table.chains[name]
+    targets = dict.fromkeys(targets_of(chain))
+    for target in targets:
+        _measure(table, target, heights)
+    if any(heights[target] >= heights[name] for target in targets):
+        return False
+    return _same_sets(table, name) or not any(True for _ in sets_of(chain))
+
+
+def _keeps_below(table: "NftTable", name: str, was: NftSet | None, links: Links) -> bool:
+    """Whether what came into a set leads to chains below those that look it up."""
+    above = [links.heights[chain] for chain in links.users.get(name, ())]
+    for element, by in set_changes(was, table.sets.get(name)):
+        for target in targets_in((element,)) if by > 0 and above else ():
+            _measure(table, target, links.heights)
+            if links.heights[target] >= min(above):
+                return False
+    return True
 
 
 def _same_sets(table: "NftTable", name: str) -> bool:
@@ -181,7 +221,7 @@ def _measure(table: "NftTable", root: str, heights: dict[str, int]) -> None:
         name, rest, below, looks_up = path[-1]
         if not rest:
             highest = max((heights[each] for each in below), default=0)
-            heights[name] = highest + 1 + (_HEADROOM if looks_up else 0)
+            table.journal.put(heights, name, highest + 1 + (_HEADROOM if looks_up else 0))
             del on_path[name]
             path.pop()
             continue
@@ -199,8 +239,9 @@ def _prepared(table: "NftTable", name: str) -> tuple[list[str], dict[str, None],
 
 
 def set_changes(old: NftSet | None, new: NftSet | None) -> list[tuple[Element, int]]:
-    """The elements that went (-1) and came (1) between two versions of a set."""
-    if new is not None and new.journal is not None and old is not None:
-        return new.journal
+    """The elements that went (-1) and came (1) in a set that a transaction has edited, put in or taken out."""
+    before = old.journal or [] if old is not None else []
+    if new is old:
+        return before
     gone = [(element, -1) for element in (old.elements if old is not None else ())]
-    return gone + [(element, 1) for element in (new.elements if new is not None else ())]
+    return before + gone + [(element, 1) for element in (new.elements if new is not None else ())]

@@ -104,16 +104,18 @@ class Reader:
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens
+        self._end = len(tokens) - 1
         self._at = 0
 
     def peek(self, ahead: int = 0) -> Token:
         """The next token, or one after it; the last stays the end."""
-        return self._tokens[min(self._at + ahead, len(self._tokens) - 1)]
+        return self._tokens[min(self._at + ahead, self._end) if ahead else self._at]
 
     def next(self) -> Token:
         """Take the next token."""
-        token = self.peek()
-        self._at = min(self._at + 1, len(self._tokens) - 1)
+        token = self._tokens[self._at]
+        if self._at < self._end:
+            self._at += 1
         return token
 
     def last(self) -> Token:
@@ -122,7 +124,7 @@ class Reader:
 
     def is_done(self) -> bool:
         """Whether everything was taken."""
-        return self._at >= len(self._tokens) - 1
+        return self._at >= self._end
 
     def at_end(self) -> bool:
         """Whether a line or block ends here."""
@@ -131,8 +133,8 @@ class Reader:
 
     def skip_ends(self) -> None:
         """Skip ends of lines and semicolons."""
-        while self.peek().kind == "end" and not self.is_done():
-            self.next()
+        while self._tokens[self._at].kind == "end" and self._at < self._end:
+            self._at += 1
 
     def skip_newlines(self) -> None:
         """Skip ends of lines inside braces, where they mean nothing."""
@@ -141,8 +143,8 @@ class Reader:
 
     def take_if(self, text: str) -> bool:
         """Take a word or mark if it is the next."""
-        token = self.peek()
-        if token.kind in ("word", "mark") and token.text == text:
+        token = self._tokens[self._at]
+        if token.text == text and token.kind in ("word", "mark"):
             self.next()
             return True
         return False

@@ -51,7 +51,7 @@ class NftSet:
     auto_merge: bool = False
     handle: int = 0
     journal: list[tuple["Element", int]] | None = None
-    """In a copy that a transaction edits: the elements that went (-1) and came (1)."""
+    """While a transaction edits it: the elements that went (-1) and came (1)."""
     _held: dict[tuple[Range, ...], Element] = field(default_factory=dict)
     _exact: dict[Key, Element] = field(default_factory=dict)
     _sorted: list[Element] | None = field(default_factory=list)
@@ -64,22 +64,22 @@ class NftSet:
         """The elements in the order in which they came."""
         return list(self._held.values())
 
-    def copy(self) -> "NftSet":
-        """An independent copy; elements are shared, they don't change but for when they expire."""
-        twin = NftSet(
-            self.name,
-            self.fields,
-            self.data,
-            self.flags,
-            self.size,
-            self.timeout,
-            self.comment,
-            self.auto_merge,
-            self.handle,
-        )
-        twin._held, twin._exact = dict(self._held), dict(self._exact)
-        twin._sorted, twin._lows, twin._purge_at = self._sorted, self._lows, self._purge_at
-        return twin
+    def begin(self) -> None:
+        """A transaction begins to change it."""
+        self.journal = []
+
+    def keep(self) -> None:
+        """The transaction's changes stay."""
+        self.journal = None
+
+    def undo(self) -> None:
+        """Take the transaction's changes back; elements that come back come last."""
+        changes, self.journal = self.journal or [], None
+        for element, by in reversed(changes):
+            if by > 0:
+                self._drop(element)
+            else:
+                self._put(element)
 
     @property
     def is_dynamic(self) -> bool:

@@ -1,9 +1,11 @@
 """Tables, chains and rules, and which chains stand in which hook (Linux net/netfilter/nf_tables_api.c)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from podwire.proto.packet.ipv4 import TCP
+from podwire.services.node.kernel.journal import Journal
 from podwire.services.node.kernel.netfilter.targets.base import ACCEPT, DROP
 from podwire.services.node.kernel.nftables.errors import NftError
 from podwire.services.node.kernel.nftables.links import Links, check
@@ -81,82 +83,93 @@ class NftChain:
         return NftChain(self.name, self.base, self.comment, self.handle, list(self.rules))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class NftTable:
-    """A table of a family with its chains, sets and maps."""
+    """A table of a family with its chains, sets and maps; transactions change it by way of a journal."""
 
     family: str
     name: str
+    handle: int
+    journal: Journal
     comment: str = ""
-    handle: int = 0
     flags: tuple[str, ...] = ()
     chains: dict[str, NftChain] = field(default_factory=dict)
     sets: dict[str, NftSet] = field(default_factory=dict)
     links: Links | None = None
     """What leads where, as last checked."""
     edited_chains: dict[str, NftChain | None] = field(default_factory=dict)
-    """In a copy to try a transaction on: the chains that it has touched, as they were."""
+    """The chains that the transaction has touched, as they were."""
     edited_sets: dict[str, NftSet | None] = field(default_factory=dict)
-
-    def copy(self) -> "NftTable":
-        """A copy to try a transaction on: chains and sets are shared until they are edited."""
-        return NftTable(
-            self.family,
-            self.name,
-            self.comment,
-            self.handle,
-            self.flags,
-            dict(self.chains),
-            dict(self.sets),
-            self.links,
-        )
+    _kept: tuple[str, tuple[str, ...], Links | None] = ("", (), None)
 
     def edit_chain(self, name: str) -> NftChain:
-        """The chain, private to this copy; NftError if there is none."""
+        """The chain, for changing; NftError if there is none."""
         chain = self.chain(name)
         if name not in self.edited_chains:
             self.edited_chains[name] = chain
-            chain = self.chains[name] = chain.copy()
+            chain = self.journal.put(self.chains, name, chain.copy())
         return chain
 
     def put_chain(self, chain: NftChain) -> NftChain:
         """A new chain."""
         self.edited_chains.setdefault(chain.name, None)
-        self.chains[chain.name] = chain
-        return chain
+        return self.journal.put(self.chains, chain.name, chain)
 
     def remove_chain(self, name: str) -> None:
         """Take a chain out."""
         self.edited_chains.setdefault(name, self.chains[name])
-        del self.chains[name]
+        self.journal.drop(self.chains, name)
 
     def edit_set(self, name: str) -> NftSet:
-        """The set, private to this copy; it must be there."""
+        """The set, for changing; it must be there."""
         found = self.sets[name]
         if name not in self.edited_sets:
             self.edited_sets[name] = found
-            found = self.sets[name] = found.copy()
-            found.journal = []
+            found.begin()
         return found
 
     def put_set(self, made: NftSet) -> NftSet:
         """A new set."""
         self.edited_sets.setdefault(made.name, None)
-        self.sets[made.name] = made
-        return made
+        return self.journal.put(self.sets, made.name, made)
 
     def remove_set(self, name: str) -> None:
         """Take a set out."""
         self.edited_sets.setdefault(name, self.sets[name])
-        del self.sets[name]
+        self.journal.drop(self.sets, name)
+
+    def begin(self) -> None:
+        """A transaction begins to change it."""
+        self._kept = self.comment, self.flags, self.links
 
     def check(self) -> None:
-        """Refuse what the kernel refuses at commit; the transaction's edits are then part of the table."""
+        """Refuse what the kernel refuses at commit."""
         self.links = check(self)
-        for name in self.edited_sets:
-            if name in self.sets:
-                self.sets[name].journal = None
+
+    def keep(self) -> None:
+        """The transaction's changes, which were checked, stay."""
+        for held in self.edited_sets.values():
+            if held is not None:
+                held.keep()
         self.edited_chains, self.edited_sets = {}, {}
+
+    def undo(self) -> None:
+        """Take the transaction's changes back, once the journal has taken back its own."""
+        for held in self.edited_sets.values():
+            if held is not None:
+                held.undo()
+        self.comment, self.flags, self.links = self._kept
+        self.edited_chains, self.edited_sets = {}, {}
+        in_order(self.chains)
+        in_order(self.sets)
+
+    @property
+    def base_chains(self) -> "Iterator[tuple[NftTable, NftChain, Base]]":
+        """Those that stand in hooks."""
+        for name in self.links.bases if self.links is not None else ():
+            chain = self.chains[name]
+            assert chain.base is not None
+            yield self, chain, chain.base
 
     def chain(self, name: str) -> NftChain:
         """The chain of a name; NftError if there is none."""
@@ -253,41 +266,33 @@ def _drop(table: NftTable, chain: NftChain, index: int, packet: Packet, at: "Eva
 
 
 class Nftables:
-    """All tables of a namespace, by family and name."""
+    """All tables of a namespace, by family and name. They are changed in place; a transaction can be taken back."""
 
-    __slots__ = ("_edited", "last_handle", "live", "tables")
+    __slots__ = ("_edited", "_journal", "_kept_handle", "last_handle", "tables")
 
     def __init__(self) -> None:
         self.tables: dict[tuple[str, str], NftTable] = {}
-        self.last_handle = 0
-        self.live: Nftables = self
-        """Where rules look for their sets: a copy's own tables until it is committed."""
-        self._edited: dict[tuple[str, str], None] = {}
-
-    def copy(self) -> "Nftables":
-        """A copy to try a transaction on."""
-        twin = Nftables()
-        twin.tables, twin.last_handle = dict(self.tables), self.last_handle
-        return twin
-
-    def commit(self, trial: "Nftables") -> None:
-        """Have what was tried on a copy."""
-        self.tables, self.last_handle = trial.tables, trial.last_handle
-        trial.live = self
+        self.last_handle = self._kept_handle = 0
+        self._journal = Journal()
+        self._edited: dict[int, NftTable] = {}
+        """The tables that the transaction has touched, by handle."""
 
     def edit(self, family: str, name: str) -> NftTable:
-        """The table, private to this copy; NftError if there is none."""
+        """The table, for changing; NftError if there is none."""
         table = self.table(family, name)
-        if (family, name) not in self._edited:
-            table = self.tables[family, name] = table.copy()
-            self._edited[family, name] = None
+        if table.handle not in self._edited:
+            self._edited[table.handle] = table
+            table.begin()
         return table
 
     def create(self, family: str, name: str) -> NftTable:
         """A new table."""
-        made = self.tables[family, name] = NftTable(family, name, handle=self.next_handle())
-        self._edited[family, name] = None
-        return made
+        self._journal.put(self.tables, (family, name), NftTable(family, name, self.next_handle(), self._journal))
+        return self.edit(family, name)
+
+    def remove(self, family: str, name: str) -> None:
+        """Take a table out, if it is there."""
+        self._journal.drop(self.tables, (family, name))
 
     def next_handle(self) -> int:
         """The next handle."""
@@ -303,29 +308,47 @@ class Nftables:
 
     def bases(self, is_ipv6: bool) -> list[tuple[NftTable, NftChain, Base]]:
         """The base chains that a family's packets pass."""
-        families = ("ip6" if is_ipv6 else "ip", "inet")
-        return [
-            (table, chain, chain.base)
-            for table in self.tables.values()
-            if table.family in families
-            for chain in table.chains.values()
-            if chain.base is not None
-        ]
+        return [base for table in self._of(is_ipv6) for base in table.base_chains]
 
     def needs_conntrack(self, is_ipv6: bool) -> bool:
         """Whether connections must be tracked for any rule of a family to work."""
+        return any(table.links is not None and table.links.tracking for table in self._of(is_ipv6))
+
+    def _of(self, is_ipv6: bool) -> Iterator[NftTable]:
         families = ("ip6" if is_ipv6 else "ip", "inet")
-        return any(
-            statement.needs_conntrack
-            for table in self.tables.values()
-            if table.family in families
-            for chain in table.chains.values()
-            for rule in chain.rules
-            for statement in rule.statements
-        )
+        return (table for table in self.tables.values() if table.family in families)
 
     def check(self) -> None:
         """Refuse jumps to nowhere or to base chains, and loops, as the kernel does at commit."""
-        for key in self._edited:
-            if key in self.tables:
-                self.tables[key].check()
+        for table in self._edited.values():
+            if self.tables.get((table.family, table.name)) is table:
+                table.check()
+
+    def keep(self) -> None:
+        """The transaction's changes, which were checked, stay."""
+        for table in self._edited.values():
+            table.keep()
+        self._edited = {}
+        self._kept_handle = self.last_handle
+        self._journal.keep()
+
+    def undo(self) -> None:
+        """Have everything as it was before the transaction."""
+        self._journal.undo()
+        for table in self._edited.values():
+            table.undo()
+        self._edited = {}
+        self.last_handle = self._kept_handle
+        in_order(self.tables)
+
+
+class _Numbered(Protocol):
+    @property
+    def handle(self) -> int: ...
+
+
+def in_order[K, V: _Numbered](held: dict[K, V]) -> None:
+    """Sort entries by handle, which is the order in which they came."""
+    entries = sorted(held.items(), key=lambda each: each[1].handle)
+    held.clear()
+    held.update(entries)
