@@ -2,7 +2,7 @@
 
 import asyncio
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
@@ -13,6 +13,7 @@ from podwire.services.chassis.bus.base import Message
 
 from .conftest import Booted
 
+Json = dict[str, Any]
 _SESSIONS: Final = count(1)
 
 
@@ -25,18 +26,48 @@ async def ask(booted: Booted, node: str, call: messages.Call) -> messages.Answer
 
 async def shell(booted: Booted, node: str, command: str) -> tuple[str, int]:
     """The output of a command line on a machine, and its exit code."""
-    session = f"s{next(_SESSIONS)}"
-    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    output: list[bytes] = []
+    session = _Session(booted, node)
+    assert isinstance(await ask(booted, node, messages.Shell(session=session.name, command=command)), messages.Accepted)
+    return await session.ended()
 
-    def take(message: Message) -> None:
+
+async def execute(booted: Booted, pod: Json, command: list[str]) -> tuple[str, int]:
+    """The output of a program in a pod's first container, and its exit code."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    session = _Session(booted, spec["nodeName"])
+    request = frames.ExecRequest(
+        session=session.name,
+        namespace=metadata["namespace"],
+        pod=metadata["name"],
+        uid=metadata["uid"],
+        container=spec["containers"][0]["name"],
+        command=command,
+    )
+    payload = await pieces.request(
+        booted.cluster.operator, subjects.kubelet(spec["nodeName"]), codec.encode(request), 20
+    )
+    reply: frames.KubeletReply = codec.decode_union(frames.KubeletReply, payload)
+    assert not isinstance(reply, frames.StreamRefused), reply.message
+    return await session.ended()
+
+
+class _Session:
+    """What a program prints, and its end."""
+
+    def __init__(self, booted: Booted, node: str) -> None:
+        self.name = f"s{next(_SESSIONS)}"
+        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._output: list[bytes] = []
+        self._heard = booted.cluster.operator.subscribe(subjects.stream_output(node, self.name), self._take)
+
+    def _take(self, message: Message) -> None:
         frame: frames.StreamFrame = codec.decode_union(frames.StreamFrame, message.payload)
         if isinstance(frame, frames.Data):
-            output.append(frame.data)
+            self._output.append(frame.data)
         elif isinstance(frame, frames.Exit):
-            ended.set_result(frame.code)
+            self._code.set_result(frame.code)
 
-    booted.cluster.operator.subscribe(subjects.stream_output(node, session), take)
-    assert isinstance(await ask(booted, node, messages.Shell(session=session, command=command)), messages.Accepted)
-    code = await ended
-    return b"".join(output).decode(), code
+    async def ended(self) -> tuple[str, int]:
+        code = await self._code
+        self._heard.close()
+        return b"".join(self._output).decode(), code

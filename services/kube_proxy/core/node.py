@@ -41,6 +41,7 @@ def surroundings(node: Node, family: Family, configuration: Configuration) -> Su
         masquerade_mark=configuration.masquerade_mark,
         localhost_node_ports=configuration.localhost_node_ports,
         scheduler=configuration.scheduler,
+        strict_arp=configuration.strict_arp,
     )
 
 

@@ -26,6 +26,8 @@ class Surroundings:
     masquerade_mark: int = MASQUERADE_MARK
     localhost_node_ports: bool = True
     scheduler: str = "rr"
+    strict_arp: bool = False
+    """Whether the node answers ARP only for addresses of the device that heard (ipvs mode)."""
 
     @property
     def mark(self) -> str:

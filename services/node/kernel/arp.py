@@ -21,14 +21,23 @@ def request(
 ) -> None:
     """Ask who has an address: everyone, or only the MAC that had it.
 
-    From the source of the packet that waits if it is this host's own, else from an address of the device (arp_solicit
-    with arp_announce 0).
+    From the source of the packet that waits as far as arp_announce allows, else from an address of the device
+    (arp_solicit).
     """
     source = ip.source_on(device, target) or 0
-    if waiting is not None and is_local(namespace, waiting.source):
+    if waiting is not None and _announces(namespace, device, waiting.source, target):
         source = waiting.source
     message = Arp(REQUEST, device.mac, source, ZERO_MAC, target)
     _send(device, message, known_mac or BROADCAST_MAC)
+
+
+def _announces(namespace: "Namespace", device: "Device", source: int, target: int) -> bool:
+    """Whether a request may come from a packet's source: with arp_announce 0 any of this host's own addresses, with 1
+    one of a prefix of the device that the target is in too, with 2 none (arp_solicit)."""
+    level = namespace.device_sysctl(device.name, "arp_announce")
+    if level == 2 or not is_local(namespace, source):
+        return False
+    return level != 1 or any(ip.is_within(target, each) and ip.is_within(source, each) for each in device.addresses)
 
 
 def is_local(namespace: "Namespace", address: int) -> bool:
@@ -54,12 +63,27 @@ def receive(namespace: "Namespace", device: "Device", packet: Packet) -> None:
         return device.discard(packet, DropReason.NOT_SPECIFIED, f"ARP operation {message.operation}")
     route = namespace.fib.lookup(message.target_address)
     for_us = route is not None and route.kind == "local" and bool(device.addresses)
+    if for_us and message.operation == REQUEST and _ignores(namespace, device, message):
+        return None
     for_us = for_us or _answers_for_another(namespace, device, message.target_address, route)
     _learn(namespace, device, packet, message, for_us)
     if message.operation == REQUEST and for_us:
         reply = Arp(REPLY, device.mac, message.target_address, message.sender_mac, message.sender_address)
         _send(device, reply, message.sender_mac, packet.trace)
     return None
+
+
+def _ignores(namespace: "Namespace", device: "Device", message: Arp) -> bool:
+    """Whether a request for an own address gets no answer, by arp_ignore: 1 wants the address on the device that heard,
+    2 the sender in its prefix as well, 3 an address of more than host scope anywhere, 8 never answers (arp_ignore)."""
+    level, target = namespace.device_sysctl(device.name, "arp_ignore"), message.target_address
+    if level in (1, 2):
+        own = [each for each in device.addresses if each.address == target]
+        return not any(level == 1 or ip.is_within(message.sender_address, each) for each in own)
+    if level == 3:
+        held = (each for other in namespace.devices.values() for each in other.addresses)
+        return not any(each.address == target and each.scope != "host" for each in held)
+    return level == 8
 
 
 def _answers_for_another(namespace: "Namespace", device: "Device", target: int, route: "Route | None") -> bool:

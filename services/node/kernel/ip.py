@@ -16,7 +16,7 @@ from podwire.services.node.kernel.packet import FRAGMENT_BITS, Packet
 from podwire.services.node.kernel.tracing import trace_route
 
 if TYPE_CHECKING:
-    from podwire.services.node.kernel.devices.device import Device
+    from podwire.services.node.kernel.devices.device import Address, Device
     from podwire.services.node.kernel.namespace import Namespace
 
 LOOPBACK_NETWORK: Final = 127
@@ -231,10 +231,15 @@ def source_of(namespace: "Namespace", route: Route | None, destination: int) -> 
     return source_on(route.device, target) or _any_source(namespace)
 
 
+def is_within(target: int, each: "Address") -> bool:
+    """Whether an address shares the prefix of one of a device (inet_ifa_match)."""
+    return (each.address ^ target) & prefix_mask(each.length) == 0
+
+
 def source_on(device: "Device", target: int) -> int | None:
     """The device's address that shares the target's prefix, else its first (inet_select_addr)."""
     for each in device.addresses:
-        if (each.address ^ target) & prefix_mask(each.length) == 0:
+        if is_within(target, each):
             return each.address
     return device.addresses[0].address if device.addresses else None
 

@@ -6,12 +6,15 @@ import pytest
 
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.messages import codec
+from podwire.proto.messages.kernel import SysctlWrite
 from podwire.proto.subjects import ObjectKey
 from podwire.services.kube_proxy.core.endpoints import Endpoint
 from podwire.services.kube_proxy.core.fold import service_ports
 from podwire.services.kube_proxy.core.iptables import chains
 from podwire.services.kube_proxy.core.iptables.book import full_text
+from podwire.services.kube_proxy.core.ipvs.book import IpvsBook
 from podwire.services.kube_proxy.core.ports import ServicePortName, ServicePortState
+from podwire.services.kube_proxy.core.rulebook import Observed
 from podwire.services.kube_proxy.core.surroundings import Surroundings
 
 AROUND = Surroundings(cluster_cidr="10.0.0.0/8")
@@ -126,3 +129,11 @@ def test_which_endpoints_get_traffic(conditions: list[dict[str, bool]], used: li
 @pytest.mark.parametrize("spec", [{"clusterIP": "None"}, {"type": "ExternalName"}, {"clusterIP": ""}])
 def test_services_without_a_virtual_address_are_not_proxied(spec: dict[str, object]) -> None:
     assert service_ports({KEY: a_service(**spec)}, {}, "node-1") == []
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_strict_arp_has_the_node_hide_the_addresses_of_the_dummy_device(strict: bool) -> None:
+    operations = IpvsBook(replace(AROUND, strict_arp=strict)).full({}, Observed())
+    written = {each.key: each.value for each in operations if isinstance(each, SysctlWrite)}
+    levels = [written.get(f"net.ipv4.conf.all.{name}") for name in ("arp_ignore", "arp_announce")]
+    assert levels == (["1", "2"] if strict else [None, None])

@@ -109,6 +109,9 @@ class IpvsBook:
         yield m.SysctlWrite(key="net.ipv4.ip_forward", value="1")
         for name in _SYSCTLS:
             yield m.SysctlWrite(key=f"net.ipv4.vs.{name}", value="1")
+        if self._around.strict_arp:
+            yield m.SysctlWrite(key="net.ipv4.conf.all.arp_ignore", value="1")
+            yield m.SysctlWrite(key="net.ipv4.conf.all.arp_announce", value="2")
         if not observed.has_dummy:
             yield m.LinkAdd(kind="dummy", name=DUMMY)
 
