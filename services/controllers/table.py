@@ -1,6 +1,7 @@
 """Every controller that is a fold and a decision, with the changes that it looks at."""
 
 from collections.abc import Callable
+from functools import partial
 
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
@@ -24,6 +25,7 @@ from podwire.services.controllers.core import (
     volumes,
 )
 from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going
+from podwire.services.controllers.core.trigger_times import TriggerTimes
 from podwire.services.controllers.core.writes import Json
 from podwire.services.controllers.loop import WHOLE, Controller, Route
 
@@ -245,7 +247,7 @@ def _network(cluster_cidr: str) -> list[Controller]:
     return [
         Controller(
             "endpoint",
-            endpoints.decide,
+            partial(endpoints.decide, TriggerTimes()),
             {
                 resources.SERVICES: _itself,
                 resources.PODS: _in_namespace(resources.SERVICES),
@@ -255,7 +257,7 @@ def _network(cluster_cidr: str) -> list[Controller]:
         ),
         Controller(
             "endpointslice",
-            endpointslices.decide,
+            partial(endpointslices.decide, TriggerTimes()),
             {
                 resources.SERVICES: _itself,
                 resources.PODS: _in_namespace(resources.SERVICES),

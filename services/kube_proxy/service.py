@@ -149,7 +149,7 @@ class KubeProxy:
         assert node is not None
         made = []
         for family in nodes.families(node):
-            fold = Fold(self._settings.node, family, nodes.zone(node))
+            fold = Fold(self._settings.node, family, nodes.zone(node), self._context.clock.now_ns())
             self._reset(fold)
             around = nodes.surroundings(node, family, configuration)
             made.append(Proxier(kernel, fold, MODES[configuration.mode], around))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from podwire.proto.kube import resources
+from podwire.scripts.simulation.scenario import REPLICAS
 
 from .conftest import Booted
 from .operating import shell
@@ -126,5 +127,30 @@ def test_the_node_reaches_its_proxys_servers(booted: Booted) -> None:
         await cluster.api.delete(resources.SERVICES, "default", "asked")
         await asyncio.sleep(2)
         assert await code("31999/gone") == "000", "its port is closed"
+
+    cluster.run(main())
+
+
+def test_every_node_measures_how_long_a_change_of_endpoints_took_to_be_in_force(booted: Booted) -> None:
+    """From the pod's Ready condition, of which whole seconds are known, to the rules: minSyncPeriod at most."""
+    cluster, name = booted.cluster, "kubeproxy_network_programming_duration_seconds"
+    probe = {"tcpSocket": {"port": 80}, "initialDelaySeconds": 2, "periodSeconds": 1}
+    container = {"name": "web", "image": "nginx", "ports": [{"containerPort": 80}], "readinessProbe": probe}
+
+    async def measured(node: str) -> tuple[int, float]:
+        page = (await shell(booted, node, "curl -s http://127.0.0.1:10249/metrics"))[0]
+        lines = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        count, total = (lines.get(f'{name}_{what}{{ip_family="IPv4"}}', "0") for what in ("count", "sum"))
+        return int(count), float(total)
+
+    async def main() -> None:
+        await booted.scenario.apply_workload()
+        body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        await cluster.api.patch(resources.DEPLOYMENTS, "default", "my-api", body)
+        await asyncio.sleep(10)
+        for machine in cluster.layout.machines:
+            count, total = await measured(machine.name)
+            assert count >= REPLICAS, "each new pod became Ready once"
+            assert 0 < total < 2.2 * count
 
     cluster.run(main())

@@ -41,15 +41,16 @@ def families(service: Json) -> list[str]:
     return items(section(service, "spec"), "ipFamilies") or [IPV4]
 
 
+def selected(service: Json, pods: list[Json]) -> list[Json]:
+    """The pods that the Service's selector chooses; none without a selector."""
+    selector = section(service, "spec", "selector")
+    return [pod for pod in pods if matches_map(selector, section(pod, "metadata", "labels"))] if selector else []
+
+
 def backends(service: Json, pods: list[Json], family: str) -> list[Backend]:
     """The Service's pods that have an address of a family, in order of namespace and name."""
-    spec = section(service, "spec")
-    selector = section(spec, "selector")
-    if not selector:
-        return []
-    always_ready = bool(spec.get("publishNotReadyAddresses"))
-    chosen = [pod for pod in pods if matches_map(selector, section(pod, "metadata", "labels"))]
-    addressed = [(pod, _address(pod, family)) for pod in chosen if not judge.is_over(pod)]
+    always_ready = bool(section(service, "spec").get("publishNotReadyAddresses"))
+    addressed = [(pod, _address(pod, family)) for pod in selected(service, pods) if not judge.is_over(pod)]
     return [_backend(service, pod, address, always_ready) for pod, address in addressed if address]
 
 

@@ -16,33 +16,37 @@ from podwire.services.controllers.core.backends import (
     families,
     hostname,
     is_headless,
+    selected,
     target_reference,
 )
 from podwire.services.controllers.core.cluster import Cluster, is_going
+from podwire.services.controllers.core.trigger_times import TriggerTimes, present
 from podwire.services.controllers.core.writes import Create, Delete, Json, Patch, Plan
 
 HEADLESS: Final = "service.kubernetes.io/headless"
 _MANAGED: Final = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 
 
-def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
+def decide(triggers: TriggerTimes, key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
     """The writes that the Endpoints of one Service need; `key` is the Service's."""
     plan = Plan()
     service, current = cluster[SERVICES].objects.get(key), cluster[ENDPOINTS].get(key.namespace, key.name)
     if service is None:
+        triggers.forget(key)
         if current is not None and _is_ours(current):
             plan.writes.append(Delete(ENDPOINTS, key.namespace, key.name, current["metadata"]["uid"]))
         return plan
     if not section(service, "spec").get("selector") or is_going(service):
         return plan
-    pods = cluster[PODS].in_namespace(key.namespace)
+    pods = selected(service, cluster[PODS].in_namespace(key.namespace))
     wanted = _subsets(service, backends(service, pods, families(service)[0]))
-    labels = _labels(service)
+    labels, annotations = _labels(service), triggers.annotations(key, service, pods)
     if current is None:
-        metadata = {"name": key.name, "namespace": key.namespace, "labels": labels}
+        metadata = {"name": key.name, "namespace": key.namespace, "labels": labels, "annotations": present(annotations)}
         plan.writes.append(Create(ENDPOINTS, {"metadata": metadata, "subsets": wanted}))
     elif (current.get("subsets") or []) != wanted or section(current, "metadata", "labels") != labels:
-        body = {"metadata": {"labels": _replaced(section(current, "metadata", "labels"), labels)}, "subsets": wanted}
+        replaced = _replaced(section(current, "metadata", "labels"), labels)
+        body = {"metadata": {"labels": replaced, "annotations": annotations}, "subsets": wanted}
         plan.writes.append(
             Patch(ENDPOINTS, key.namespace, key.name, body, revision=cluster[ENDPOINTS].revision(current))
         )

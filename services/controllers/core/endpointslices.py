@@ -18,11 +18,13 @@ from podwire.services.controllers.core.backends import (
     families,
     hostname,
     is_headless,
+    selected,
     target_reference,
 )
 from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going, owner_reference
 from podwire.services.controllers.core.endpoints import HEADLESS
 from podwire.services.controllers.core.templates import short_hash
+from podwire.services.controllers.core.trigger_times import TriggerTimes, present
 from podwire.services.controllers.core.writes import Create, Delete, Json, Patch, Plan
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
@@ -34,22 +36,24 @@ _IN_NAME: Final = {IPV6: "v6-"}
 type _Endpoints = dict[str, Json]
 
 
-def decide(key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
+def decide(triggers: TriggerTimes, key: ObjectKey, cluster: Cluster, now: int, random: RandomBits) -> Plan:
     """The writes that the slices of one Service need; `key` is the Service's."""
     plan = Plan()
     service = cluster[SERVICES].objects.get(key)
+    if service is None:
+        triggers.forget(key)
     if service is None or is_going(service) or not section(service, "spec").get("selector"):
         return plan
-    existing = slices_of(service, cluster)
+    existing, pods = slices_of(service, cluster), selected(service, cluster[PODS].in_namespace(key.namespace))
     layout: list[_Slot] = []
     for family in families(service):
         groups: dict[Ports, _Endpoints] = {}
-        for backend in backends(service, cluster[PODS].in_namespace(key.namespace), family):
+        for backend in backends(service, pods, family):
             endpoint = _endpoint(service, backend)
             groups.setdefault(backend.ports, {})[backend.pod["metadata"]["uid"]] = endpoint
         mine = [each for each in existing if each.get("addressType") == family]
         layout += _layout(mine, groups or {(): {}}, family)
-    _write(service, cluster, existing, layout, plan)
+    _write(service, cluster, existing, layout, triggers.annotations(key, service, pods), plan)
     return plan
 
 
@@ -131,17 +135,24 @@ def _labels(service: Json) -> Json:
     return {**section(service, "metadata", "labels"), **headless, **own}
 
 
-def _write(service: Json, cluster: Cluster, existing: list[Json], layout: list[_Slot], plan: Plan) -> None:
+def _write(
+    service: Json,
+    cluster: Cluster,
+    existing: list[Json],
+    layout: list[_Slot],
+    annotations: dict[str, str | None],
+    plan: Plan,
+) -> None:
     meta, labels = service["metadata"], _labels(service)
     taken = [each["metadata"]["name"] for each in existing]
     kept = []
     for slot in layout:
         if slot.existing is None:
-            plan.writes.append(_creation(service, labels, slot, taken))
+            plan.writes.append(_creation(service, labels, present(annotations), slot, taken))
             continue
         kept.append(slot.existing["metadata"]["name"])
         if items(slot.existing, "endpoints") != slot.endpoints or not _has(slot.existing, labels):
-            body = {"metadata": {"labels": labels}, "endpoints": slot.endpoints}
+            body = {"metadata": {"labels": labels, "annotations": annotations}, "endpoints": slot.endpoints}
             revision = cluster[ENDPOINT_SLICES].revision(slot.existing)
             plan.writes.append(Patch(ENDPOINT_SLICES, meta["namespace"], kept[-1], body, revision=revision))
     for each in existing:
@@ -154,7 +165,7 @@ def _has(value: Json, labels: Json) -> bool:
     return bool(labels.items() <= section(value, "metadata", "labels").items())
 
 
-def _creation(service: Json, labels: Json, slot: _Slot, taken: list[str]) -> Create:
+def _creation(service: Json, labels: Json, annotations: Json, slot: _Slot, taken: list[str]) -> Create:
     meta = service["metadata"]
     name, number = "", 0
     while not name or name in taken:
@@ -166,6 +177,7 @@ def _creation(service: Json, labels: Json, slot: _Slot, taken: list[str]) -> Cre
         "generateName": f"{meta['name']}-",
         "namespace": meta["namespace"],
         "labels": labels,
+        "annotations": annotations,
         "ownerReferences": [owner_reference(SERVICES, service)],
     }
     body = {"metadata": metadata, "addressType": slot.family, "endpoints": slot.endpoints, "ports": _ports(slot.ports)}

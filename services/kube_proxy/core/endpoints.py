@@ -7,7 +7,7 @@ from podwire.proto.kube.families import host_port
 from podwire.proto.kube.network import EndpointSlice
 from podwire.services.kube_proxy.core.family import Family, address_of
 
-_ADDRESS_TYPES: Final[dict[Family, str]] = {"ipv4": "IPv4", "ipv6": "IPv6"}
+ADDRESS_TYPES: Final[dict[Family, str]] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 class Endpoint(NamedTuple):
@@ -70,7 +70,7 @@ def backends(slices: Iterable[EndpointSlice], node: str, family: Family) -> Back
     """What the slices of one Service say; an endpoint that is in several slices counts once (addEndpoints)."""
     found: dict[tuple[str, str], dict[tuple[str, int], Endpoint]] = {}
     for each in sorted(slices, key=lambda one: one.metadata.name):
-        if each.address_type != _ADDRESS_TYPES[family]:
+        if each.address_type != ADDRESS_TYPES[family]:
             continue
         for port in each.ports or []:
             if port.port is not None:

@@ -1,11 +1,13 @@
 """The fold: Services and EndpointSlices in, changes of Service ports out. A change costs what changed."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.subjects import ObjectKey
-from podwire.services.kube_proxy.core.endpoints import backends
+from podwire.services.chassis.clock import SECOND
+from podwire.services.kube_proxy.core.endpoints import ADDRESS_TYPES, backends
 from podwire.services.kube_proxy.core.family import Family
 from podwire.services.kube_proxy.core.ports import PortKey, ServicePortState, port_states
 
@@ -14,6 +16,18 @@ TRIGGER_TIME: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 
 ServiceName = tuple[str, str]
 """Namespace and name."""
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(text: str) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time, None for anything else."""
+    try:
+        span = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * 1_000
 
 
 class Change(NamedTuple):
@@ -31,9 +45,10 @@ class Change(NamedTuple):
 
 
 class Fold:
-    """What one node's proxier of one family knows."""
+    """What one node's proxier of one family knows. What happened before it `began` (ns since the epoch) is not measured
+    (pkg/proxy/endpointschangetracker.go)."""
 
-    def __init__(self, node: str, family: Family = "ipv4", zone: str = "") -> None:
+    def __init__(self, node: str, family: Family = "ipv4", zone: str = "", began: int = 0) -> None:
         self.family: Final = family
         self.states: dict[PortKey, ServicePortState] = {}
         self._node, self._zone = node, zone
@@ -42,7 +57,8 @@ class Fold:
         self._owners: dict[tuple[str, str], str] = {}
         self._keys: dict[ServiceName, tuple[PortKey, ...]] = {}
         self._dirty: dict[ServiceName, None] = {}
-        self._triggers: list[str] = []
+        self._began = began
+        self._triggers: dict[ServiceName, list[int]] = {}
 
     @property
     def pending(self) -> int:
@@ -66,32 +82,47 @@ class Fold:
 
     def slice(self, key: ObjectKey, given: EndpointSlice | None) -> None:
         """An EndpointSlice changed, or (None) is gone."""
-        place = key.namespace, key.name
-        before = self._owners.pop(place, "")
-        if before:
-            self._slices[key.namespace, before].pop(key.name, None)
-            self._dirty[key.namespace, before] = None
-        owner = given.service if given is not None else ""
-        if given is not None and owner:
-            self._owners[place] = owner
-            self._slices.setdefault((key.namespace, owner), {})[key.name] = given
-            self._triggers += [(given.metadata.annotations or {}).get(TRIGGER_TIME, "")]
-            self._dirty[key.namespace, owner] = None
+        before = self._remove(key.namespace, key.name)
+        if before is not None and given is None:
+            self._triggers.pop((key.namespace, before.service), None)
+        if given is not None and given.service:
+            name = key.namespace, given.service
+            self._owners[key.namespace, key.name] = given.service
+            self._slices.setdefault(name, {})[key.name] = given
+            self._dirty[name] = None
+            self._note_trigger(name, before, given)
+
+    def _remove(self, namespace: str, name: str) -> EndpointSlice | None:
+        """Forgets a slice; what it was."""
+        owner = self._owners.pop((namespace, name), "")
+        if not owner:
+            return None
+        self._dirty[namespace, owner] = None
+        return self._slices[namespace, owner].pop(name, None)
+
+    def _note_trigger(self, name: ServiceName, before: EndpointSlice | None, given: EndpointSlice) -> None:
+        """Notes since when a change was due, if it is one, of this family, and since the proxy runs."""
+        same = before is not None and (before.endpoints, before.ports) == (given.endpoints, given.ports)
+        due = moment((given.metadata.annotations or {}).get(TRIGGER_TIME, ""))
+        if not same and given.address_type == ADDRESS_TYPES[self.family] and due is not None and due > self._began:
+            self._triggers.setdefault(name, []).append(due)
 
     def reset(self, services: Mapping[ObjectKey, Service], slices: Mapping[ObjectKey, EndpointSlice]) -> None:
         """Everything may have changed."""
         self._dirty.update(dict.fromkeys(self._services))
         self._services = {(key.namespace, key.name): service for key, service in services.items()}
-        self._slices, self._owners = {}, {}
         self._dirty.update(dict.fromkeys(self._services))
+        kept = {(key.namespace, key.name): None for key in slices}
+        for namespace, name in [place for place in self._owners if place not in kept]:
+            self._triggers.pop((namespace, self._owners[namespace, name]), None)
+            self._remove(namespace, name)
         for key, given in slices.items():
             self.slice(key, given)
-        self._triggers.clear()  # what was there at the start was programmed by others
 
-    def take_triggers(self) -> list[str]:
-        """When what changed the EndpointSlices since the last time happened, as they say."""
-        taken, self._triggers = self._triggers, []
-        return [text for text in taken if text]
+    def take_triggers(self) -> list[int]:
+        """When what changed the EndpointSlices since the last time happened (ns since the epoch)."""
+        taken, self._triggers = self._triggers, {}
+        return [time for times in taken.values() for time in times]
 
     def take(self) -> list[Change]:
         """What has changed since the last time."""

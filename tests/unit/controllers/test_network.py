@@ -1,5 +1,6 @@
 """Endpoints, EndpointSlices and pod CIDRs."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from podwire.services.chassis.settings import SettingsError, load
 from podwire.services.controllers.core import endpoints, endpointslices
 from podwire.services.controllers.core.node_ipam import node_ipam
 from podwire.services.controllers.core.templates import copy_json
+from podwire.services.controllers.core.trigger_times import TRIGGER_TIME, TriggerTimes
 from podwire.services.controllers.loop import WHOLE
 from podwire.services.controllers.settings import ControllersSettings
 
@@ -30,10 +32,11 @@ def pod(name: str, address: str, ready: bool = True, **more: Any) -> dict[str, A
 GOING = {"metadata": {"deletionTimestamp": "2023-11-14T22:13:20Z"}}
 
 
-def settle(world: Any) -> None:
-    key = world.key(SERVICES, "web")
-    world.settle(endpoints.decide, key)
-    world.settle(endpointslices.decide, key)
+def settle(world: Any, *triggers: TriggerTimes) -> None:
+    """Both controllers' work; `triggers` is what each knows of before (nothing)."""
+    key, (one, other) = world.key(SERVICES, "web"), triggers or (TriggerTimes(), TriggerTimes())
+    world.settle(partial(endpoints.decide, one), key)
+    world.settle(partial(endpointslices.decide, other), key)
 
 
 def conditions(world: Any) -> dict[str, tuple[bool, bool, bool]]:
@@ -207,10 +210,46 @@ def _places(world: Any) -> dict[str, str]:
     }
 
 
+def turned(pod: dict[str, Any], time: str) -> dict[str, Any]:
+    """A pod whose Ready condition turned at a time."""
+    pod["status"]["conditions"][0]["lastTransitionTime"] = time
+    return pod
+
+
+def told(world: Any) -> list[str | None]:
+    """Since when the Endpoints and their EndpointSlice were due, as they say."""
+    [name] = world.names(ENDPOINT_SLICES)
+    both = (world.get(ENDPOINTS, "web"), world.get(ENDPOINT_SLICES, name))
+    return [each["metadata"].get("annotations", {}).get(TRIGGER_TIME) for each in both]
+
+
+def test_endpoints_tell_since_when_they_were_due(world: Any) -> None:
+    """As TriggerTimeTracker does: a new Service's creation, then the earliest of the conditions that turned since; a
+    deletion turns none; a controller that starts anew knows nothing, and says the creation."""
+    triggers, made = (TriggerTimes(), TriggerTimes()), service()
+    made["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    world.put(SERVICES, made)
+    world.put(PODS, turned(pod("a", "10.244.1.5"), "2026-01-01T00:00:05Z"))
+    settle(world, *triggers)
+    assert told(world) == ["2026-01-01T00:00:00Z"] * 2
+    world.put(PODS, turned(pod("a", "10.244.1.5", ready=False), "2026-01-01T00:00:09Z"))
+    world.put(PODS, turned(pod("b", "10.244.1.6"), "2026-01-01T00:00:08Z"))
+    settle(world, *triggers)
+    assert told(world) == ["2026-01-01T00:00:08Z"] * 2
+    world.drop(PODS, "b")
+    settle(world, *triggers)
+    assert told(world) == [None, None]
+    world.put(PODS, turned(pod("a", "10.244.1.5"), "2026-01-01T00:00:20Z"))
+    settle(world)
+    assert told(world) == ["2026-01-01T00:00:00Z"] * 2
+
+
 def test_a_view_that_lags_cannot_make_two_slices(world: Any) -> None:
     world.put(SERVICES, service())
     world.put(PODS, pod("a", "10.244.1.5"))
-    first, second = (world.decide(endpointslices.decide, world.key(SERVICES, "web")) for _ in range(2))
+    first, second = (
+        world.decide(partial(endpointslices.decide, TriggerTimes()), world.key(SERVICES, "web")) for _ in range(2)
+    )
     assert first[0].body["metadata"]["name"] == second[0].body["metadata"]["name"]
 
 
@@ -218,7 +257,7 @@ def test_the_endpoints_of_a_deleted_service_go(world: Any) -> None:
     world.put(SERVICES, service())
     settle(world)
     world.drop(SERVICES, "web")
-    world.settle(endpoints.decide, world.key(SERVICES, "web"))
+    world.settle(partial(endpoints.decide, TriggerTimes()), world.key(SERVICES, "web"))
     assert world.names(ENDPOINTS) == []
 
 

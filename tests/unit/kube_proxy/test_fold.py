@@ -2,18 +2,22 @@
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxy_services import SERVICES, ZONE, fold, keyed, objects
 
+from podwire.proto.kube.meta import ObjectMeta
+from podwire.proto.kube.network import SERVICE_NAME_LABEL, EndpointSlice
+from podwire.proto.kube.network import Endpoint as SliceEndpoint
 from podwire.proto.messages.kernel import ConntrackDelete, Flow
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.clock import SECOND
 from podwire.services.kube_proxy.core.configuration import Configuration, ConfigurationError, read
 from podwire.services.kube_proxy.core.endpoints import Endpoint
-from podwire.services.kube_proxy.core.fold import Fold
+from podwire.services.kube_proxy.core.fold import TRIGGER_TIME, Fold
 from podwire.services.kube_proxy.core.iptables.book import IptablesBook
 from podwire.services.kube_proxy.core.pace import Pace
 from podwire.services.kube_proxy.core.stale_flows import stale_flows
@@ -40,6 +44,37 @@ def test_a_change_concerns_its_service_alone() -> None:
     ]
     known.service(ObjectKey("", "services", "ns", "web"), service)
     assert known.take() == []
+
+
+def told(due: str, address: str = "10.180.1.1", **more: Any) -> EndpointSlice:
+    """A slice of one endpoint that says since when it was due to change."""
+    metadata = ObjectMeta(
+        name="w", namespace="ns", labels={SERVICE_NAME_LABEL: "web"}, annotations={TRIGGER_TIME: due} if due else None
+    )
+    return EndpointSlice(metadata=metadata, endpoints=[SliceEndpoint(addresses=[address])], **more)
+
+
+def test_what_is_measured_of_the_time_that_changes_take() -> None:
+    """pkg/proxy/endpointschangetracker.go: changes alone, of this family, that were due since the proxy began."""
+    known, key = Fold("node-1", began=1_767_225_600 * SECOND), ObjectKey("", "endpointslices", "ns", "w")
+    for changed in (
+        told("2025-12-31T23:59:59Z", "10.180.1.1"),
+        told("2026-01-01T00:00:03Z", "10.180.1.2"),
+        told("2026-01-01T00:00:04Z", "10.180.1.2"),
+        told("2026-01-01T00:00:05.25Z", "10.180.1.3"),
+        told("", "10.180.1.4"),
+        told("yesterday", "10.180.1.5"),
+        told("2026-01-01T00:00:06Z", "fd00::1", address_type="IPv6"),
+    ):
+        known.slice(key, changed)
+    assert [due / SECOND - 1_767_225_600 for due in known.take_triggers()] == [3, 5.25]
+    known.slice(key, told("2026-01-01T00:00:07Z", "10.180.1.6"))
+    known.reset({}, {key: told("2026-01-01T00:00:08Z", "10.180.1.7")})
+    known.reset({}, {key: told("2026-01-01T00:00:09Z", "10.180.1.7")})
+    assert [due // SECOND - 1_767_225_600 for due in known.take_triggers()] == [7, 8]
+    known.slice(key, told("2026-01-01T00:00:07Z", "10.180.1.8"))
+    known.slice(key, None)
+    assert known.take_triggers() == []
 
 
 def test_the_zone_of_the_node_decides_what_is_near() -> None:

@@ -75,7 +75,7 @@ def test_metrics_are_prometheus_text() -> None:
     measures.synced(metrics, "ipv4", 0.003, everything=True, now=START)
     measures.synced(metrics, "ipv6", 0.1, everything=False, now=START)
     measures.failed(metrics, "ipv4", "iptables")
-    measures.programmed(metrics, "ipv4", ["2027-01-15T07:59:58.5Z", "nonsense"], START)
+    measures.programmed(metrics, "ipv4", [START - 3 * SECOND // 2], START)
     metrics.healthz.add("200")
     measures.counted(metrics, "ipv4", [], {"nat": 7}, "iptables")
     text = metrics.text()
