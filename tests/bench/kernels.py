@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 
 from tests.bench.table import Row
+from tests.unit.kernel.dual import add_ipv6, dual_pod
 from tests.unit.kernel.topology import Network
 
 from podwire.proto.messages import kernel as messages
-from podwire.proto.packet.addresses import parse_ipv4
+from podwire.proto.packet.addresses import parse_ipv4, parse_ipv6
 from podwire.proto.packet.ipv4 import UDP, build_packet
+from podwire.proto.packet.ipv6 import IPv6
 from podwire.proto.packet.udp import build_datagram
 from podwire.services.kube_proxy.core.endpoints import Endpoint
 from podwire.services.kube_proxy.core.iptables.book import full_text
@@ -85,6 +87,16 @@ def encapsulating(cached: bool) -> float:
     return per_packet(network, 1, "one", [frame], 60_000 if cached else 4_000)
 
 
+def encapsulating6(cached: bool) -> float:
+    """The same over IPv6, where the tunnel's UDP checksum is computed."""
+    network = Network(2, cached=cached)
+    add_ipv6(network)
+    own, other = (parse_ipv6(dual_pod(network[node], name, 2)) for node, name in ((1, "one"), (2, "two")))
+    datagram = build_datagram(own, 4000, other, PORT, PAYLOAD)
+    frame = link_to(network, 1, "one", "cni0") + b"\x86\xdd" + IPv6(own, other, UDP, len(datagram)).build() + datagram
+    return per_packet(network, 1, "one", [frame], 60_000 if cached else 4_000)
+
+
 def decapsulating(cached: bool) -> float:
     """The other side: from the NIC to the pod's socket."""
     network = Network(2, cached=cached)
@@ -149,6 +161,7 @@ def measure() -> Iterator[Row]:
     yield Row("same node, pod to pod's socket, packets/s a core", f"{1e9 / cached:,.0f}")
     yield Row("  cached / walked, ns a packet", f"{cached:,.0f} / {walked:,.0f}")
     yield Row("encapsulation cached / walked, ns", f"{encapsulating(True):,.0f} / {encapsulating(False):,.0f}")
+    yield Row("  over IPv6", f"{encapsulating6(True):,.0f} / {encapsulating6(False):,.0f}")
     yield Row(
         "decapsulation to a socket cached / walked, ns", f"{decapsulating(True):,.0f} / {decapsulating(False):,.0f}"
     )

@@ -54,7 +54,7 @@ def _reply(namespace: "Namespace", packet: "Packet", header: Icmp, payload: byte
         return namespace.kernel.drop(packet, namespace, DropReason.NOT_SPECIFIED, "no address to answer from")
     message = messages.build_message(source, packet.source, Icmp(messages.ECHO_REPLY, 0, header.rest), payload)
     data = build_packet(source, packet.source, ICMPV6, message, tos=packet.tos)
-    return namespace.kernel.enqueue_output(namespace, icmp.made(data, packet.trace))
+    return namespace.kernel.send_made(namespace, data, packet.trace)
 
 
 def send_error(namespace: "Namespace", packet: "Packet", kind: int, code: int, *, rest: int = 0) -> None:

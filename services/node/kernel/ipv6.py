@@ -108,6 +108,8 @@ def _forward(namespace: "Namespace", packet: Packet, route: Route, device: "Devi
         return too_big(namespace, packet, device)
     packet.decrease_ttl()
     packet.out_device = device
+    if packet.recording is not None:
+        packet.recording.limit_length(device.mtu)
     if not hooks.run(namespace, "FORWARD", packet):
         return None
     next_hop = packet.destination if route.gateway is None else route.gateway

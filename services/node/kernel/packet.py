@@ -150,7 +150,7 @@ class Packet:
 
     def assume(self, like: "Packet") -> None:
         """Take over what another packet of the same flow, whole and without options, was parsed to."""
-        self.header_length = 20
+        self.header_length = like.header_length
         self.protocol = like.protocol
         self.source, self.source_port = like.source, like.source_port
         self.destination, self.destination_port = like.destination, like.destination_port

@@ -3,7 +3,7 @@
 node-N has fd00:10::N on eth0, fd00:10:244:N::1/64 on cni0 and flannel-v6.1 with fd00:10:244:N::.
 """
 
-from topology import Network, Node
+from tests.unit.kernel.topology import Network, Node
 
 from podwire.proto.messages import kernel as m
 

@@ -13,6 +13,7 @@ from podwire.proto.packet.internet import build_packet
 from podwire.proto.packet.ipv4 import UDP
 from podwire.proto.packet.udp import Udp, build_datagram
 from podwire.services.node.kernel import internet
+from podwire.services.node.kernel.conntrack.table import is_sound
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.devices.vxlan import flow_hash
 from podwire.services.node.kernel.drops import DropReason
@@ -99,10 +100,16 @@ class GeneveDevice(Device):
 
 
 def receive(namespace: Namespace, packet: Packet) -> bool:
-    """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken."""
+    """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken.
+
+    Its checksum is looked at before (net/ipv4/udp.c, udp_queue_rcv_one_skb); over IPv4 it may be missing.
+    """
     port = packet.destination_port
     if not any(number == port for number, _, _ in namespace.geneve_tunnels):
         return False
+    if not is_sound(packet, verify=True):
+        namespace.kernel.drop(packet, namespace, DropReason.UDP_CSUM, "bad UDP checksum outside")
+        return True
     packet.recording = None
     try:
         header, inner = Geneve.parse(memoryview(packet.data), packet.header_length + 8)

@@ -16,6 +16,7 @@ from podwire.proto.packet.ipv6 import IPv6
 from podwire.proto.packet.udp import build_datagram
 from podwire.proto.packet.vxlan import LINUX_PORT, OVERHEAD, Vxlan
 from podwire.services.node.kernel import internet
+from podwire.services.node.kernel.conntrack.table import is_sound
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.drops import DropReason
 from podwire.services.node.kernel.namespace import Namespace
@@ -88,18 +89,17 @@ class VxlanDevice(Device):
         frame = packet.frame()
         port = PORT_LOW + flow_hash(packet) % PORT_COUNT
         payload = Vxlan(self.vni).build() + frame
-        if self.udp_checksum:
-            packet.recording = None
-        if remote > 0xFFFFFFFF:
+        if is_ipv6(remote):
             data = self._wrap6(source, port, remote, payload)
         else:
             data = self._wrap4(source, port, remote, payload)
-        outer = Packet(data, TYPE_IPV6 if remote > 0xFFFFFFFF else TYPE_IPV4, packet.trace)
+        outer = Packet(data, TYPE_IPV6 if is_ipv6(remote) else TYPE_IPV4, packet.trace)
         outer.parse()
         outer.transits = packet.transits
-        outer.recording = packet.recording if outer.ethertype == TYPE_IPV4 else None
+        is_cacheable = outer.ethertype == packet.ethertype and not (self.udp_checksum and outer.ethertype == TYPE_IPV4)
+        outer.recording = packet.recording if is_cacheable else None
         if outer.recording is not None:
-            outer.recording.encapsulate(self.underlay)
+            outer.recording.encapsulate(self.underlay, overhead(remote))
         return outer
 
     def _wrap4(self, source: int, port: int, remote: int, payload: bytes) -> bytes:
@@ -148,10 +148,16 @@ class VxlanDevice(Device):
 
 
 def receive(namespace: Namespace, packet: Packet) -> bool:
-    """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken."""
+    """Take a UDP packet if a tunnel of this namespace listens on its port; whether it was taken.
+
+    Its checksum is looked at before (net/ipv4/udp.c, udp_queue_rcv_one_skb); over IPv4 it may be missing.
+    """
     port = packet.destination_port
     if not any(number == port for number, _, _ in namespace.tunnels):
         return False
+    if not is_sound(packet, verify=True):
+        namespace.kernel.drop(packet, namespace, DropReason.UDP_CSUM, "bad UDP checksum outside")
+        return True
     at = packet.header_length + 8
     try:
         header, inner = Vxlan.parse(memoryview(packet.data), at)

@@ -4,10 +4,24 @@ from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import format_address
 from podwire.proto.packet.icmp import ECHO_REPLY, ECHO_REQUEST
+from podwire.proto.packet.icmpv6 import ECHO_REPLY as ECHO_REPLY6
+from podwire.proto.packet.icmpv6 import ECHO_REQUEST as ECHO_REQUEST6
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.flows.flow import ENDS_FLOW, Flow
+from podwire.services.node.kernel.flows.flow6 import Flow6
 from podwire.services.node.kernel.flows.recording import Recording
-from podwire.services.node.kernel.flows.shapes import FRAME, PACKET, PORT, SHAPES, TUNNEL, TUNNELLED, Shape
+from podwire.services.node.kernel.flows.shapes import (
+    FRAME,
+    NUMBER_BITS,
+    PACKET,
+    PORT,
+    SHAPES,
+    SHAPES6,
+    TUNNELLED,
+    TUNNELLED6,
+    Shape,
+)
 from podwire.services.node.kernel.packet import Packet
 
 if TYPE_CHECKING:
@@ -17,7 +31,12 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 8192
 _FRAMES, _PACKETS, _TUNNELLED = SHAPES[FRAME], SHAPES[PACKET], SHAPES[TUNNELLED]
+_FRAMES6, _PACKETS6, _TUNNELLED6 = SHAPES6[FRAME], SHAPES6[PACKET], SHAPES6[TUNNELLED6]
 _SHORTEST, _SHORTEST_TUNNELLED = FRAME + 28, TUNNELLED + 28
+_SHORTEST6, _SHORTEST_TUNNELLED6 = FRAME + 48, TUNNELLED6 + 48
+_TYPE_IPV6, _VERSION6 = 0x86, 0x60
+"""The first byte of IPv6's EtherType, and of its packets."""
+_FIRST6: Final = _PACKETS6[UDP].number
 _number = int.from_bytes
 
 
@@ -41,7 +60,9 @@ class FlowCache:
         count = len(frame)
         if count < _SHORTEST:
             return None
-        if count >= _SHORTEST_TUNNELLED and frame[36:38] == PORT and frame[23] == UDP:
+        if frame[12] == _TYPE_IPV6:
+            shape = _shape6(frame, count)
+        elif count >= _SHORTEST_TUNNELLED and frame[36:38] == PORT and frame[23] == UDP:
             shape = _TUNNELLED.get(frame[73])
         else:
             shape = _FRAMES.get(frame[23])
@@ -49,12 +70,12 @@ class FlowCache:
 
     def handle_packet(self, serial: int, data: bytes) -> "bool | Recording | None":
         """The same for an IP packet that a socket made."""
-        shape = _PACKETS.get(data[9])
+        shape = _PACKETS6.get(data[6]) if data[0] >= _VERSION6 else _PACKETS.get(data[9])
         return None if shape is None else self._handle(shape, serial, data, len(data))
 
     def _handle(self, shape: Shape, serial: int, octets: bytes, count: int) -> "bool | Recording | None":
         value = _number(octets[: shape.span])
-        key, entry = value & shape.key, serial << 4 | shape.number
+        key, entry = value & shape.key, serial << NUMBER_BITS | shape.number
         flows = self._by_entry.get(entry)
         flow = None if flows is None else flows.get(key)
         if flow is not None:
@@ -67,7 +88,7 @@ class FlowCache:
                 return True
             if shape.protocol != TCP or not _ends_flow(shape, octets):
                 flow.kill()
-        if not self.enabled or not _is_eligible(shape, value, octets):
+        if not self.enabled or not (_is_eligible6 if shape.number >= _FIRST6 else _is_eligible)(shape, value, octets):
             return None
         return Recording(shape, entry, key, octets, self.generation)
 
@@ -78,7 +99,7 @@ class FlowCache:
         elif flow.protocol != UDP or self._kernel.queue or not self._hand_over(flow, octets, count):
             assert flow.namespace is not None
             assert flow.model is not None
-            packet = Packet(flow.packet(octets))
+            packet = Packet(flow.packet(octets), flow.model.ethertype)
             packet.assume(flow.model)
             self._kernel.deliver_later(flow.namespace, packet)
 
@@ -93,7 +114,7 @@ class FlowCache:
         if socket is None or not (flow.is_verified or flow.is_sound(octets, count)):
             return False
         address, port, destination = flow.endpoint
-        return socket.take(octets[flow.at + 28 :], (address, port), destination)
+        return socket.take(octets[flow.payload_at :], (address, port), destination)
 
     def finish_transmit(self, recording: Recording, device: "Device", packet: Packet) -> None:
         """The walk ended at a NIC: cache the flow."""
@@ -101,14 +122,11 @@ class FlowCache:
         if flow is None:
             return
         frame, first = packet.frame(), recording.first
-        core = frame[FRAME + TUNNEL * recording.encapsulated :]
-        flow.learn(first, core, frame[:FRAME])
+        flow.learn(first, frame[FRAME + recording.overhead :], frame[:FRAME])
         flow.device = device
-        again = flow.packet(first)
-        if again == core and recording.encapsulated:
+        if recording.encapsulated:
             flow.learn_outer(frame)
-            again, core = flow.tunnelled(first, len(first), _number(frame[18:20])), frame
-        if again == core:
+        if flow.repeats(first, frame):
             self._install(flow)
 
     def finish_deliver(self, recording: Recording, namespace: "Namespace", packet: Packet) -> None:
@@ -127,9 +145,9 @@ class FlowCache:
     def _begin(self, recording: Recording) -> Flow | None:
         if recording.generation != self.generation or recording.encapsulated > 1:
             return None
-        if (recording.shape.at == TUNNELLED) != recording.decapsulated:
+        if (recording.shape.at > FRAME) != recording.decapsulated:
             return None
-        return Flow(self, recording, self._kernel.now)
+        return (Flow6 if recording.shape.number >= _FIRST6 else Flow)(self, recording, self._kernel.now)
 
     def _install(self, flow: Flow) -> None:
         if self._count >= LIMIT:
@@ -171,8 +189,18 @@ class FlowCache:
         self._count = 0
 
 
+def _shape6(frame: bytes, count: int) -> Shape | None:
+    if count < _SHORTEST6:
+        return None
+    if count >= _SHORTEST_TUNNELLED6 and frame[56:58] == PORT and frame[20] == UDP:
+        return _TUNNELLED6.get(frame[90])
+    return _FRAMES6.get(frame[20])
+
+
 def _ends_flow(shape: Shape, octets: bytes) -> bool:
-    return len(octets) >= shape.shortest and bool(octets[shape.at + 33] & ENDS_FLOW)
+    return len(octets) >= shape.shortest and bool(
+        octets[shape.at + (53 if shape.number >= _FIRST6 else 33)] & ENDS_FLOW
+    )
 
 
 def _is_eligible(shape: Shape, value: int, octets: bytes) -> bool:
@@ -186,4 +214,16 @@ def _is_eligible(shape: Shape, value: int, octets: bytes) -> bool:
         return False
     if shape.protocol == ICMP:
         return octets[at + 20] in (ECHO_REPLY, ECHO_REQUEST) and not octets[at + 21]
+    return shape.protocol == UDP or not _ends_flow(shape, octets)
+
+
+def _is_eligible6(shape: Shape, value: int, octets: bytes) -> bool:
+    """The same of IPv6 without extension headers."""
+    at, count = shape.at, len(octets)
+    if count < shape.shortest or (at and octets[at - 2 : at] != b"\x86\xdd") or octets[at] >> 4 != 6:
+        return False
+    if value & shape.lengths != count * shape.factor - shape.base:
+        return False
+    if shape.protocol == ICMPV6:
+        return octets[at + 40] in (ECHO_REPLY6, ECHO_REQUEST6) and not octets[at + 41]
     return shape.protocol == UDP or not _ends_flow(shape, octets)

@@ -1,10 +1,11 @@
-"""A cached flow: which packets are its own, where they go, and how their bytes change on the way."""
+"""A cached flow of IPv4: which packets are its own, where they go, and how their bytes change on the way."""
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from podwire.proto.packet.checksum import checksum_delta
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
+from podwire.proto.packet.ipv6 import ICMPV6
 from podwire.services.node.kernel.flows.recording import FOREVER, Recording
 from podwire.services.node.kernel.flows.shapes import FRAME, TUNNEL
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ENDS_FLOW: Final = 0x07
 """FIN, SYN, RST."""
+_CHECKSUM_AT: Final = {UDP: 6, TCP: 16, ICMP: 2, ICMPV6: 2}
 _INNER: Final = struct.Struct("!8s2sH")
 _FRAME: Final = struct.Struct("!14s8s2sH")
 _OUTER: Final = struct.Struct("!16sHH4sH12sHH22s8s2sH")
@@ -26,6 +28,8 @@ _number = int.from_bytes
 class Flow:
     """Made from a recording by `learn`; `device` or `namespace` says where its packets end."""
 
+    header: ClassVar = 20
+    """Bytes of the IP header."""
     __slots__ = (
         "addresses",
         "at",
@@ -48,9 +52,12 @@ class Flow:
         "model",
         "namespace",
         "octets",
+        "outer_addresses",
         "outer_fixed",
+        "outer_head",
         "outer_sum",
         "outer_tail",
+        "payload_at",
         "protocol",
         "pseudo_sum",
         "refreshes",
@@ -78,8 +85,9 @@ class Flow:
         first, at = recording.first, self.at
         core = len(first) - at
         self.counters = tuple((counter, length - core) for counter, length in recording.counters)
-        self.checksum_at = at + (36 if self.protocol == TCP else 26)
-        self.pseudo_sum = _number(first[at + 12 : at + 20]) + self.protocol if self.protocol != ICMP else 0
+        self.payload_at = at + self.header + 8
+        """Of a datagram."""
+        self.checksum_at = at + self.header + _CHECKSUM_AT[self.protocol]
         self.is_verified = bool(at and self.connections)
         """Connection tracking verifies what comes from outside."""
         self.device: Device | None = None
@@ -96,6 +104,7 @@ class Flow:
         """Derive the template: `core` is the inner IP packet as it left, `head` the link header before it."""
         at = self.at
         self.head, self.ttl_protocol = head, core[8:10]
+        self.pseudo_sum = _number(first[at + 12 : at + 20]) + self.protocol if self.protocol != ICMP else 0
         was = _number(first[at + 8 : at + 10]) + _number(first[at + 12 : at + 20])
         self.ip_delta = checksum_delta(was, _number(core[8:10]) + _number(core[12:20]))
         end = 20 if self.protocol == ICMP else 24
@@ -183,6 +192,12 @@ class Flow:
             moved = 0xFFFF - ((0xFFFF - _number(checksum) + self.transport_delta) % 0xFFFF or 0xFFFF)
             checksum = (moved or (0 if self.protocol == TCP else 0xFFFF)).to_bytes(2)
         return b"%b%b%b%b" % (self.addresses, octets[at + 24 : where], checksum, octets[where + 2 :])
+
+    def repeats(self, first: bytes, frame: bytes) -> bool:
+        """Whether the template makes of the first packet the frame that it left in."""
+        if self.underlay is None:
+            return self.packet(first) == frame[FRAME:]
+        return self.tunnelled(first, len(first), _number(frame[18:20])) == frame
 
     def kill(self) -> None:
         """Take the flow out of the cache; its tallies are carried over."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from podwire.services.node.kernel.flows.shapes import TUNNEL, Shape
+from podwire.services.node.kernel.flows.shapes import Shape
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.conntrack.entry import Connection
@@ -26,6 +26,7 @@ class Recording:
         "generation",
         "key",
         "maximum",
+        "overhead",
         "refreshes",
         "shape",
         "underlay",
@@ -43,19 +44,20 @@ class Recording:
         self.refreshes: list[FdbEntry] = []
         self.valid_until = FOREVER
         self.maximum = 65535
-        self.encapsulated = 0
+        self.encapsulated = self.overhead = 0
         self.decapsulated = False
         self.underlay: Namespace | None = None
 
     def limit_length(self, mtu: int) -> None:
         """Packets that would not fit `mtu` at this point must walk."""
-        self.maximum = min(self.maximum, mtu - TUNNEL * self.encapsulated)
+        self.maximum = min(self.maximum, mtu - self.overhead)
 
     def limit_time(self, deadline: int) -> None:
         """From `deadline` (ns) on packets must walk."""
         self.valid_until = min(self.valid_until, deadline)
 
-    def encapsulate(self, underlay: "Namespace") -> None:
-        """The packet went into a tunnel over `underlay`."""
+    def encapsulate(self, underlay: "Namespace", overhead: int) -> None:
+        """The packet went into a tunnel over `underlay`, which put so many bytes before it."""
         self.encapsulated += 1
+        self.overhead += overhead
         self.underlay = underlay
