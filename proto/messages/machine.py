@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 SCHEMA: Final = 1
+LONGEST_BODY: Final = 1024
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -29,8 +30,8 @@ type ExchangeKind = Literal["http", "tcp", "udp", "sctp", "icmp"]
 class Connect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One traced exchange from a pod ("" and "" for the machine itself). Answer: Outcome.
 
-    `http` sends a GET and waits for the whole answer, `tcp` and `sctp` only connect, `udp` sends one datagram, `icmp`
-    one echo request.
+    `http` sends a GET and waits for the whole answer, `tcp` and `sctp` only connect, `udp` sends `data` as one datagram
+    (from `source_port`, 0: any) and waits for one, `icmp` sends one echo request.
     """
 
     trace: str
@@ -42,6 +43,8 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     host: str = ""
     path: str = "/"
     timeout: float = 5.0
+    data: bytes = b"podwire trace\n"
+    source_port: int = 0
 
 
 class RawPacket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,11 +105,13 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a traced exchange came to, in words, and how long it took (nanoseconds)."""
+    """What a traced exchange came to, in words, and how long it took (nanoseconds); `body` is what the peer said, up
+    to LONGEST_BODY bytes."""
 
     success: bool
     text: str
     duration: int
+    body: bytes = b""
 
 
 class Injected(msgspec.Struct, frozen=True, kw_only=True, tag=True):

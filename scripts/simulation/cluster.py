@@ -1,31 +1,33 @@
 """The processes of a cluster as tasks of a seeded loop: started, killed, paused and restarted as a supervisor would."""
 
 import asyncio
-import io
+import logging
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import structlog
 
+from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.components import COMPONENTS, serve
-from podwire.scripts.cluster.layout import OPERATOR, Layout, ProcessPlan, layout
+from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.permissions import operator, permissions
-from podwire.services.chassis import logs
 from podwire.services.chassis.api.client import ApiClient
 from podwire.services.chassis.bus.memory import Broker, MemoryBus
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream, derive, hexadecimal
 from podwire.services.chassis.clock import MILLISECOND
-from podwire.services.chassis.context import Context
-from podwire.services.chassis.faults import Faults, FaultyBus
+from podwire.services.chassis.context import Context, ProcessEnd
+from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.settings import load
 from podwire.services.chassis.simulation.guard import guarded
-from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop
+from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop, current_process
 from podwire.services.chassis.tasks import OrderedTaskGroup
+from podwire.services.node.machine import mac_of
 
 RESTART_AFTER: Final = 0.05
 DELAY_NS: Final = MILLISECOND
@@ -37,14 +39,18 @@ class SimulationFailed(AssertionError):
 
 @dataclass(slots=True, eq=False)
 class SimulatedProcess:
-    """One process: its plan, its connection, whether it serves a container."""
+    """One process: its plan, its connection, its faults, the machine that it is on ("" while it may be on any)."""
 
     plan: ProcessPlan
     name: str
     instance: str
     bus: MemoryBus
+    faults: Faults
+    random: RandomStream
+    node: str
     claimed: bool = False
     alive: bool = True
+    back_after: float = RESTART_AFTER
 
 
 class SimulatedCluster:
@@ -61,17 +67,39 @@ class SimulatedCluster:
         )
         self.processes: list[SimulatedProcess] = []
         self.clock = SimulatedClock(self.loop)
+        self.bad: list[BadDirection] = []
+        self.skews: dict[str, int] = {}
+        self._dark: dict[str, list[ProcessPlan]] = {}
+        self._macs = {machine.name: mac_of(machine.address) for machine in self.layout.machines}
+        self._macs[OUTSIDE] = mac_of(self.addressing.outside[0])
         self._names = derive(seed, "instances")
         self._started = 0
         self._set_users()
         self.operator = self.broker.connect("operator.cli", OPERATOR)
         self.api = ApiClient(self.operator, OPERATOR)
-        logs.configure("critical", "simulation", "", io.StringIO())
+        self.errors: list[str] = []
+        """What components logged as errors: none of that is foreseen."""
+        structlog.configure(
+            processors=[self._record], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+        )
+
+    def reseed(self, seed: int) -> None:
+        """What happens from now on follows from another seed: order, delays, and the choices of new processes."""
+        self.seed = seed
+        self.loop.reseed(seed)
+        self.broker.reseed(derive(seed, "broker"))
+        self._names = derive(seed, "instances")
 
     def _set_users(self) -> None:
         for plan in self.layout.processes:
             self.broker.users[plan.user] = Permissions(*permissions(plan, self.layout))
         self.broker.users[OPERATOR] = Permissions(*operator(OPERATOR))
+
+    def _record(self, logger: object, level: str, event: structlog.typing.EventDict) -> Never:
+        told = {key: value for key, value in event.items() if key != "exc_info"}
+        trace = traceback.format_exc() if event.get("exc_info") else ""
+        self.errors.append(f"{current_process.get()}: {told} {trace}".strip())
+        raise structlog.DropEvent
 
     # -- processes
 
@@ -85,38 +113,38 @@ class SimulatedCluster:
         self._started += 1
         instance = hexadecimal(self._names, 8)
         bus = self.broker.connect(f"{plan.component}.{instance}", plan.user)
-        process = SimulatedProcess(plan, f"{plan.place}#{self._started}", instance, bus)
-        self.processes.append(process)
         random = derive(self.seed, plan.component, plan.node, str(self._started))
-        self.loop.spawn(process.name, self._run(process, random))
+        faults = Faults(random, local_subjects(plan.component, instance, plan.node))
+        name = f"{plan.place}#{self._started}"
+        process = SimulatedProcess(plan, name, instance, bus, faults, random, plan.node)
+        self._set_faults(process)
+        self.processes.append(process)
+        self.loop.spawn(process.name, self._run(process))
         return process
 
-    async def _run(self, process: SimulatedProcess, random: RandomStream) -> None:
+    async def _run(self, process: SimulatedProcess) -> None:
         try:
             async with OrderedTaskGroup() as tasks:
-                await serve(process.plan.component, self._context(process, random, tasks), self._settings(process))
-        except Exception as error:
-            self._note(process, error)
+                await serve(process.plan.component, self._context(process, tasks), self._settings(process))
+        except ProcessEnd as end:
+            structlog.get_logger().info("process ends", process=process.name, reason=str(end))
+        except Exception:
+            structlog.get_logger().exception("the service failed", process=process.name)
         finally:
             self._ended(process)
 
-    def _note(self, process: SimulatedProcess, error: Exception) -> None:
-        structlog.get_logger().info("process ended", process=process.name, reason=str(error))
-
-    def _context(self, process: SimulatedProcess, random: RandomStream, tasks: OrderedTaskGroup) -> Context:
-        plan = process.plan
-        faults = Faults(random, local_subjects(plan.component, process.instance, plan.node))
+    def _context(self, process: SimulatedProcess, tasks: OrderedTaskGroup) -> Context:
         return Context(
-            component=plan.component,
+            component=process.plan.component,
             instance=process.instance,
-            node=plan.node,
-            bus=FaultyBus(process.bus, faults),
-            clock=self.clock,
-            random=random,
+            node=process.plan.node,
+            bus=FaultyBus(process.bus, process.faults),
+            clock=SkewedClock(self.clock, process.faults),
+            random=process.random,
             tasks=tasks,
             log=structlog.get_logger(),
-            faults=faults,
-            on_claim=lambda: self._claimed(process),
+            faults=process.faults,
+            on_claim=lambda node: self._claimed(process, node),
         )
 
     def _settings(self, process: SimulatedProcess) -> Any:
@@ -124,8 +152,9 @@ class SimulatedCluster:
         given = {"instance": process.instance, "node": plan.node, **plan.settings}
         return load(COMPONENTS[plan.component].settings, given, {})
 
-    def _claimed(self, process: SimulatedProcess) -> None:
-        process.claimed = True
+    def _claimed(self, process: SimulatedProcess, node: str) -> None:
+        process.claimed, process.node = True, node
+        self._set_faults(process)
         if process.plan.spare:
             self._later(0.0, process.plan)
 
@@ -137,10 +166,17 @@ class SimulatedCluster:
         self.processes.remove(process)
         others = [entry for entry in self.processes if entry.plan is process.plan and not entry.claimed]
         if not (process.plan.spare and others):
-            self._later(RESTART_AFTER, process.plan)
+            self._later(process.back_after, process.plan)
 
     def _later(self, delay: float, plan: ProcessPlan) -> None:
-        self.loop.call_later(delay, self.start, plan)
+        self.loop.call_later(delay, self._start_if_lit, plan)
+
+    def _start_if_lit(self, plan: ProcessPlan) -> None:
+        """A process of a machine without power waits for it."""
+        if plan.node in self._dark:
+            self._dark[plan.node].append(plan)
+        else:
+            self.start(plan)
 
     # -- breaking things
 
@@ -151,8 +187,9 @@ class SimulatedCluster:
             raise SimulationFailed(f"{place}: {len(found)} such processes")
         return found[0]
 
-    def kill(self, process: SimulatedProcess) -> None:
-        """kill -9: nothing that it does from now on leaves it."""
+    def kill(self, process: SimulatedProcess, back_after: float = RESTART_AFTER) -> None:
+        """kill -9: nothing that it does from now on leaves it. A new one is there `back_after` seconds later."""
+        process.back_after = back_after
         process.bus.cut()
         self.loop.kill(process.name)
 
@@ -163,6 +200,38 @@ class SimulatedCluster:
     def resume(self, process: SimulatedProcess) -> None:
         """SIGCONT."""
         self.loop.resume(process.name)
+
+    def power_off(self, node: str) -> None:
+        """Everything on the machine is gone, and stays so until `power_on`. Idempotent."""
+        if node in self._dark:
+            return
+        self._dark[node] = []
+        for process in [entry for entry in self.processes if entry.node == node]:
+            self.kill(process)
+
+    def power_on(self, node: str) -> None:
+        """The machine boots: a new boot id, an empty kernel. Idempotent."""
+        for plan in self._dark.pop(node, ()):
+            self.start(plan)
+
+    def set_links(self, bad: list[BadDirection]) -> None:
+        """The links between machines that are bad from now on; all others are whole."""
+        self.bad = bad
+        self._set_all_faults()
+
+    def set_skew(self, node: str, nanoseconds: int) -> None:
+        """By how much a machine's wall clock is wrong from now on."""
+        self.skews[node] = nanoseconds
+        self._set_all_faults()
+
+    def _set_all_faults(self) -> None:
+        for process in self.processes:
+            self._set_faults(process)
+
+    def _set_faults(self, process: SimulatedProcess) -> None:
+        component, node = process.plan.component, process.node
+        skew = self.skews.get(node, 0)
+        process.faults.set(faults_of(component, node, CONTROL_PLANE, self.bad, self._macs, skew))
 
     # -- running
 

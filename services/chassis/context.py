@@ -11,7 +11,7 @@ from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
 
-def _nobody_listens() -> None:
+def _nobody_listens(node: str) -> None:
     """Nobody waits for claims."""
 
 
@@ -44,6 +44,7 @@ class Context:
     tasks: OrderedTaskGroup
     log: Logger
     faults: Faults
-    on_claim: Callable[[], None] = _nobody_listens
-    """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""
+    on_claim: Callable[[str], None] = _nobody_listens
+    """Told the machine's name when the process has taken a container, so that the supervisor can keep another idle one
+    waiting."""
     foreign: ForeignMessages = field(default_factory=ForeignMessages)

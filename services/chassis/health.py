@@ -19,8 +19,8 @@ def serve_health(context: Context, facts: Callable[[], dict[str, str]]) -> None:
             context.foreign.drop(context.log, message.subject, str(error))
             return
         if isinstance(request, SetFaults):
-            context.faults.rules = tuple(request.faults)
-            context.log.info("faults set", count=len(request.faults))
+            context.faults.set(request)
+            context.log.info("faults set", connection=len(request.faults), links=len(request.links), skew=request.skew)
         if message.reply:
             context.bus.publish(message.reply, codec.encode(_health(context, facts())))
 
@@ -31,13 +31,14 @@ def _health(context: Context, facts: dict[str, str]) -> Health:
     told = {
         **facts,
         "dropped": str(context.foreign.dropped),
-        "faults": str(len(context.faults.rules)),
+        "faults": str(len(context.faults.rules) + len(context.faults.links)),
         "lost": str(context.faults.lost),
     }
     return Health(component=context.component, instance=context.instance, node=context.node, facts=told)
 
 
 def local_subjects(component: str, instance: str, node: str) -> tuple[str, ...]:
-    """What no fault of the link touches: the process's own control subject, and its own machine."""
-    own = (subjects.process(component, instance), "_INBOX.>")
-    return (*own, subjects.kernel(node), subjects.runtime(node)) if node else own
+    """What no fault of the connection touches: the process's own control subject, and its own machine, which is also
+    the one of the container that it serves."""
+    own = (subjects.process(component, instance), "_INBOX.>", "container.>")
+    return (*own, subjects.kernel(node), subjects.runtime(node), subjects.runtime_events(node)) if node else own

@@ -60,7 +60,7 @@ def boot(context: Context, settings: NodeSettings) -> Machine:
     """Powers a machine on: a new boot id, an empty kernel with its NIC, the files of a fresh installation."""
     boot_id = uuid4(context.random)
     kernel = Kernel(settings.node, boot_id, context.random)
-    shell = KernelShell(kernel, context.bus, context.clock)
+    shell = KernelShell(kernel, context.bus, context.clock, context.faults)
     machine = Machine(
         name=settings.node,
         addresses=tuple(_hosts(settings)),

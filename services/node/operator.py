@@ -171,27 +171,33 @@ async def _connect(machine: "Machine", call: messages.Connect) -> messages.Answe
 async def exchange(network: Network, call: messages.Connect, clock: Clock) -> messages.Outcome:
     """One exchange from a namespace, traced if the network is."""
     begun = clock.monotonic_ns()
+    success, body = False, b""
     try:
         async with asyncio.timeout(call.timeout):
-            text, success = await _exchange(network, call), True
+            text, body = await _exchange(network, call)
+            success = True
     except TimeoutError:
-        text, success = f"no answer within {call.timeout:g} s", False
+        text = f"no answer within {call.timeout:g} s"
     except (OSError, h11.RemoteProtocolError) as error:
-        text, success = getattr(error, "strerror", None) or str(error), False
-    return messages.Outcome(success=success, text=text, duration=clock.monotonic_ns() - begun)
+        text = getattr(error, "strerror", None) or str(error)
+    return messages.Outcome(success=success, text=text, duration=clock.monotonic_ns() - begun, body=body)
 
 
-async def _exchange(network: Network, call: messages.Connect) -> str:
+type _Answer = tuple[str, bytes]
+"""What came of it in words, and the beginning of what the peer said."""
+
+
+async def _exchange(network: Network, call: messages.Connect) -> _Answer:
     if call.kind == "icmp":
-        return await _ping(network, call.address)
+        return await _ping(network, call.address), b""
     if call.kind == "udp":
         return await _send_datagram(network, call)
     if call.kind == "sctp":
         (await sctp.connect(network, (call.address, call.port))).close()
-        return "connected"
+        return "connected", b""
     stream = await network.connect((call.address, call.port))
     try:
-        return "connected" if call.kind == "tcp" else await _get(stream, call)
+        return ("connected", b"") if call.kind == "tcp" else await _get(stream, call)
     finally:
         stream.close()
 
@@ -208,25 +214,25 @@ async def _ping(network: Network, address: str) -> str:
     return f"echo reply from {echo.source}"
 
 
-async def _send_datagram(network: Network, call: messages.Connect) -> str:
-    channel = network.open_udp()
+async def _send_datagram(network: Network, call: messages.Connect) -> _Answer:
+    channel = network.open_udp(call.source_port or None)
     try:
         with network.shell.turn():  # connected, so that an ICMP error is heard of
             channel.socket.connect((call.address, call.port))
-            channel.socket.send(b"podwire trace\n")
+            channel.socket.send(call.data)
         datagram = await channel.receive()
     finally:
         channel.close()
-    return f"{len(datagram.payload)} bytes from {datagram.source[0]}"
+    return f"{len(datagram.payload)} bytes from {datagram.source[0]}", datagram.payload[: messages.LONGEST_BODY]
 
 
-async def _get(stream: TcpStream, call: messages.Connect) -> str:
+async def _get(stream: TcpStream, call: messages.Connect) -> _Answer:
     client = h11.Connection(h11.CLIENT)
     host = call.host or f"{call.address}:{call.port}"
     headers = [("Host", host), ("User-Agent", "podwire-trace"), ("Accept", "*/*"), ("Connection", "close")]
     request = h11.Request(method="GET", target=call.path or "/", headers=headers)
     await stream.write((client.send(request) or b"") + (client.send(h11.EndOfMessage()) or b""))
-    status, size = "", 0
+    status, size, body = "", 0, b""
     while True:
         event = client.next_event()
         if event is h11.NEED_DATA:
@@ -235,5 +241,6 @@ async def _get(stream: TcpStream, call: messages.Connect) -> str:
             status = f"HTTP {event.status_code} {event.reason.decode(errors='replace')}".rstrip()
         elif isinstance(event, h11.Data):
             size += len(event.data)
+            body += bytes(event.data[: messages.LONGEST_BODY - len(body)])
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
-            return f"{status}, {size} bytes"
+            return f"{status}, {size} bytes", body

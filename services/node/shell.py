@@ -8,6 +8,7 @@ counted: no packets from the past.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,7 +18,9 @@ from podwire.proto.messages import codec, wire
 from podwire.proto.messages.telemetry import Hop
 from podwire.services.chassis.bus.base import Bus, Message, Subscription
 from podwire.services.chassis.clock import SECOND, Clock
+from podwire.services.chassis.faults import Faults
 from podwire.services.node.kernel.kernel import Kernel
+from podwire.services.node.port import SwitchPort
 
 _BATCH: Final = 512
 _BATCH_BYTES: Final = 1024 * 1024
@@ -27,13 +30,13 @@ _TELL_DROPS_AFTER: Final = 0.1
 class KernelShell:
     """Runs one kernel on the running loop."""
 
-    def __init__(self, kernel: Kernel, bus: Bus, clock: Clock) -> None:
+    def __init__(self, kernel: Kernel, bus: Bus, clock: Clock, faults: Faults | None = None) -> None:
         self.kernel = kernel
         self.malformed = 0
         self.lost = 0
         self.owner_of_namespace: Callable[[str], str] = lambda name: name
         """Whose a namespace is, for people who read traces: the pod's `namespace/name`."""
-        self._bus, self._clock = bus, clock
+        self._bus, self._clock, self._faults = bus, clock, faults
         self._segments: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
         self._flush_due = False
@@ -47,8 +50,10 @@ class KernelShell:
         """Connects a NIC to a segment: it hears its own MAC's subject and broadcasts."""
         self._segments[device] = segment
 
+        port = SwitchPort(self._faults, self._clock, partial(self._arrive_late, device))
+
         def receive(message: Message) -> None:
-            self._receive(device, message.payload)
+            self._receive(device, port, message.payload)
             if unicast.waiting:
                 self._schedule()
             else:
@@ -57,12 +62,19 @@ class KernelShell:
         unicast = self._bus.subscribe(subjects.wire(segment, mac), receive)
         self._subscriptions += [unicast, self._bus.subscribe(subjects.wire(segment, subjects.BROADCAST_MAC), receive)]
 
-    def _receive(self, device: str, payload: bytes) -> None:
+    def _receive(self, device: str, port: SwitchPort, payload: bytes) -> None:
         try:
             frames, traces = wire.decode(payload)
         except wire.WireError:
             self.malformed += 1
             return
+        self._arrive(device, *port.pass_on(frames, traces))
+
+    def _arrive_late(self, device: str, frame: bytes, trace: str) -> None:
+        self._arrive(device, [frame], {0: trace} if trace else {})
+        self._flush()
+
+    def _arrive(self, device: str, frames: list[bytes], traces: dict[int, str]) -> None:
         now = self._clock.monotonic_ns()
         if traces:
             for index, frame in enumerate(frames):

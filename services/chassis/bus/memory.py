@@ -100,6 +100,10 @@ class Broker:
         self._patterns: list[_Interest] = []
         self._busy: dict[tuple[MemoryBus | None, Receiver], int] = {}
 
+    def reseed(self, random: RandomBits) -> None:
+        """From now on delays and choices follow from another stream."""
+        self._random = random
+
     def connect(self, name: str, user: str = "") -> "MemoryBus":
         """A connection; a user that is not in `users` may do everything."""
         connection = MemoryBus(self, name, self.users.get(user, Permissions()))

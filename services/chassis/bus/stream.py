@@ -1,6 +1,7 @@
 """JetStream's stream as the in-memory bus keeps it: stored messages, and the newest sequence of each subject."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from podwire.services.chassis.bus import base
@@ -14,10 +15,16 @@ class Stream:
     messages: dict[int, base.Stored] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
     last: int = 0
+    full: bool = False
+    """There is no room for another message."""
+    observers: list[Callable[[base.Stored], None]] = field(default_factory=list)
+    """Told of each message as it is stored."""
     history: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     """Of everything that was ever appended, purged or not."""
 
     def append(self, subject: str, payload: bytes, expected: int | None) -> base.Stored:
+        if self.full:
+            raise base.StreamUnavailable("insufficient storage resources available")
         if expected is not None and self.newest.get(subject, 0) != expected:
             raise base.WrongLastSequence(subject, expected)
         self.last += 1
@@ -25,6 +32,8 @@ class Stream:
         self.history.update(f"{self.last} {subject} {len(payload)} ".encode() + payload)
         self.messages[self.last] = stored
         self.newest[subject] = self.last
+        for observe in self.observers:
+            observe(stored)
         return stored
 
     def purge(self, subject: str, before: int) -> int:

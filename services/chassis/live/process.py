@@ -16,7 +16,7 @@ from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.bus.nats import NatsBus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.context import Context, ProcessEnd
-from podwire.services.chassis.faults import Faults, FaultyBus
+from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.live.clock import LiveClock
 from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
@@ -88,7 +88,7 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
                 instance=settings.instance,
                 node=settings.node,
                 bus=FaultyBus(bus, faults),
-                clock=LiveClock(),
+                clock=SkewedClock(LiveClock(), faults),
                 random=random,
                 tasks=tasks,
                 log=structlog.get_logger(),
@@ -100,8 +100,8 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
         await bus.close()
 
 
-def _teller(family: Family | None) -> Callable[[], None]:
-    def tell() -> None:
+def _teller(family: Family | None) -> Callable[[str], None]:
+    def tell(node: str) -> None:
         if family is not None:
             os.write(family.claims, f"{os.getpid()}\n".encode())
 

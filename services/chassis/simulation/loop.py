@@ -63,6 +63,10 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._stopping = False
         self._closed = False
 
+    def reseed(self, seed: int) -> None:
+        """From now on the order of execution follows from another seed."""
+        self._random = RandomStream(seed)
+
     # -- time and order
 
     def time(self) -> float:

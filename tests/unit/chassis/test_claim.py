@@ -70,7 +70,7 @@ class Idle:
         )  # fmt: skip
         self.waiting = loop.create_task(wait_for_claim(self.context, IMAGE, subjects.ANY_NODE))
 
-    def _claimed(self) -> None:
+    def _claimed(self, node: str) -> None:
         self.told += 1
 
 

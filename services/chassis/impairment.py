@@ -1,0 +1,60 @@
+"""What a bad link does to the frames that pass it, in the manner of tc-netem(8) (the kernel's net/sched/sch_netem.c).
+
+Synchronous and without a clock: the caller says what time it is and delivers each frame when it is due.
+"""
+
+from collections.abc import Callable, Iterator
+
+from podwire.proto.messages.process import Impairment
+from podwire.services.chassis.chance import RandomBits, below
+from podwire.services.chassis.clock import SECOND
+
+_MILLION = 1_000_000
+
+
+def happens(random: RandomBits, probability: float) -> bool:
+    """Whether something of this probability (0 to 1, to the millionth) happens now."""
+    return probability > 0 and below(random, _MILLION) < probability * _MILLION
+
+
+class ImpairedLink:
+    """One direction of a link."""
+
+    def __init__(self, impairment: Impairment, random: RandomBits, on_loss: Callable[[], None]) -> None:
+        self.impairment = impairment
+        self._random, self._on_loss = random, on_loss
+        self._due: list[int] = []
+        self._free_at = 0
+
+    def carry(self, frame: bytes, now: int) -> Iterator[tuple[int, bytes]]:
+        """When the frame arrives (ns), and with what bytes: not at all, once, or twice."""
+        link = self.impairment
+        copies = 1 + happens(self._random, link.duplicate) - happens(self._random, link.loss)
+        self._due = [due for due in self._due if due > now]
+        for _ in range(copies):
+            if len(self._due) >= link.limit:
+                self._on_loss()
+                return
+            due = self._arrival(len(frame), now)
+            self._due.append(due)
+            yield due, self._maybe_corrupted(frame)
+        if not copies:
+            self._on_loss()
+
+    def _arrival(self, size: int, now: int) -> int:
+        link = self.impairment
+        if link.reorder and happens(self._random, link.reorder):
+            return now
+        late = link.delay + (below(self._random, 2 * link.jitter) - link.jitter if link.jitter else 0)
+        sent = max(now, self._free_at)
+        if link.rate:
+            sent += size * 8 * SECOND // link.rate
+            self._free_at = sent
+        return sent + max(0, late)
+
+    def _maybe_corrupted(self, frame: bytes) -> bytes:
+        if not frame or not happens(self._random, self.impairment.corrupt):
+            return frame
+        changed = bytearray(frame)
+        changed[below(self._random, len(frame))] ^= 1 << below(self._random, 8)
+        return bytes(changed)
