@@ -194,12 +194,14 @@ Request = (
 
 
 class ContainerCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call, with who calls and for which boot: anything else than the present claim is answered Gone."""
+    """A call, with who calls and for which boot: anything else than the present claim is answered Gone. The same
+    `number` (not 0) is the same call, asked again: it is answered as it was."""
 
     schema: int = SCHEMA
     instance: str
     boot_id: str
     request: Request
+    number: int = 0
 
 
 class ContainerSignal(msgspec.Struct, frozen=True, kw_only=True):

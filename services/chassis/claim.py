@@ -17,7 +17,6 @@ from podwire.services.chassis.bus.base import BusError, Message
 from podwire.services.chassis.context import Context, ProcessEnd
 
 _CALL_TIMEOUT: Final = 2.0
-_ATTEMPTS: Final = 5
 _RETRY: Final = 0.2
 _ATTACH_EVERY: Final = 2.0
 
@@ -113,6 +112,7 @@ class Container:
         self._listeners: dict[int, Callable[[Connection], None]] = {}
         self._connections: dict[int, Connection] = {}
         self._next_connection = 0
+        self._next_call = 0
         context.bus.subscribe(subjects.container_signals(offer.image, offer.node, offer.container), self._on_signal)
         context.bus.on_connection(self._on_connection)
 
@@ -129,18 +129,24 @@ class Container:
     # -- what the process asks of its machine
 
     async def call(self, request: messages.Request) -> messages.Reply:
-        """One call, tried again while the bus or the machine is away. Raises ContainerError, ProcessEnd."""
-        for _ in range(_ATTEMPTS):
+        """One call. While the bus or the machine is away it waits, as a system call of a machine that stands still
+        does. Raises ContainerError, ProcessEnd."""
+        self._next_call += 1
+        encoded = self._encoded(request, self._next_call)
+        while True:
             try:
-                answer = await self.context.bus.request(self._calls, self._encoded(request), _CALL_TIMEOUT)
+                answer = await self.context.bus.request(self._calls, encoded, _CALL_TIMEOUT)
             except BusError:
+                if self.ended.done():
+                    raise ProcessEnd(self.ended.result()) from None
                 await asyncio.sleep(_RETRY)
                 continue
             return self._read(answer)
-        raise ContainerError("ETIMEDOUT", "the machine does not answer")
 
-    def _encoded(self, request: messages.Request) -> bytes:
-        call = messages.ContainerCall(instance=self.context.instance, boot_id=self.offer.boot_id, request=request)
+    def _encoded(self, request: messages.Request, number: int = 0) -> bytes:
+        call = messages.ContainerCall(
+            instance=self.context.instance, boot_id=self.offer.boot_id, request=request, number=number
+        )
         return codec.encode(call)
 
     def _read(self, answer: bytes) -> messages.Reply:

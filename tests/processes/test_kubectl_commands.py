@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,14 +53,15 @@ READY = "--timeout=30s"
 
 
 @pytest.fixture(scope="module", params=BINARIES.items(), ids=lambda item: item[0])
-def kubectl(request: pytest.FixtureRequest, cluster: LiveCluster) -> Kubectl:
+def kubectl(request: pytest.FixtureRequest, cluster: LiveCluster) -> Iterator[Kubectl]:
     version, binary = request.param
     made = in_namespace(binary, version, cluster.folder.kubeconfig, "commands")
     made("apply", "-f", "-", stdin=DEPLOYMENT)
     made("apply", "-f", "-", stdin=BOX)
     made("rollout", "status", "deployment/web", READY)
     made("wait", "--for=condition=Ready", "pod/box", READY)
-    return made
+    yield made
+    made("delete", "namespace", made.namespace, READY)
 
 
 def apply(kubectl: Kubectl, text: str, *more: str) -> str:

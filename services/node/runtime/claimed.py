@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _SOCKETS: Final = 4096
 
 
+_OPENING: Final = (messages.BindUdp, messages.ListenTcp, messages.ConnectTcp)
+_REMEMBERED: Final = 256
+
+
 class ClaimedContainer:
     """One claim. `on_exit` is told the exit code and reason when it ends."""
 
@@ -39,6 +43,7 @@ class ClaimedContainer:
         self._streams: dict[int, TcpStream] = {}
         self._sent: dict[int, int] = {}
         self._connecting: set[int] = set()
+        self._opened: dict[int, messages.Reply] = {}
         self._next_socket = 0
         self._sequence = 0
         self._attached = True
@@ -106,7 +111,17 @@ class ClaimedContainer:
         if isinstance(call.request, messages.Send):
             self._machine.tasks.start(self._send(message, call.request), name="send")
             return None
-        return self._reply(message, self._act(call.request))
+        return self._reply(message, self._act_once(call))
+
+    def _act_once(self, call: messages.ContainerCall) -> messages.Reply:
+        """What opens a socket does so once, though its answer was lost and it is asked for again."""
+        if not call.number or not isinstance(call.request, _OPENING):
+            return self._act(call.request)
+        if call.number not in self._opened:
+            self._opened[call.number] = self._act(call.request)
+            if len(self._opened) > _REMEMBERED:
+                del self._opened[next(iter(self._opened))]
+        return self._opened[call.number]
 
     def _reply(self, message: Message, reply: messages.Reply) -> None:
         if message.reply:
