@@ -85,28 +85,30 @@ class Kubelet:
     def _pod_changed(self, key: ObjectKey | None) -> None:
         assert self._pods is not None
         if key is None:
-            for pod in list(self._pods.objects.values()):
-                self._take(pod)
+            for each, pod in list(self._pods.objects.items()):
+                self._take(pod, self._pods.revisions[each])
             self._end_unknown()
         elif (found := self._pods.objects.get(key)) is not None:
-            self._take(found)
+            self._take(found, self._pods.revisions[key])
         else:
             self._lost(key)
 
-    def _take(self, pod: Pod) -> None:
+    def _take(self, pod: Pod, revision: int) -> None:
         assert self._around is not None
         if static_pods.is_mirror(pod):
             worker = self._workers.get(self._mirrored.get((pod.metadata.namespace, pod.metadata.name), ""))
             if worker is not None:
                 worker.view.mirror_uid = pod.metadata.uid
-                worker.wake()
+                worker.tell(pod.status, revision)
             return
         self._end_namesake(pod)
         worker = self._workers.get(pod.metadata.uid)
-        if worker is not None:
-            worker.update(pod)
+        if worker is None:
+            worker = PodWorker(self._around, pod)
+            self._start(worker, pod.metadata.uid)
         else:
-            self._start(PodWorker(self._around, pod), pod.metadata.uid)
+            worker.update(pod)
+        worker.tell(pod.status, revision)
 
     def _end_namesake(self, pod: Pod) -> None:
         """A pod of the same name and another uid was deleted and made anew while nobody looked."""

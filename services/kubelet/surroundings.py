@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from podwire.proto.kube.network import Service
-from podwire.proto.kube.pod import Pod
+from podwire.proto.kube.pod import Pod, PodStatus
 from podwire.services.chassis.api.client import ApiClient
 from podwire.services.chassis.api.events import About, EventRecorder
 from podwire.services.chassis.api.watch import Watch
@@ -37,6 +37,9 @@ class PodView:
     def __init__(self, around: Surroundings, pod: Pod, mirror_uid: str) -> None:
         self.pod = pod
         self.mirror_uid = mirror_uid
+        self.told: PodStatus | None = None
+        self.told_at = 0
+        """The status that the API has, and its revision."""
         self._around = around
 
     @property

@@ -7,7 +7,7 @@ from typing import Final
 
 from podwire.proto.kube import resources
 from podwire.proto.kube.container import Container as ContainerSpec
-from podwire.proto.kube.pod import Pod
+from podwire.proto.kube.pod import Pod, PodStatus
 from podwire.proto.messages import runtime
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 from podwire.services.chassis.clock import SECOND
@@ -75,6 +75,11 @@ class PodWorker:
                 self._volumes.refresh_soon()
             self.view.pod = pod
         self._object_changed.set()
+        self._wake.set()
+
+    def tell(self, status: PodStatus, revision: int) -> None:
+        """What the API has as the pod's status."""
+        self.view.told, self.view.told_at = status, revision
         self._wake.set()
 
     def wake(self) -> None:
