@@ -71,12 +71,13 @@ async def pod_addresses_are_unique(subject: Subject) -> list[str]:
     seen: dict[str, str] = {}
     wrong = []
     for pod in await subject.cluster.api.list(resources.PODS):
-        address = pod["status"].get("podIP", "")
-        if not address or pod["spec"].get("hostNetwork"):
+        addresses = [entry["ip"] for entry in pod["status"].get("podIPs", [])]
+        if pod["spec"].get("hostNetwork"):
             continue
-        if address in seen:
-            wrong.append(f"{address} is the address of {seen[address]} and of {_of(pod)}")
-        seen[address] = _of(pod)
+        for address in addresses:
+            if address in seen:
+                wrong.append(f"{address} is the address of {seen[address]} and of {_of(pod)}")
+            seen[address] = _of(pod)
     return wrong
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from podwire.proto.kube import resources
 from podwire.services.chassis.api.client import STRATEGIC_MERGE_PATCH, ApiError, ApiUnavailable
 from podwire.services.kubelet.core.container_status import Observed
-from podwire.services.kubelet.core.status import pod_status
+from podwire.services.kubelet.core.status import pod_status, status_patch
 from podwire.services.kubelet.surroundings import PodView, Surroundings
 
 
@@ -31,7 +31,7 @@ class Reporter:
         same = self._reported is not None and _steady(self._reported) == _steady(status)
         if same and not self._was_overwritten(status):
             return True
-        body = {"metadata": {"uid": self._view.mirror_uid}, "status": status}
+        body = {"metadata": {"uid": self._view.mirror_uid}, "status": status_patch(status, self._known_addresses())}
         try:
             written = await self._around.client.patch(
                 resources.PODS, metadata.namespace, metadata.name, body, "status", STRATEGIC_MERGE_PATCH
@@ -42,6 +42,12 @@ class Reporter:
             return False
         self._reported, self._written_at = status, int(written["metadata"]["resourceVersion"])
         return True
+
+    def _known_addresses(self) -> list[str]:
+        told = self._view.told
+        listed = [entry.ip for entry in (told and told.pod_ips) or []]
+        written = [entry["ip"] for entry in (self._reported or {}).get("podIPs", [])]
+        return list(dict.fromkeys([*listed, *written]))
 
     def _was_overwritten(self, status: dict[str, Any]) -> bool:
         told = self._view.told

@@ -4,6 +4,7 @@ Source: kubernetes `pkg/kubelet/kubelet_pods.go` (getPhase, generateAPIPodStatus
 (mergePodStatus: a terminal phase is told only once nothing runs any more).
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from podwire.proto.kube.families import family_of
@@ -44,6 +45,14 @@ def pod_status(pod: Pod, observed: Observed, now: int) -> Json:
     if addresses:
         status |= {"podIP": addresses[0], "podIPs": [{"ip": address} for address in addresses]}
     return status
+
+
+def status_patch(status: Json, known: Iterable[str]) -> Json:
+    """The strategic merge patch that makes the API's status this one. `podIPs` is merged by address there, so that
+    those of `known` that the pod no longer has must be said to go (core/v1 types.go, patchMergeKey=ip)."""
+    entries = status.get("podIPs", [])
+    gone = [address for address in known if address not in [entry["ip"] for entry in entries]]
+    return {**status, "podIPs": [*entries, *({"$patch": "delete", "ip": address} for address in gone)]}
 
 
 def pod_addresses(pod: Pod, held: RuntimePod, hosts: tuple[str, ...]) -> tuple[str, ...]:

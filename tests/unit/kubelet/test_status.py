@@ -12,7 +12,7 @@ from podwire.services.chassis.clock import SECOND
 from podwire.services.kubelet.core.container_status import Observed, Waiting, timestamp
 from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.core.probes import Health, ProbeState, Unhealthy, health, named_port
-from podwire.services.kubelet.core.status import pod_status
+from podwire.services.kubelet.core.status import pod_status, status_patch
 
 from .test_decide import INIT, NOW, a_container, a_pod, a_sandbox
 
@@ -150,3 +150,9 @@ def test_what_probes_say_together(
 def test_a_probe_s_port(port: int | str, number: int | None) -> None:
     spec = codec.decode(ContainerSpec, codec.encode({"name": "m", "ports": [{"name": "http", "containerPort": 80}]}))
     assert named_port(spec, port) == number
+
+
+def test_an_address_that_the_pod_no_longer_has_goes_from_the_merged_list() -> None:
+    status = {"phase": "Running", "podIPs": [{"ip": "10.244.2.3"}]}
+    patch = status_patch(status, ["10.244.2.8", "10.244.2.3"])
+    assert patch["podIPs"] == [{"ip": "10.244.2.3"}, {"$patch": "delete", "ip": "10.244.2.8"}]
