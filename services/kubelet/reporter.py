@@ -1,7 +1,7 @@
 """Writing a pod's status when it differs from what was written last, or from what others have made of it since.
 
-Source: kubernetes `pkg/kubelet/status/status_manager.go` (needsUpdate, needsReconcile): the node lifecycle controller, for
-one, sets Ready to False on the pods of a node that is silent, and it is for the kubelet to set it right again.
+Source: kubernetes `pkg/kubelet/status/status_manager.go` (needsUpdate, needsReconcile): the node lifecycle controller,
+for one, sets Ready to False on the pods of a node that is silent, and it is for the kubelet to set it right again.
 """
 
 import json
