@@ -9,7 +9,8 @@ from podwire.proto.packet.errors import PacketError
 from podwire.scripts.proxy import socks
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.node.files import Files
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolver import Resolver
 from podwire.services.node.network.sockets import Network, TcpStream
 from podwire.services.node.outside.doors import splice
 

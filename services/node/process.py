@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.chassis.clock import Clock
 from podwire.services.node.files import ContainerFiles, Files
+from podwire.services.node.network.resolv_conf import Library
+from podwire.services.node.network.resolver import Resolver
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.pipes import Reader, Writer
 from podwire.services.node.processes import PidNamespace, Running
@@ -44,6 +46,8 @@ class Process:
     is_main: bool = False
     files_open: dict[int, Reader | Writer] = field(default_factory=dict)
     """File descriptors above 2."""
+    library: Library = "glibc"
+    """The C library of the image's programs."""
 
     @property
     def is_terminal(self) -> bool:
@@ -54,6 +58,10 @@ class Process:
     def pid(self) -> int:
         """Its id in its own namespace."""
         return self.running.pid if self.running is not None else 1
+
+    def resolver(self) -> Resolver:
+        """Names, as the C library looks them up."""
+        return Resolver(self.network, self.files, self.random, self.library)
 
     def with_arguments(self, arguments: list[str]) -> "Process":
         """The same surroundings for another program."""

@@ -51,6 +51,25 @@ def test_an_externalname_leads_outside(booted: Booted) -> None:
     run(booted, work)
 
 
+@pytest.mark.parametrize(("image", "answer"), [("debian", "192.0.2.7"), ("busybox", "bad address 'default'")])
+def test_a_name_without_addresses_ends_the_search_in_busybox_but_not_in_debian(
+    booted: Booted, image: str, answer: str
+) -> None:
+    """The namespace `default` is a name in svc.cluster.local, and stands in the way of the one that the world has."""
+
+    async def work(pods: Pods) -> None:
+        records = {"data": {"mine": "default 60 IN A 192.0.2.7"}}
+        await pods.api.patch(resources.CONFIG_MAPS, SYSTEM, "outside-dns", records)
+        await asyncio.sleep(2)
+        script = {"debian": "getent hosts default", "busybox": "ping -c 1 -W 1 default"}[image]
+        container = {"name": "c", "image": image, "command": ["sh", "-c", f"{script} 2>&1"]}
+        await pods.create("asker", container, restartPolicy="Never")
+        await pods.until("asker", lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), 60, "it has ended")
+        assert answer in await pods.log("asker", "c")
+
+    run(booted, work)
+
+
 @pytest.mark.slow
 def test_a_new_corefile_is_taken_and_a_bad_one_is_not(booted: Booted) -> None:
     async def work(pods: Pods) -> None:

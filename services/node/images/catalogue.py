@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from podwire.services.node.images import echoes, nginx, redis, redis_cli, web
@@ -10,6 +11,7 @@ from podwire.services.node.images.agnhost.pause import pause
 from podwire.services.node.images.generic import Ports, generic_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.images.python import VERSION, python
+from podwire.services.node.network.resolv_conf import Library
 from podwire.services.node.process import Process, Program
 from podwire.services.node.programs import toolboxes
 from podwire.services.node.programs.curl import curl
@@ -149,12 +151,33 @@ def last_component(name: str) -> str:
     return name.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
+_MUSL: Final = (
+    "agnhost",
+    "alpine",
+    "busybox",
+    "curl",
+    "echo-server",
+    "http-https-echo",
+    "netshoot",
+    "nginxdemos/hello",
+)
+"""Images that are built on Alpine, or with musl; of others those whose tag says so."""
+
+
+def _library(name: str, component: str, owner: str) -> Library:
+    """The C library of an image's programs."""
+    tag = name.rpartition("/")[2].partition(":")[2]
+    is_musl = component in _MUSL or f"{owner}/{component}" in _MUSL or "alpine" in tag or "musl" in tag
+    return "musl" if is_musl and "glibc" not in tag else "glibc"
+
+
 def find_image(name: str, ports: Ports) -> Image:
     """The image of a name; for one that nobody knows the generic server on the declared (protocol, port)s."""
     component = last_component(name)
     owner = name.partition("@")[0].rpartition("/")[0].rpartition("/")[2]
     row = _ROWS.get(f"{owner}/{component}") or _ROWS.get(component)
-    return generic_image(name, ports, toolboxes.CURL_ALPINE) if row is None else row(name)
+    image = generic_image(name, ports, toolboxes.CURL_ALPINE) if row is None else row(name)
+    return replace(image, library=_library(name, component, owner))
 
 
 def host_programs() -> dict[str, Program]:

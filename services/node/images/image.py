@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from podwire.services.node.network.resolv_conf import Library
 from podwire.services.node.process import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image. `known` is False for the generic server that stands for an image nobody knows."""
+    """An image. `library` is the C library that its programs look names up with; `known` is False for the generic
+    server that stands for an image nobody knows."""
 
     name: str
     entrypoint: tuple[str, ...] = ()
@@ -16,4 +18,5 @@ class Image:
     programs: dict[str, Program]
     files: Mapping[str, bytes] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    library: Library = "glibc"
     known: bool = True

@@ -21,7 +21,7 @@ from podwire.services.node.images.nginx_config import (
     read_config,
 )
 from podwire.services.node.images.serving import run_all, run_for_ever
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
@@ -295,7 +295,7 @@ async def proxied(process: Process, config: Config, location: Location, request:
         url = parse_url(_filled(location.proxy, request, path))
         hosts = config.upstreams.get(url.host, [f"{url.host}:{url.port}"])
         target = parse_url(f"http://{hosts[process.random.getrandbits(16) % len(hosts)]}")
-        address = (await Resolver(process.network, process.files, process.random).addresses(target.host))[0]
+        address = (await process.resolver().addresses(target.host))[0]
         async with asyncio.timeout(60):
             stream = await process.network.connect((address, target.port))
             try:

@@ -1,7 +1,7 @@
 """redis-cli for one command; its prompt is not built."""
 
 from podwire.services.node.images.resp import ProtocolFailure, Reader, bulk
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import UsageError, parse_options
@@ -19,7 +19,7 @@ async def redis_cli(process: Process) -> int:
         return 1
     host = options.value("h", "127.0.0.1")
     try:
-        address = (await Resolver(process.network, process.files, process.random).addresses(host))[0]
+        address = (await process.resolver().addresses(host))[0]
         stream = await process.network.connect((address, int(port)))
     except (OSError, ResolutionFailure) as error:
         reason = getattr(error, "strerror", None) or str(error)

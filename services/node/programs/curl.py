@@ -10,7 +10,7 @@ import h11
 from podwire.proto.kube.families import host_port
 from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.files import FileError
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
 from podwire.services.node.pipes import BrokenPipe, Writer
@@ -268,7 +268,7 @@ class _Transfer:
             await self._verbose(f"* Added {url.host}:{url.port}:{','.join(fixed)} to DNS cache\n")
             return fixed
         try:
-            resolver = Resolver(self.process.network, self.process.files, self.process.random)
+            resolver = self.process.resolver()
             return await resolver.addresses(url.host, self.call.family)
         except ResolutionFailure:
             await self._verbose(f"* Could not resolve host: {url.host}\n")

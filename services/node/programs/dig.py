@@ -13,7 +13,8 @@ import dns.rdatatype
 
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.chassis.dns_wire import in_order
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver, candidates, is_address
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolv_conf import candidates, is_address
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
 from podwire.services.node.programs.dig_arguments import BadQuery, DigCall, Query, read_dig, read_host
@@ -57,7 +58,7 @@ async def dig(process: Process) -> int:
 
 
 async def _servers(process: Process, server: str) -> list[str]:
-    resolver = Resolver(process.network, process.files, process.random)
+    resolver = process.resolver()
     if not server:
         return list(resolver.configuration().servers)
     try:
@@ -95,7 +96,7 @@ async def _searched(
     """The answer for the first name of the search list that exists; without +search, of the name itself."""
     names = [query.name]
     if query.options["search"]:
-        configuration = Resolver(process.network, process.files, process.random).configuration()
+        configuration = process.resolver().configuration()
         names = candidates(query.name, configuration)
     reply = await ask(process, query, names[0], servers, tell)
     for name in names[1:]:
@@ -133,7 +134,7 @@ async def _try(
     server: str,
     tell: Callable[[str], Awaitable[None]],
 ) -> Reply | None:
-    resolver = Resolver(process.network, process.files, process.random)
+    resolver = process.resolver()
     begun, by_tcp = process.clock.monotonic_ns(), query.options["tcp"]
     try:
         async with asyncio.timeout(query.timeout):
@@ -194,7 +195,7 @@ async def _host_one(process: Process, query: Query, name: str, servers: list[str
     async def tell(text: str) -> None:
         await process.print(f"{text}\n")
 
-    configuration = Resolver(process.network, process.files, process.random).configuration()
+    configuration = process.resolver().configuration()
     names = [name] if name else candidates(query.name, configuration)
     try:
         for number, each in enumerate(names):

@@ -7,7 +7,7 @@ from typing import Final
 import dns.exception
 import dns.rdatatype
 
-from podwire.services.node.network.resolver import is_address
+from podwire.services.node.network.resolv_conf import is_address
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.nslookup import reverse_name
 

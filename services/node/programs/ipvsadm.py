@@ -16,7 +16,7 @@ from podwire.services.node.kernel.printing.ipvs import (
     ipvs_timeouts,
 )
 from podwire.services.node.kernel.programming import apply_operation
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.pipes import read_all
 from podwire.services.node.process import Process
 from podwire.services.node.programs.ipvsadm_arguments import DEFAULT_SCHEDULER, CommandLine, Refused, read_arguments
@@ -112,7 +112,7 @@ async def _endpoint(process: Process, text: str, what: str) -> tuple[str, int | 
         address(host)
     except KernelError:
         try:
-            resolver = Resolver(process.network, process.files, process.random)
+            resolver = process.resolver()
             host = (await resolver.addresses(host))[0]
         except ResolutionFailure:
             raise bad from None

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver, is_address
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolv_conf import is_address
 from podwire.services.node.process import Process
 
 _NOT_FOUND: Final = 2
@@ -16,7 +17,7 @@ async def getent(process: Process) -> int:
         text = f"getent: {words[0]} is not built: hosts, ahosts, ahostsv4 are" if known else "Unknown database"
         await process.complain(text)
         return 1
-    resolver, code = Resolver(process.network, process.files, process.random), 0
+    resolver, code = process.resolver(), 0
     for name in words[1:]:
         try:
             if is_address(name) and words[0] == "hosts":

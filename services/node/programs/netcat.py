@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podwire.proto.kube.families import host_port
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import EVERYWHERE, TcpStream, UdpChannel
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError, parse_options
@@ -124,7 +124,7 @@ def _target_words(options: Options) -> tuple[str, list[int]]:
 
 async def _scan(process: Process, words: Words, options: Options, wait: float, host: str, ports: list[int]) -> int:
     try:
-        resolver = Resolver(process.network, process.files, process.random)
+        resolver = process.resolver()
         address = (await resolver.addresses(host, options.family))[0]
     except ResolutionFailure:
         await process.complain(words.unknown(host))

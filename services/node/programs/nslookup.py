@@ -13,14 +13,9 @@ import dns.rcode
 import dns.rdatatype
 
 from podwire.proto.kube.families import host_port
-from podwire.services.node.network.resolver import (
-    Configuration,
-    ResolutionFailure,
-    Resolver,
-    candidates,
-    is_address,
-    read_configuration,
-)
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolv_conf import Configuration, candidates, is_address, read_configuration
+from podwire.services.node.network.resolver import Resolver
 from podwire.services.node.network.sockets import UdpChannel
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
@@ -156,7 +151,7 @@ async def _servers(process: Process, call: Call, configuration: Configuration) -
     if not call.server:
         return [(server, server) for server in configuration.servers]
     try:
-        addresses = await Resolver(process.network, process.files, process.random).addresses(call.server)
+        addresses = await process.resolver().addresses(call.server)
     except ResolutionFailure:
         raise BadCall(f"nslookup: bad address '{call.server}'") from None
     return [(call.server, addresses[0])]
@@ -231,7 +226,7 @@ async def old_busybox_nslookup(process: Process) -> int:
     except BadCall:
         await process.complain(_USAGE.replace("1.36.1", "1.28.4").replace("[-type=QUERY_TYPE] [-debug] ", ""))
         return 1
-    resolver = Resolver(process.network, process.files, process.random)
+    resolver = process.resolver()
     server = call.server or resolver.configuration().servers[0]
     await process.print(f"Server:    {server}\nAddress 1: {server}{await _named(resolver, server)}\n\n")
     try:
@@ -261,7 +256,7 @@ async def bind_nslookup(process: Process) -> int:
     except BadCall as error:
         await process.complain(str(error) or "Usage: nslookup [-opt ...] host [server]")
         return 1
-    resolver = Resolver(process.network, process.files, process.random)
+    resolver = process.resolver()
     configuration = resolver.configuration()
     is_reverse = is_address(call.name) and not call.types
     names = [reverse_name(call.name)] if is_reverse else candidates(call.name, configuration)

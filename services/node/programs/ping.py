@@ -10,7 +10,8 @@ from typing import Final
 from podwire.proto.packet import icmpv6
 from podwire.services.chassis.clock import MILLISECOND, SECOND
 from podwire.services.node.kernel.sockets.ping import Echo
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver, is_address
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolv_conf import is_address
 from podwire.services.node.network.sockets import Pinger
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
@@ -190,7 +191,7 @@ async def _ping(process: Process, words: Words) -> int:
         usage = "ping [-c COUNT] [-i INTERVAL] [-W SEC] [-w SEC] [-s SIZE] [-t TTL] [-q] HOST"
         return await refuse(process, error, usage, code=words.unknown_code)
     try:
-        resolver = Resolver(process.network, process.files, process.random)
+        resolver = process.resolver()
         name, addresses = await resolver.resolve(call.host, call.family)
     except ResolutionFailure as failure:
         other = is_address(call.host) and f"ping: {call.host}: Address family for hostname not supported"

@@ -8,7 +8,7 @@ from podwire.proto.packet import icmp, icmpv6
 from podwire.proto.packet.addresses import parse_address
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.node.kernel.sockets.udp import PathReport
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import PathProber
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
@@ -54,7 +54,7 @@ async def tracepath(process: Process) -> int:
     except (UsageError, ValueError) as error:
         return await refuse(process, error, "tracepath [-n] [-m HOPS] [-l LENGTH] [-p PORT] HOST")
     try:
-        resolver = Resolver(process.network, process.files, process.random)
+        resolver = process.resolver()
         found = await resolver.addresses(options.operands[0], options.family)
     except ResolutionFailure:
         await process.complain(f"tracepath: {options.operands[0]}: Name or service not known")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from podwire.proto.packet import icmp, icmpv6
 from podwire.services.chassis.clock import MILLISECOND
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import PathProber, Pinger
 from podwire.services.node.pipes import BrokenPipe
 from podwire.services.node.process import Process
@@ -153,7 +153,7 @@ async def _run(process: Process, size: int) -> int:
         usage = "traceroute [-nI] [-f FIRST] [-m MAXTTL] [-q PROBES] [-w SEC] [-p PORT] HOST [LENGTH]"
         return await refuse(process, error, usage)
     try:
-        resolver = Resolver(process.network, process.files, process.random)
+        resolver = process.resolver()
         address = (await resolver.addresses(call.host, call.family))[0]
     except ResolutionFailure:
         await process.complain(f"traceroute: bad address '{call.host}'")

@@ -9,7 +9,7 @@ import h11
 
 from podwire.proto.kube.families import host_port
 from podwire.services.node.files import FileError
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import TcpStream
 from podwire.services.node.network.tls import TlsFailure, TlsStream, Trust, open_tls
 from podwire.services.node.pipes import BrokenPipe, Writer
@@ -131,7 +131,7 @@ class _Download:
             raise WgetError(str(failure)) from None
 
     async def _connect(self, url: Url) -> TcpStream:
-        resolver = Resolver(self.process.network, self.process.files, self.process.random)
+        resolver = self.process.resolver()
         try:
             address = (await resolver.addresses(url.host))[0]
         except ResolutionFailure:

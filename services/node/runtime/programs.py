@@ -66,6 +66,7 @@ def container_process(
         clock=machine.clock,
         random=machine.random,
         programs=image.programs,
+        library=image.library,
         folder=record.config.working_folder or "/",
         machine=machine if sandbox.config.host_network else None,
         terminal=record.terminal,

@@ -18,7 +18,7 @@ from podwire.services.node.images.agnhost.go import (
 )
 from podwire.services.node.images.agnhost.options import read_options
 from podwire.services.node.network import sctp
-from podwire.services.node.network.resolver import ResolutionFailure
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import Endpoint
 from podwire.services.node.process import Process
 from podwire.services.node.programs.arguments import Options, UsageError

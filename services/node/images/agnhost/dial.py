@@ -9,7 +9,7 @@ import h11
 from podwire.services.node.images.agnhost.go import dial_error, error_text, join, lookup_error, quoted, resolve, to_json
 from podwire.services.node.images.http_server import Request, Response
 from podwire.services.node.network import sctp
-from podwire.services.node.network.resolver import ResolutionFailure
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import Endpoint, TcpStream
 from podwire.services.node.process import Process
 from podwire.services.node.programs.http_client import Exchange

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from podwire.proto.kube.families import host_port
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
+from podwire.services.node.network.resolver import Resolver
 from podwire.services.node.network.sockets import Endpoint
 from podwire.services.node.process import Process
 from podwire.services.node.programs.calendar import format_date
@@ -73,12 +74,17 @@ def split_host_port(text: str) -> Endpoint:
 
 async def resolve(process: Process, host: str) -> str:
     """The first address of a name; a missing host is this one. Raises ResolutionFailure."""
-    return (await Resolver(process.network, process.files, process.random).addresses(host or "127.0.0.1"))[0]
+    return (await go_resolver(process).addresses(host or "127.0.0.1"))[0]
+
+
+def go_resolver(process: Process) -> Resolver:
+    """Go's own, which goes through search list and servers as glibc's does (net/dnsclient_unix.go)."""
+    return Resolver(process.network, process.files, process.random)
 
 
 def lookup_error(process: Process, failure: ResolutionFailure) -> str:
     """net.DNSError's text."""
-    server = Resolver(process.network, process.files, process.random).configuration().servers[0]
+    server = go_resolver(process).configuration().servers[0]
     reason = "i/o timeout" if failure.temporary else "no such host"
     return f"lookup {failure.name} on {server}:53: {reason}"
 

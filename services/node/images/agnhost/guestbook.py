@@ -12,7 +12,7 @@ from podwire.services.node.images.agnhost.go import error_text, log, lookup_erro
 from podwire.services.node.images.agnhost.options import number, read_options
 from podwire.services.node.images.http_server import HttpServer, Request, Response
 from podwire.services.node.images.serving import run_all
-from podwire.services.node.network.resolver import ResolutionFailure
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.process import Process
 from podwire.services.node.programs.system import own_addresses
 

@@ -14,7 +14,7 @@ from podwire.services.node.images.agnhost.go import BadDuration, error_text, joi
 from podwire.services.node.images.agnhost.options import number, read_options
 from podwire.services.node.images.agnhost.tls import CannotServeTls, tls_settings
 from podwire.services.node.images.http_server import HttpServer, Request, Response, reason
-from podwire.services.node.network.resolver import is_address
+from podwire.services.node.network.resolv_conf import is_address
 from podwire.services.node.network.sockets import EVERYWHERE
 from podwire.services.node.pipes import NoInput, Sink
 from podwire.services.node.process import Process

@@ -1,23 +1,19 @@
 """agnhost's commands that print something and end: dns-suffix, dns-server-list, etc-hosts, entrypoint-tester."""
 
-from podwire.services.node.network.resolver import Resolver
+from podwire.services.node.images.agnhost.go import go_resolver
 from podwire.services.node.process import Process
 
 
 async def dns_suffix(process: Process) -> int:
     """The search list, with commas (dns/common.go)."""
-    await process.print(",".join(_resolver(process).configuration().search) + "\n")
+    await process.print(",".join(go_resolver(process).configuration().search) + "\n")
     return 0
 
 
 async def dns_server_list(process: Process) -> int:
     """The name servers, with commas (dns/common.go)."""
-    await process.print(",".join(_resolver(process).configuration().servers) + "\n")
+    await process.print(",".join(go_resolver(process).configuration().servers) + "\n")
     return 0
-
-
-def _resolver(process: Process) -> Resolver:
-    return Resolver(process.network, process.files, process.random)
 
 
 async def etc_hosts(process: Process) -> int:

@@ -3,7 +3,7 @@
 import errno
 
 from podwire.services.node.files import FileError
-from podwire.services.node.network.resolver import ResolutionFailure, Resolver
+from podwire.services.node.network.dns_exchange import ResolutionFailure
 from podwire.services.node.network.sockets import TcpStream, UdpChannel
 from podwire.services.node.process import Process
 
@@ -61,7 +61,7 @@ async def open_connection(process: Process, target: str) -> Connection | Datagra
         await process.complain(f"bash: {port}: invalid service")
         raise FileError(errno.EINVAL, "Invalid argument")
     try:
-        address = (await Resolver(process.network, process.files, process.random).addresses(host))[0]
+        address = (await process.resolver().addresses(host))[0]
     except ResolutionFailure as failure:
         why = "Temporary failure in name resolution" if failure.temporary else "Name or service not known"
         await process.complain(f"bash: {host}: {why}")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from surroundings import run_line
 
-from podwire.services.node.network.resolver import candidates, read_configuration, read_hosts
+from podwire.services.node.network.resolv_conf import candidates, read_configuration, read_hosts
 from podwire.services.node.programs import curl_options, nslookup
 from podwire.services.node.programs.arguments import UsageError, parse_options
 from podwire.services.node.programs.awk.parser import parse
