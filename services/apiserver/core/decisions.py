@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from podwire.proto.kube.labels import LabelSelector
 from podwire.proto.messages.api import ApiResponse
 from podwire.proto.messages.events import ObjectEvent
 from podwire.proto.messages.kubelet import KubeletRequest
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.kinds import Kind
-from podwire.services.apiserver.core.selectors import FieldSelector, LabelSelector
+from podwire.services.apiserver.core.selectors import FieldSelector
 
 JSON: Final = "application/json"
 

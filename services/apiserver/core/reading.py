@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from podwire.proto.kube.labels import LabelSelector, matches_labels
 from podwire.services.apiserver.core import negotiation, pages, selectors, versions
 from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
@@ -18,12 +19,12 @@ from podwire.services.apiserver.core.store import Changed
 class Selection(NamedTuple):
     """The selectors of a list or watch."""
 
-    labels: selectors.LabelSelector
+    labels: LabelSelector
     fields: selectors.FieldSelector
 
     def takes(self, kind: Kind, value: Json) -> bool:
         """Whether an object in its stored form is selected."""
-        if self.labels and not selectors.matches_labels(self.labels, section(value, "metadata", "labels")):
+        if self.labels and not matches_labels(self.labels, section(value, "metadata", "labels")):
             return False
         return not self.fields or selectors.matches_fields(self.fields, kind.selectable(), value)
 

@@ -1,85 +1,18 @@
-"""Label and field selectors (apimachinery `labels/selector.go`, `fields/selector.go`)."""
+"""Label and field selectors of requests and objects (apimachinery `labels/selector.go`, `fields/selector.go`)."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from podwire.proto.kube.labels import LabelSelector, Requirement, parse_term, split_terms
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import bad_request
 from podwire.services.apiserver.core.json_types import Json, items, section
 
-_SET_BASED: Final = re.compile(r"^([^\s!=<>,()]+)\s+(in|notin)\s*\(([^()]*)\)$")
-_COMPARED: Final = re.compile(r"^([^\s!=<>,()]+)\s*(==|!=|=|>|<)\s*([^\s!=<>,()]*)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One term: key, operator (in, notin, exists, absent, gt, lt), values."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a set of labels satisfies the term."""
-        value = labels.get(self.key)
-        if self.operator == "in":
-            return value is not None and value in self.values
-        if self.operator == "notin":
-            return value is None or value not in self.values
-        if self.operator == "exists":
-            return value is not None
-        if self.operator == "absent":
-            return value is None
-        return value is not None and _compare(self.operator, value, self.values[0])
-
-
-def _compare(operator: str, value: str, bound: str) -> bool:
-    try:
-        left, right = int(value), int(bound)
-    except ValueError:
-        return False
-    return left > right if operator == "gt" else left < right
-
-
-type LabelSelector = tuple[Requirement, ...]
-
-
-def matches_labels(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether labels satisfy every term."""
-    return all(requirement.matches(labels) for requirement in selector)
-
 
 def parse_label_selector(text: str) -> LabelSelector:
     """The selector of a query string; raises ApiError 400."""
-    return tuple(_parse_term(term) for term in _split_terms(text))
-
-
-def _split_terms(text: str) -> list[str]:
-    terms: list[str] = []
-    depth, current = 0, ""
-    for mark in text:
-        depth += {"(": 1, ")": -1}.get(mark, 0)
-        if mark == "," and depth == 0:
-            terms.append(current.strip())
-            current = ""
-        else:
-            current += mark
-    terms.append(current.strip())
-    return [term for term in terms if term]
-
-
-def _parse_term(term: str) -> Requirement:
-    if match := _SET_BASED.match(term):
-        values = tuple(value.strip() for value in match[3].split(","))
-        return _checked(Requirement(match[1], match[2], values), term)
-    if match := _COMPARED.match(term):
-        operator = {"=": "in", "==": "in", "!=": "notin", ">": "gt", "<": "lt"}[match[2]]
-        return _checked(Requirement(match[1], operator, (match[3],)), term)
-    if term.startswith("!"):
-        return _checked(Requirement(term[1:].strip(), "absent"), term)
-    return _checked(Requirement(term, "exists"), term)
+    return tuple(_checked(parse_term(term), term) for term in split_terms(text))
 
 
 def _checked(requirement: Requirement, term: str) -> Requirement:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from podwire.proto.kube.network import Endpoint, EndpointPort, Service, ServicePort
+from podwire.proto.kube.labels import LabelSelector, matches_labels
+from podwire.proto.kube.meta import ObjectMeta
+from podwire.proto.kube.network import Endpoint, EndpointPort, EndpointSlice, Service, ServicePort
 from podwire.services.coredns.core.cluster import Cluster, ServiceName, canonical, is_headless
 from podwire.services.coredns.core.zones import without_zone
 
@@ -43,6 +45,14 @@ class Options:
     endpoint_pod_names: bool = False
     endpoints: bool = True
     ignore_empty_service: bool = False
+    labels: LabelSelector = ()
+    """Of the Services, EndpointSlices and pods that have names."""
+    namespace_labels: LabelSelector = ()
+    """Of the namespaces that have names."""
+
+    def selects(self, metadata: ObjectMeta) -> bool:
+        """Whether an object is one of those that have names."""
+        return matches_labels(self.labels, metadata.labels or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,11 @@ def find(cluster: Cluster, options: Options, name: str, zone: str) -> list[Found
 
 
 def is_exposed(cluster: Cluster, options: Options, namespace: str) -> bool:
-    """Whether names of a namespace are answered: it exists, and is one of those that the Corefile names."""
-    return namespace in cluster.namespaces and (not options.namespaces or namespace in options.namespaces)
+    """Whether names of a namespace are answered: it exists, and is one of those that the Corefile names or selects."""
+    known = cluster.namespaces.get(namespace)
+    if known is None or not matches_labels(options.namespace_labels, known.metadata.labels or {}):
+        return False
+    return not options.namespaces or namespace in options.namespaces
 
 
 def is_reverse(name: str) -> bool:
@@ -110,7 +123,8 @@ def find_pod(cluster: Cluster, options: Options, parts: NameParts) -> list[Found
     address = pod_address(parts.name)
     if not address:
         return None
-    known = any(pod.metadata.namespace == parts.namespace for pod in cluster.pods_at(address))
+    pods = [pod.metadata for pod in cluster.pods_at(address) if pod.metadata.namespace == parts.namespace]
+    known = any(options.selects(metadata) for metadata in pods)
     if options.pods == "verified" and not known:
         return None
     return [Found(address, 0, "")]
@@ -127,7 +141,7 @@ def pod_address(label: str) -> str:
 
 def find_service(cluster: Cluster, options: Options, parts: NameParts) -> list[Found] | None:
     """A Service's records, or an endpoint's (`findServices`); None if there is no such name."""
-    service = cluster.services.get((parts.namespace, parts.name))
+    service = _service(cluster, options, (parts.namespace, parts.name))
     if service is None:
         return None
     base = f"{parts.name}.{parts.namespace}.{SVC}.{options.zone}"
@@ -135,15 +149,24 @@ def find_service(cluster: Cluster, options: Options, parts: NameParts) -> list[F
         plain = not (parts.endpoint or parts.port)
         target = service.spec.external_name.rstrip(".").lower() + "."
         return [Found(target, 0, base)] if plain and not canonical(target.rstrip(".")) else None
-    if options.ignore_empty_service and not is_headless(service) and not _has_endpoints(cluster, parts):
+    if options.ignore_empty_service and not is_headless(service) and not _has_endpoints(cluster, options, parts):
         return None
     if is_headless(service) or parts.endpoint:
         return list(_endpoints(cluster, options, parts, base)) or None
     return list(_cluster_ips(service, parts, base)) or None
 
 
-def _has_endpoints(cluster: Cluster, parts: NameParts) -> bool:
-    slices = cluster.slices((parts.namespace, parts.name))
+def _service(cluster: Cluster, options: Options, name: ServiceName) -> Service | None:
+    service = cluster.services.get(name)
+    return service if service is not None and options.selects(service.metadata) else None
+
+
+def _slices(cluster: Cluster, options: Options, name: ServiceName) -> list[EndpointSlice]:
+    return [each for each in cluster.slices(name) if options.selects(each.metadata)]
+
+
+def _has_endpoints(cluster: Cluster, options: Options, parts: NameParts) -> bool:
+    slices = _slices(cluster, options, (parts.namespace, parts.name))
     return any(entry.addresses for each in slices for entry in each.ready_endpoints)
 
 
@@ -162,7 +185,7 @@ def _fits(port: ServicePort | EndpointPort, parts: NameParts) -> bool:
 def _endpoints(cluster: Cluster, options: Options, parts: NameParts, base: str) -> Iterator[Found]:
     if not options.endpoints:
         return
-    for entry in cluster.slices((parts.namespace, parts.name)):
+    for entry in _slices(cluster, options, (parts.namespace, parts.name)):
         ports = [(port, port.port or -1) for port in entry.ports or []] or [(EndpointPort(), -1)]
         for endpoint in entry.ready_endpoints:
             yield from _one_endpoint(endpoint, options, parts, base, ports)
@@ -197,13 +220,13 @@ def find_pointers(cluster: Cluster, options: Options, address: str) -> list[str]
     """The names of an address: of the Service with this cluster IP, else of endpoints that have a hostname
     (`serviceRecordForIP`)."""
     named = cluster.service_at(address)
-    if named is not None:
+    if named is not None and _service(cluster, options, named) is not None:
         return [_service_name(named, options)] if is_exposed(cluster, options, named[0]) else []
     return [
         f"{endpoint.hostname.lower()}.{_service_name(name, options)}"
         for name in cluster.services_behind(address)
         if is_exposed(cluster, options, name[0])
-        for entry in cluster.slices(name)
+        for entry in _slices(cluster, options, name)
         for endpoint in entry.ready_endpoints
         if endpoint.hostname and address in map(canonical, endpoint.addresses)
     ]
@@ -222,7 +245,7 @@ def find_name_servers(cluster: Cluster, options: Options, own_addresses: Iterabl
     found: list[tuple[str, str]] = []
     own = [canonical(address) for address in own_addresses]
     for name in dict.fromkeys(each for address in own for each in cluster.services_behind(address)):
-        service = cluster.services.get(name)
+        service = _service(cluster, options, name)
         if service is None:
             continue
         base = _service_name(name, options)

@@ -66,13 +66,20 @@ class Query:
     now_ns: int
     random: RandomBits
 
-    def asking(self, name: str, kind: dns.rdatatype.RdataType | None = None) -> "Query":
-        """The same query for another name, or another type."""
+    def asking(
+        self,
+        name: str,
+        kind: dns.rdatatype.RdataType | None = None,
+        group: dns.rdataclass.RdataClass | None = None,
+    ) -> "Query":
+        """The same query for another name, another type, or of another class."""
         wanted = self.kind if kind is None else kind
-        message = dns.message.make_query(dns.name.from_text(name), wanted, self.question.rdclass, id=self.message.id)
+        of = self.question.rdclass if group is None else group
+        message = dns.message.make_query(dns.name.from_text(name), wanted, of, id=self.message.id)
         message.flags = self.message.flags
         if self.message.edns >= 0:
-            message.use_edns(self.message.edns, self.message.ednsflags, self.message.payload)
+            options = list(self.message.options)
+            message.use_edns(self.message.edns, self.message.ednsflags, self.message.payload, options=options)
         return replace(self, message=message, name=name.lower(), kind=wanted)
 
     @property

@@ -24,6 +24,7 @@ from podwire.services.coredns.core.plugins import (
     logging,
     loop,
     rewrite,
+    rewrite_rules,
     template,
     whoami,
 )
@@ -125,6 +126,10 @@ def build(blocks: list[ServerBlock], given: Surroundings) -> list[Server]:
     return servers
 
 
+_CLASSES: Final = "forward"
+"""The plugin with which a server takes questions of other classes than IN (core/dnsserver EnableChaos)."""
+
+
 def _server(block: ServerBlock, given: Surroundings) -> Server:
     server = Server(block.zones, block.port, endpoints=configure_endpoints(block))
     for name in ORDER:
@@ -132,9 +137,9 @@ def _server(block: ServerBlock, given: Surroundings) -> Server:
         if plugin is not None:
             server.plugins[name] = plugin
     server.follow = chain(list(server.plugins.items()))
-    found = server.plugins.get("kubernetes")
-    if isinstance(found, kubernetes.Kubernetes):
-        found.resolve = server.follow
+    for plugin in server.plugins.values():
+        if isinstance(plugin, kubernetes.Kubernetes | rewrite.Rewrite):
+            plugin.resolve = server.follow
     return server
 
 
@@ -154,7 +159,7 @@ def _log(block: ServerBlock, given: Surroundings, server: Server) -> Plugin:
 
 
 def _rewrite(block: ServerBlock, given: Surroundings, server: Server) -> Plugin:
-    return rewrite.Rewrite(tuple(map(rewrite.configure, block.named("rewrite"))))
+    return rewrite.Rewrite(tuple(map(rewrite_rules.configure, block.named("rewrite"))))
 
 
 def _template(block: ServerBlock, given: Surroundings, server: Server) -> Plugin:
@@ -243,7 +248,7 @@ def serve(
     if message.edns > 0:
         return query, reply(query, dns.rcode.BADVERS), None
     server = server_for(servers, name, port)
-    if server is None or question.rdclass != dns.rdataclass.IN:
+    if server is None or (question.rdclass != dns.rdataclass.IN and _CLASSES not in server.plugins):
         return query, reply(query, dns.rcode.REFUSED), server
     try:
         return query, (yield from server.follow(query)), server

@@ -2,15 +2,11 @@
 
 import pytest
 
+from podwire.proto.kube.labels import matches_labels
 from podwire.proto.kube.quantity import QuantityError, thousandths
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import ApiError
-from podwire.services.apiserver.core.selectors import (
-    format_selector,
-    matches_labels,
-    parse_field_selector,
-    parse_label_selector,
-)
+from podwire.services.apiserver.core.selectors import format_selector, parse_field_selector, parse_label_selector
 from podwire.services.apiserver.core.times import human_duration, parse_time, rfc3339
 
 SECOND = 1_000_000_000

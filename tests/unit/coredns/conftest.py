@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import dns.message
+import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 
 from podwire.proto.kube.meta import Namespace
@@ -26,12 +28,18 @@ def key(name: str, namespace: str = "default") -> ObjectKey:
     return ObjectKey("", "x", namespace, name)
 
 
-def add_namespace(cluster: Cluster, name: str) -> None:
-    cluster.set_namespace(key(name, ""), codec.decode(Namespace, codec.encode({"metadata": {"name": name}})))
+Labels = dict[str, str]
 
 
-def add_service(cluster: Cluster, name: str, namespace: str = "default", **spec: object) -> None:
-    value = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+def add_namespace(cluster: Cluster, name: str, labels: Labels | None = None) -> None:
+    value = {"metadata": {"name": name, "labels": labels or {}}}
+    cluster.set_namespace(key(name, ""), codec.decode(Namespace, codec.encode(value)))
+
+
+def add_service(
+    cluster: Cluster, name: str, namespace: str = "default", labels: Labels | None = None, **spec: object
+) -> None:
+    value = {"metadata": {"name": name, "namespace": namespace, "labels": labels or {}}, "spec": spec}
     cluster.set_service(key(name, namespace), codec.decode(Service, codec.encode(value)))
 
 
@@ -147,3 +155,22 @@ def texts(response: dns.message.Message, section: str = "answer") -> list[str]:
         for rrset in getattr(response, section)
         for rdata in rrset
     )
+
+
+def corefile(*plugins: str) -> str:
+    return ".:53 {\n  " + "\n  ".join(plugins) + "\n}"
+
+
+def answering(*records: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR) -> Callable[[Ask], dns.message.Message]:
+    """An upstream server that gives the same records to every question."""
+
+    def answer(ask: Ask) -> dns.message.Message:
+        response = dns.message.make_response(ask.message)
+        response.set_rcode(rcode)
+        for record in records:
+            name, ttl, _, kind, data = record.split(maxsplit=4)
+            section = response.authority if kind == "SOA" else response.answer
+            section.append(dns.rrset.from_text(name, int(ttl), "IN", kind, data))
+        return response
+
+    return answer

@@ -3,9 +3,10 @@
 import dns.rcode
 import dns.rdatatype
 import pytest
-from tests.unit.coredns.conftest import Dns, MakeDns, add_pod, add_service, add_slice, key, texts
+from tests.unit.coredns.conftest import Dns, MakeDns, add_namespace, add_pod, add_service, add_slice, key, texts
 
 from podwire.services.coredns.core.cluster import Cluster
+from podwire.services.coredns.core.corefile import CorefileError
 
 PORTS = [{"name": "http", "port": 80}, {"name": "metrics", "port": 9090}]
 
@@ -160,3 +161,24 @@ def test_what_is_gone_is_gone_from_every_index(cluster: Cluster, make_dns: MakeD
     assert made.ask("123.45.96.10.in-addr.arpa", "PTR").rcode() == dns.rcode.NXDOMAIN
     assert made.ask("10-244-1-5.default.pod.cluster.local").rcode() == dns.rcode.NXDOMAIN
     assert list(cluster.services_behind("10.244.1.5")) == []
+
+
+def test_labels_choose_which_services_have_names(cluster: Cluster, make_dns: MakeDns) -> None:
+    ports = [{"port": 80}]
+    add_service(cluster, "shown", labels={"tier": "web"}, clusterIP="10.96.0.7", ports=ports)
+    add_service(cluster, "hidden", labels={"tier": "db"}, clusterIP="10.96.0.8", ports=ports)
+    made = make_dns(block("labels tier in (web, api),!legacy"))
+    assert texts(made.ask("shown.default.svc.cluster.local")) == ["shown.default.svc.cluster.local. A 10.96.0.7"]
+    assert made.ask("hidden.default.svc.cluster.local").rcode() == dns.rcode.NXDOMAIN
+    assert made.ask("8.0.96.10.in-addr.arpa", "PTR").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_namespace_labels_choose_which_namespaces_have_names(cluster: Cluster, make_dns: MakeDns) -> None:
+    add_namespace(cluster, "prod", {"env": "prod"})
+    for namespace in ("prod", "default"):
+        add_service(cluster, "web", namespace, clusterIP="10.96.0.7", ports=[{"port": 80}])
+    made = make_dns(block("namespace_labels env=prod"))
+    assert texts(made.ask("web.prod.svc.cluster.local")) == ["web.prod.svc.cluster.local. A 10.96.0.7"]
+    assert made.ask("web.default.svc.cluster.local").rcode() == dns.rcode.NXDOMAIN
+    with pytest.raises(CorefileError, match="namespaces and namespace_labels cannot both be set"):
+        make_dns(block("namespace_labels env=prod", "namespaces prod"))

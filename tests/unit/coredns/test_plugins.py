@@ -1,13 +1,21 @@
 """The other plugins, each alone or with the one it needs."""
 
-from collections.abc import Callable
-
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-from tests.unit.coredns.conftest import SECOND, Dns, MakeDns, add_namespace, add_pod, add_service, texts
+from tests.unit.coredns.conftest import (
+    SECOND,
+    Dns,
+    MakeDns,
+    add_namespace,
+    add_pod,
+    add_service,
+    answering,
+    corefile,
+    texts,
+)
 
 from podwire.services.coredns.core.cluster import Cluster
 from podwire.services.coredns.core.plugins.cache import Cache
@@ -16,25 +24,6 @@ from podwire.services.coredns.core.plugins.loop import Loop
 from podwire.services.coredns.core.query import Ask, UpstreamFailure
 
 KUBERNETES = "kubernetes cluster.local {\n    pods verified\n  }"
-
-
-def corefile(*plugins: str) -> str:
-    return ".:53 {\n  " + "\n  ".join(plugins) + "\n}"
-
-
-def answering(*records: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR) -> Callable[[Ask], dns.message.Message]:
-    """An upstream server that gives the same records to every question."""
-
-    def answer(ask: Ask) -> dns.message.Message:
-        response = dns.message.make_response(ask.message)
-        response.set_rcode(rcode)
-        for record in records:
-            name, ttl, _, kind, data = record.split(maxsplit=4)
-            section = response.authority if kind == "SOA" else response.answer
-            section.append(dns.rrset.from_text(name, int(ttl), "IN", kind, data))
-        return response
-
-    return answer
 
 
 # -- cache

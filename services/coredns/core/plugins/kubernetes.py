@@ -1,5 +1,6 @@
 """plugin/kubernetes: the names of the cluster."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,6 +9,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from podwire.proto.kube.labels import LabelSelector, parse_term, split_terms
 from podwire.services.coredns.core.cluster import Cluster, canonical
 from podwire.services.coredns.core.corefile import Directive, ServerBlock
 from podwire.services.coredns.core.lookup import (
@@ -28,7 +30,10 @@ SCHEMA_VERSION: Final = "1.1.0"
 _VERSION_TTL: Final = 28800
 _LONGEST_SOA_TTL: Final = 300
 _LONGEST_ALIAS_CHAIN: Final = 8
-_NOT_BUILT: Final = ("endpoint", "tls", "kubeconfig", "labels", "namespace_labels", "multicluster")
+_LABEL: Final = re.compile(r"([A-Za-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_VALUE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+"""Keys and values of labels (apimachinery util/validation)."""
+_NOT_BUILT: Final = ("endpoint", "tls", "kubeconfig", "multicluster")
 
 
 @dataclass(slots=True)
@@ -187,6 +192,8 @@ def configure(directive: Directive, block: ServerBlock, cluster: Cluster) -> Kub
         if name not in _READ and name not in ("ttl", "fallthrough"):
             raise directive.error(f"unknown property '{name}'")
         given[name] = tuple(arguments)
+    if "namespaces" in given and "namespace_labels" in given:
+        raise directive.error("namespaces and namespace_labels cannot both be set")
     read = {_FIELDS[name]: _READ[name](directive, given[name]) for name in _READ if name in given}
     return Kubernetes(
         cluster=cluster,
@@ -218,6 +225,18 @@ def _namespaces(directive: Directive, arguments: tuple[str, ...]) -> frozenset[s
     return frozenset(arguments)
 
 
+def _selector(directive: Directive, arguments: tuple[str, ...]) -> LabelSelector:
+    """A label selector, which may have spaces."""
+    terms = split_terms(" ".join(arguments))
+    if not terms:
+        raise directive.wrong_arguments()
+    selector = tuple(parse_term(term) for term in terms)
+    for term, each in zip(terms, selector, strict=True):
+        if not _LABEL.fullmatch(each.key) or not all(_VALUE.fullmatch(value) for value in each.values):
+            raise directive.error(f"unable to parse label selector value: {' '.join(arguments)!r}: {term!r} is no term")
+    return selector
+
+
 def _ignore(directive: Directive, arguments: tuple[str, ...]) -> bool:
     if arguments != ("empty_service",):
         raise directive.error(f"unable to parse ignore value: '{' '.join(arguments)}'")
@@ -243,6 +262,8 @@ _READ: Final[dict[str, Callable[[Directive, tuple[str, ...]], object]]] = {
     "namespaces": _namespaces,
     "ignore": _ignore,
     "endpoint_pod_names": _flag,
+    "labels": _selector,
+    "namespace_labels": _selector,
     "noendpoints": lambda directive, arguments: not _flag(directive, arguments),
 }
 _FIELDS: Final = {
@@ -250,5 +271,7 @@ _FIELDS: Final = {
     "namespaces": "namespaces",
     "ignore": "ignore_empty_service",
     "endpoint_pod_names": "endpoint_pod_names",
+    "labels": "labels",
+    "namespace_labels": "namespace_labels",
     "noendpoints": "endpoints",
 }
