@@ -5,6 +5,7 @@ percent-escaping, so that names with dots, spaces or wildcards cannot change the
 core group and for "no namespace".
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -81,6 +82,7 @@ def parse_api_request(subject: str) -> str:
     return untoken(parts[2])
 
 
+@lru_cache(4096)
 def wire(segment: str, mac: str) -> str:
     """`wire.<segment>.<mac>`: frames for one NIC; the MAC is 12 hexadecimal digits."""
     return f"wire.{token(segment)}.{mac.replace(':', '').lower()}"

@@ -30,6 +30,13 @@ class PortMapping(msgspec.Struct, frozen=True, kw_only=True):
     host_address: str = ""
 
 
+class HostAlias(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of /etc/hosts; an address may have several."""
+
+    address: str
+    names: list[str]
+
+
 class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A pod's sandbox: its network namespace and names."""
 
@@ -45,8 +52,7 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     shares_processes: bool = False
     """One process namespace for all containers: none of them is process 1."""
     dns: Dns = Dns()
-    host_aliases: dict[str, list[str]] = {}
-    """IP to names, for /etc/hosts."""
+    host_aliases: list[HostAlias] = []
     port_mappings: list[PortMapping] = []
 
 

@@ -35,7 +35,9 @@ def decode(payload: bytes) -> tuple[list[bytes], dict[int, str]]:
     for frame in value[0]:
         if type(frame) is not bytes:
             raise WireError("a frame is not bytes")
-    traces = value[1] if len(value) == 2 else _NO_TRACES
+    if len(value) == 1:
+        return value[0], _NO_TRACES
+    traces = value[1]
     if not isinstance(traces, dict) or not all(
         isinstance(index, int) and isinstance(name, str) for index, name in traces.items()
     ):

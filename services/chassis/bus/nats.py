@@ -39,13 +39,29 @@ def run_through[T](coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("the NATS client suspended where it must only buffer")
 
 
+class _AtOnce(asyncio.Queue[Msg]):
+    """In the place of a subscription's queue: messages are handled as the client reads them.
+
+    The client library has a task for each subscription take them from the queue, which costs a packet between machines
+    a turn of the loop and as much time as its way through a kernel.
+    """
+
+    def __init__(self, handle: Callable[[Msg], None]) -> None:
+        super().__init__()
+        self._handle = handle
+
+    def put_nowait(self, item: Msg) -> None:
+        self._handle(item)
+
+
 class _Subscription:
     def __init__(self, client: Client, subscription: NatsSubscription) -> None:
         self._client, self._subscription, self._open = client, subscription, True
 
     @property
     def waiting(self) -> int:
-        return int(self._subscription.pending_msgs)
+        """What the client has read and not yet taken apart is not counted: 1 if there is any."""
+        return int(bool(self._client._ps.buf))
 
     def close(self) -> None:
         if not self._open:
@@ -155,20 +171,22 @@ class NatsBus:
             raise base.Disconnected(f"{subject}: {error}") from None
 
     def subscribe(self, subject: str, handler: base.Handler, queue: str = "") -> base.Subscription:
-        async def deliver(message: Msg) -> None:
-            try:
-                handler(base.Message(message.subject, message.data, message.reply))
-            except Exception:
-                logger.exception("a handler failed", subject=message.subject)
+        def deliver(message: Msg) -> None:
+            handler(base.Message(message.subject, message.data, message.reply))
 
         return self._subscribe(subject, deliver, queue)
 
-    def _subscribe(
-        self, subject: str, deliver: Callable[[Msg], Coroutine[Any, Any, None]], queue: str = ""
-    ) -> _Subscription:
+    def _subscribe(self, subject: str, deliver: Callable[[Msg], None], queue: str = "") -> _Subscription:
+        def handle(message: Msg) -> None:
+            try:
+                deliver(message)
+            except Exception:
+                logger.exception("a handler failed", subject=message.subject)
+
         subscription = run_through(
-            self._client.subscribe(subject, queue=queue, cb=deliver, pending_msgs_limit=0, pending_bytes_limit=0)
+            self._client.subscribe(subject, queue=queue, cb=_never, pending_msgs_limit=0, pending_bytes_limit=0)
         )
+        subscription._pending_queue = _AtOnce(handle)
         return _Subscription(self._client, subscription)
 
     async def flush(self) -> None:
@@ -233,11 +251,8 @@ class NatsBus:
         name = f"watch-{hexadecimal(self._random, 20)}"
         deliver_subject = f"{self._inbox}.{name}"
 
-        async def deliver(message: Msg) -> None:
-            try:
-                _dispatch(message, on_message, on_heartbeat)
-            except Exception:
-                logger.exception("a consumer's handler failed", subject=message.subject)
+        def deliver(message: Msg) -> None:
+            _dispatch(message, on_message, on_heartbeat)
 
         consumer = _Consumer(self._subscribe(deliver_subject, deliver))
         try:
@@ -270,6 +285,10 @@ class NatsBus:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+async def _never(_: Msg) -> None:
+    """A subscription without a callback would keep its messages."""
 
 
 def inbox_prefix(user: str) -> str:

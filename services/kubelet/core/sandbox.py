@@ -5,7 +5,7 @@ Source: kubernetes `pkg/kubelet/kubelet_pods.go` (GeneratePodHostNameAndDomain),
 """
 
 from podwire.proto.kube.pod import Pod
-from podwire.proto.messages.runtime import Dns, PortMapping, SandboxConfig
+from podwire.proto.messages.runtime import Dns, HostAlias, PortMapping, SandboxConfig
 
 _LONGEST_HOSTNAME = 64
 
@@ -39,7 +39,9 @@ def sandbox_config(pod: Pod, attempt: int, cluster_dns: str, cluster_domain: str
         host_pid=pod.spec.host_pid,
         shares_processes=pod.spec.share_process_namespace,
         dns=_dns(pod, cluster_dns, cluster_domain),
-        host_aliases={alias.ip: list(alias.hostnames or []) for alias in pod.spec.host_aliases or []},
+        host_aliases=[
+            HostAlias(address=alias.ip, names=list(alias.hostnames or [])) for alias in pod.spec.host_aliases or []
+        ],
         port_mappings=_port_mappings(pod),
     )
 

@@ -180,8 +180,13 @@ class Kernel:
         """Send a raw frame out of a device, as a packet socket does; KernelError ENOENT, ENODEV."""
         self.set_time(now)
         device = self.namespace(netns).device(device_name)
-        with self._turn:
+        self.depth += 1
+        try:
             self._enter(device, device.egress_serial, frame, trace, device.send)
+            if self.queue and self.depth == 1:
+                self.drain()
+        finally:
+            self.depth -= 1
 
     def _enter(self, device: Device, serial: int, frame: bytes, trace: str, then: Callable[[Packet], None]) -> None:
         recording = None if trace or not device.up else self.flows.handle_frame(serial, frame)

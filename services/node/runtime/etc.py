@@ -3,9 +3,10 @@
 Source: kubernetes `pkg/kubelet/kubelet_pods.go` (managedHostsFileContent, nodeHostsFileContent), `network/dns`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from podwire.proto.messages.runtime import HostAlias
 from podwire.services.node.runtime.records import SandboxRecord
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def _hosts(sandbox: SandboxRecord, machine: "Machine") -> str:
     return "\n".join(lines) + "\n" + _aliases(config.host_aliases)
 
 
-def _aliases(aliases: Mapping[str, list[str]]) -> str:
+def _aliases(aliases: Sequence[HostAlias]) -> str:
+    """A line for each, as they stand in the pod (hostsEntriesFromHostAliases)."""
     if not aliases:
         return ""
-    lines = [f"{address}\t{chr(9).join(names)}" for address, names in aliases.items()]
+    lines = ["\t".join([alias.address, *alias.names]) for alias in aliases]
     return "\n".join(["", "# Entries added by HostAliases.", *lines]) + "\n"
 
 

@@ -233,6 +233,13 @@ def test_host_names(spec: dict[str, Any], hostname: str, domain: str) -> None:
     assert (config.hostname, config.domain) == (hostname, domain)
 
 
+def test_host_aliases_stand_as_in_the_pod_though_an_address_has_several() -> None:
+    aliases = [{"ip": "10.0.0.9", "hostnames": ["a", "b"]}, {"ip": "10.0.0.9", "hostnames": ["c"]}]
+    config = sandbox_config(a_pod(hostAliases=aliases), 0, "", "cluster.local", "node-1")
+    found = [(alias.address, alias.names) for alias in config.host_aliases]
+    assert found == [("10.0.0.9", ["a", "b"]), ("10.0.0.9", ["c"])]
+
+
 def test_a_mount_without_its_volume_is_refused() -> None:
     pod = a_pod({"volumeMounts": [{"name": "none", "mountPath": "/x"}]})
     with pytest.raises(CannotConfigure, match="volume 'none' is not declared"):

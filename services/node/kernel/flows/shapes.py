@@ -6,6 +6,7 @@ compared with what the number of bytes says. That is a third of the time that sl
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from podwire.proto.packet.ipv4 import ICMP, TCP, UDP
@@ -53,7 +54,8 @@ _IPV6: Final = _Header(
 )
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """One kind of packet. `span` bytes are read; lengths are right if `value & lengths == count * factor - base`."""
 
     number: int
