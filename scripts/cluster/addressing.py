@@ -19,6 +19,8 @@ class Ranges:
     machines: str
     pods: str
     services: str
+    balancers: str
+    """Of the machines' segment, for Services of type LoadBalancer."""
 
     def machine(self, number: int) -> str:
         """The address of the segment's host of a number, with its prefix length."""
@@ -30,8 +32,8 @@ class Ranges:
         return str(ipaddress.ip_network(self.services)[number])
 
 
-_IPV4: Final = Ranges("172.18.0.0/16", "10.244.0.0/16", "10.96.0.0/16")
-_IPV6: Final = Ranges("fc00:f853:ccd:e793::/64", "fd00:10:244::/56", "fd00:10:96::/112")
+_IPV4: Final = Ranges("172.18.0.0/16", "10.244.0.0/16", "10.96.0.0/16", "172.18.200.0/24")
+_IPV6: Final = Ranges("fc00:f853:ccd:e793::/64", "fd00:10:244::/56", "fd00:10:96::/112", "fc00:f853:ccd:e793::c8:0/112")
 _GATEWAY, _API, _DNS = 1, 1, 10
 
 
@@ -50,6 +52,11 @@ class Addressing:
     def services(self) -> str:
         """As --service-cluster-ip-range of kube-apiserver."""
         return ",".join(ranges.services for ranges in self.families)
+
+    @property
+    def balancers(self) -> str:
+        """The load balancers' networks, with commas."""
+        return ",".join(ranges.balancers for ranges in self.families)
 
     @property
     def gateways(self) -> tuple[str, ...]:

@@ -91,12 +91,13 @@ def layout(
     made = machines(workers, addressing)
     api = {**api, "service_cluster_ip_range": addressing.services}
     controllers = {**controllers, "cluster_cidr": addressing.pods}
+    balancers = {"gateway_machine": OUTSIDE, "pool": addressing.balancers}
     processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
     processes += [_machine(machine, addressing) for machine in made]
     processes += [
         ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers", controllers),
         ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
-        ProcessPlan("cloud-provider", CONTROL_PLANE, "system:cloud-provider", {"gateway_machine": OUTSIDE}),
+        ProcessPlan("cloud-provider", CONTROL_PLANE, "system:cloud-provider", balancers),
         ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
     ]
     for machine in made:

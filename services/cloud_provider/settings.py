@@ -1,12 +1,11 @@
 """Settings of the cloud provider."""
 
-import ipaddress
-
 from podwire.services.chassis.settings import ProcessSettings
+from podwire.services.cloud_provider.core.addresses import read_pools
 
 
 class CloudProviderSettings(ProcessSettings, frozen=True, kw_only=True):
-    """Which addresses are given away, and whose kernel leads to the machines."""
+    """Which addresses are given away (one network of each IP family), and whose kernel leads to the machines."""
 
     pool: str = "172.18.200.0/24"
     gateway_machine: str = "external"
@@ -14,6 +13,6 @@ class CloudProviderSettings(ProcessSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         try:
-            ipaddress.IPv4Network(self.pool)
+            read_pools(self.pool)
         except ValueError as error:
             raise ValueError(f"pool={self.pool!r}: {error}") from None

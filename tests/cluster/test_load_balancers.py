@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from podwire.proto.kube import resources
 from podwire.scripts.inject.outside import outside_host
 from podwire.services.node.network.sockets import Network
@@ -11,7 +13,11 @@ from .conftest import RULES_SETTLE, Booted
 
 
 async def _made(booted: Booted, **spec: Any) -> str:
-    """A Service in front of the scenario's pods; its address."""
+    """A Service in front of the scenario's pods; its address (of several the primary family's)."""
+    return (await _all_made(booted, **spec))[0]
+
+
+async def _all_made(booted: Booted, **spec: Any) -> list[str]:
     api = booted.cluster.api
     await booted.scenario.apply_workload()
     selector = (await api.get(resources.SERVICES, "default", "my-api"))["spec"]["selector"]
@@ -25,15 +31,16 @@ async def _made(booted: Booted, **spec: Any) -> str:
     await booted.cluster.until(has_address, 10, "the Service has an address")
     await asyncio.sleep(RULES_SETTLE)
     service = await api.get(resources.SERVICES, "default", "balanced")
-    return str(service["status"]["loadBalancer"]["ingress"][0]["ip"])
+    return [str(entry["ip"]) for entry in service["status"]["loadBalancer"]["ingress"]]
 
 
 class Visitor:
     """One host outside of the cluster; a second one with its address would reset its connections."""
 
-    def __init__(self, booted: Booted) -> None:
+    def __init__(self, booted: Booted, *addresses: str) -> None:
         cluster = booted.cluster
-        self._network = Network(outside_host(cluster.operator, cluster.clock, ("172.18.255.9",), seed=5), "")
+        own = addresses or ("172.18.255.9",)
+        self._network = Network(outside_host(cluster.operator, cluster.clock, own, seed=5), "")
 
     async def ask(self, address: str) -> str:
         """The status line of a request."""
@@ -51,6 +58,28 @@ def test_a_client_outside_reaches_the_pods_by_the_balancers_address(booted: Boot
         assert await visitor.ask(address) == "HTTP/1.1 200 OK"
 
     booted.cluster.run(main())
+
+
+@pytest.mark.parametrize(
+    "mode", ["iptables", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ipvs", "nftables"))]
+)
+@pytest.mark.parametrize(
+    ("ip_family", "addresses"),
+    [("dual", ["172.18.200.1", "fc00:f853:ccd:e793::c8:1"]), ("ipv6", ["fc00:f853:ccd:e793::c8:1"])],
+)
+def test_a_balancer_has_an_address_of_each_family(ip_family: str, addresses: list[str], mode: str) -> None:
+    booted = Booted(seed=4, workers=2, ip_family=ip_family, proxy_mode=mode)
+
+    async def main() -> None:
+        assert await _all_made(booted, ipFamilyPolicy="PreferDualStack") == addresses
+        visitor = Visitor(booted, "172.18.255.9", "fc00:f853:ccd:e793::ff09")
+        for address in addresses * 3:
+            assert await visitor.ask(address) == "HTTP/1.1 200 OK"
+
+    try:
+        booted.cluster.run(main())
+    finally:
+        booted.cluster.close()
 
 
 def test_an_address_moves_when_its_machine_is_not_ready(booted: Booted) -> None:

@@ -83,7 +83,8 @@ def is_member(namespace: "Namespace", device: "Device", group: int) -> bool:
         return True
     if group == ALL_ROUTERS:
         return namespace.forwards6
-    return any(solicited_node(each.address) == group for each in device.addresses6)
+    own = (each.address for each in device.addresses6)
+    return any(solicited_node(each) == group for each in (*own, *namespace.neighbours.proxied(device)))
 
 
 def _no_way(namespace: "Namespace", packet: Packet, route: Route | None) -> None:

@@ -69,9 +69,15 @@ def receive(namespace: "Namespace", packet: "Packet", header: Icmp, payload: byt
     return namespace.neighbours.learn(device, message.target, mac, confirmed=solicited, create=False)
 
 
+def _answers_for_another(namespace: "Namespace", device: "Device", target: int) -> bool:
+    """A router with proxy_ndp answers for what `ip neigh add proxy` names (ndisc_recv_ns)."""
+    allowed = namespace.forwards6 and namespace.device_sysctl(device.name, "proxy_ndp", "ipv6")
+    return bool(allowed) and namespace.neighbours.is_proxy(device, target)
+
+
 def _solicited(namespace: "Namespace", device: "Device", packet: "Packet", message: NeighbourMessage) -> None:
     own = any(each.address == message.target for each in device.addresses6)
-    if not own and not namespace.neighbours.is_proxy(device, message.target):
+    if not own and not _answers_for_another(namespace, device, message.target):
         return device.ignore(packet, "solicits an address of another")
     destination, flags = packet.source, SOLICITED_FLAG
     if packet.source == IPV6:

@@ -209,6 +209,10 @@ class NeighbourTable:
             self._bury(self.entries.pop(key))
         self.proxies = {key: None for key in self.proxies if key[0] is not device}
 
+    def proxied(self, device: "Device") -> list[int]:
+        """The IPv6 addresses that a device answers for; it is in their groups (pndisc_constructor)."""
+        return [address for other, address in self.proxies if other is device and is_ipv6(address)]
+
     def is_proxy(self, device: "Device", address: int) -> bool:
         """Whether the machine answers for an address on a device although it is not its own."""
         return (device, address) in self.proxies

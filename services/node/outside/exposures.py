@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from podwire.proto.kube.families import host_port
 from podwire.proto.kube.network import EndpointSlice, Node, Service, ServicePort, nodes_with_endpoints
 
 
@@ -19,7 +20,7 @@ class Exposure(NamedTuple):
 
     def __str__(self) -> str:
         service = f"{self.namespace}/{self.name}" + (f":{self.port_name}" if self.port_name else "")
-        return f"{service} {self.address or 'NodePort'}:{self.port}/{self.protocol}"
+        return f"{service} {host_port(self.address or 'NodePort', self.port)}/{self.protocol}"
 
 
 def exposures(services: Iterable[Service]) -> list[Exposure]:
@@ -36,7 +37,7 @@ def _of_port(service: Service, port: ServicePort) -> list[Exposure]:
     place = service.metadata.namespace, service.metadata.name, port.name, port.protocol
     made = [Exposure(*place, "", port.node_port)] if port.node_port else []
     balancers = service.status.load_balancer.ingress or []
-    return made + [Exposure(*place, entry.ip, port.port) for entry in balancers if entry.ip and ":" not in entry.ip]
+    return made + [Exposure(*place, entry.ip, port.port) for entry in balancers if entry.ip]
 
 
 def entrances(
