@@ -85,6 +85,15 @@ class AddressDelete(_Operation, frozen=True):
     address: str
 
 
+class NextHop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a route's several ways."""
+
+    via: str = ""
+    device: str = ""
+    weight: int = 1
+    onlink: bool = False
+
+
 class _Route(_Operation, frozen=True):
     destination: str
     device: str = ""
@@ -96,6 +105,8 @@ class _Route(_Operation, frozen=True):
     scope: str = ""
     kind: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw", "local", "broadcast"] = "unicast"
     onlink: bool = False
+    hops: list[NextHop] = []
+    """Several ways, instead of `via`, `device` and `onlink`."""
 
 
 class RouteAdd(_Route, frozen=True):
@@ -438,6 +449,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str = "global"
     kind: str = "unicast"
     onlink: bool = False
+    hops: list[NextHop] = []
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -69,8 +69,14 @@ def _route_add(operation: m.RouteAdd | m.RouteReplace) -> list[tuple[list[str], 
     words += ["src", operation.source] if operation.source else []
     words += ["metric", str(operation.metric)] if operation.metric else []
     words += ["table", operation.table] if operation.table != "main" else []
+    words += ["proto", operation.protocol] if operation.protocol != "boot" else []
     words += ["onlink"] if operation.onlink else []
-    return [(words, "")]
+    return [([*words, *(word for hop in operation.hops for word in _hop(hop))], "")]
+
+
+def _hop(hop: m.NextHop) -> list[str]:
+    words = ["nexthop", *(["via", hop.via] if hop.via else []), *(["dev", hop.device] if hop.device else [])]
+    return [*words, "weight", str(hop.weight), *(["onlink"] if hop.onlink else [])]
 
 
 def _rule_add(operation: m.RuleAdd) -> list[tuple[list[str], str]]:

@@ -50,6 +50,16 @@ OPERATIONS: Final = (
     m.RouteAdd(netns=NETNS, destination="10.80.0.0/16", kind="unreachable", metric=5),
     m.RouteAdd(netns=NETNS, destination="10.79.0.0/16", device="eth0", table="100"),
     m.RouteAdd(netns=NETNS, destination="10.81.0.0/16", via="10.9.0.9", device="eth0", onlink=True),
+    m.RouteAdd(
+        netns=NETNS,
+        destination="10.82.0.0/16",
+        protocol="static",
+        hops=[
+            m.NextHop(via="10.0.0.3"),
+            m.NextHop(via="10.9.0.9", device="eth0", weight=3, onlink=True),
+            m.NextHop(device="vx0", weight=256),
+        ],
+    ),
     m.RuleAdd(netns=NETNS, priority=50, mark=1, mark_mask=15, table="100"),
     m.RuleAdd(
         netns=NETNS,
@@ -84,6 +94,8 @@ READS: Final = (
     "route show proto kernel",
     "route show via 10.0.0.3",
     "route show dev eth0",
+    "route show 10.82.0.0/16",
+    "-d route show 10.82.0.0/16",
     "-d route",
     "route get 10.77.0.1",
     "route get 10.0.0.1",

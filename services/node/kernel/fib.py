@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from podwire.proto.packet.addresses import IPV6, mask_for, prefix_mask, prefix_mask6
+from podwire.services.node.kernel import multipath
 
 if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.device import Device
@@ -34,11 +35,29 @@ class Route:
     scope: str = "global"
     kind: str = "unicast"
     onlink: bool = False
+    hops: "tuple[NextHop, ...]" = ()
+    """Of a multipath route its ways; what it says itself is then the first's."""
+
+    def leads_over(self, device: "Device") -> bool:
+        """Whether packets may take it out of a device."""
+        return any(hop.route.device is device for hop in self.hops) if self.hops else self.device is device
 
     @property
     def key(self) -> tuple[str, int, int, int]:
         """What must be unique for `ip route add` without NLM_F_APPEND."""
         return (self.table, self.length, self.destination, self.metric)
+
+
+class NextHop(NamedTuple):
+    """One way of a multipath route: its weight, and the route as if it had no other."""
+
+    weight: int
+    route: Route
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its device is up."""
+        return self.route.device is not None and self.route.device.up
 
 
 class Selector(NamedTuple):
@@ -90,6 +109,25 @@ class Rule:
         )
 
 
+def _flow(wanted: Selector) -> multipath.Flow:
+    return multipath.Flow(
+        wanted.destination, wanted.source, wanted.protocol, wanted.source_port, wanted.destination_port
+    )
+
+
+def _selector(packet: "Packet") -> Selector:
+    return Selector(
+        packet.destination,
+        packet.source,
+        packet.mark,
+        packet.in_device.name if packet.in_device is not None else "",
+        packet.tos & 0xFC,
+        packet.protocol,
+        packet.source_port,
+        packet.destination_port,
+    )
+
+
 def _within(prefix: tuple[int, int] | None, address: int) -> bool:
     return prefix is None or (address ^ prefix[0]) & mask_for(*prefix) == 0
 
@@ -105,9 +143,23 @@ RULES6: Final = RULES[:2]
 class Fib:
     """Routes and rules of one family in one namespace, and the answers found so far."""
 
-    __slots__ = ("_answers", "_by_selector", "_initial", "_mask", "_tables", "base", "is_simple", "rules")
+    __slots__ = (
+        "_answers",
+        "_by_selector",
+        "_initial",
+        "_mask",
+        "_tables",
+        "base",
+        "hash_policy",
+        "is_simple",
+        "key",
+        "rules",
+    )
 
-    def __init__(self, *, is_ipv6: bool = False) -> None:
+    def __init__(self, key: bytes, *, is_ipv6: bool = False) -> None:
+        self.key = key
+        """Of the hash that chooses among next hops."""
+        self.hash_policy = "0"
         self.base = IPV6 if is_ipv6 else 0
         """The number of this family's address 0."""
         self._mask = prefix_mask6 if is_ipv6 else prefix_mask
@@ -179,6 +231,18 @@ class Fib:
 
     def lookup(self, address: int) -> Route | None:
         """The route for a destination of which nothing else is known, None if there is none."""
+        found = self._find(address)
+        return found if found is None or not found.hops else self._by_flow(found, multipath.Flow(address))
+
+    def reaches(self, address: int, device: "Device") -> bool:
+        """Whether a way to an address leads over a device."""
+        found = self._find(address)
+        return found is not None and found.leads_over(device)
+
+    def _by_flow(self, route: Route, flow: multipath.Flow) -> Route:
+        return multipath.choose(route, multipath.flow_hash(flow, self.hash_policy, self.key))
+
+    def _find(self, address: int) -> Route | None:
         try:
             return self._answers[address]
         except KeyError:
@@ -190,25 +254,15 @@ class Fib:
 
     def route(self, packet: "Packet") -> Route | None:
         """The route for a packet, None if there is none."""
-        if self.is_simple:
-            return self.lookup(packet.destination)
-        return self.select(
-            Selector(
-                packet.destination,
-                packet.source,
-                packet.mark,
-                packet.in_device.name if packet.in_device is not None else "",
-                packet.tos & 0xFC,
-                packet.protocol,
-                packet.source_port,
-                packet.destination_port,
-            )
-        )
+        found = self._find(packet.destination) if self.is_simple else self._selected(_selector(packet))
+        return found if found is None or not found.hops else self._by_flow(found, multipath.flow_of(packet))
 
     def select(self, wanted: Selector) -> Route | None:
         """The route for what a selector says, None if there is none."""
-        if self.is_simple:
-            return self.lookup(wanted.destination)
+        found = self._find(wanted.destination) if self.is_simple else self._selected(wanted)
+        return found if found is None or not found.hops else self._by_flow(found, _flow(wanted))
+
+    def _selected(self, wanted: Selector) -> Route | None:
         try:
             return self._by_selector[wanted]
         except KeyError:

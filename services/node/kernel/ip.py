@@ -102,7 +102,7 @@ def _invalid_source(namespace: "Namespace", device: "Device", packet: Packet) ->
     if route is not None and route.kind == "local":
         return None if namespace.device_sysctl(device.name, "accept_local") else DropReason.IP_LOCAL_SOURCE
     strict = namespace.device_sysctl(device.name, "rp_filter")
-    if strict and (route is None or (strict == 1 and route.device is not device)):
+    if strict and (route is None or (strict == 1 and not namespace.fib.reaches(source, device))):
         return DropReason.IP_RPFILTER
     return None
 

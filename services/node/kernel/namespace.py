@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import is_ipv6
-from podwire.services.node.kernel import internet
+from podwire.services.node.kernel import internet, multipath
 from podwire.services.node.kernel.conntrack import sctp
 from podwire.services.node.kernel.error_limits import ErrorLimits
 from podwire.services.node.kernel.errors import KernelError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DEFAULTS: Final = {
     "net.ipv4.ip_forward": "0",
     "net.ipv4.ip_default_ttl": "64",
+    "net.ipv4.fib_multipath_hash_policy": "0",
+    "net.ipv6.fib_multipath_hash_policy": "0",
     "net.ipv4.icmp_ratelimit": "1000",
     "net.ipv4.icmp_ratemask": "6168",
     "net.ipv6.icmp.ratelimit": "1000",
@@ -65,8 +67,9 @@ class Namespace:
         self.serial = serial
         self.devices: dict[str, Device] = {}
         self.taps: list[PacketSocket] = []
-        self.fib = Fib()
-        self.fib6 = Fib(is_ipv6=True)
+        key = kernel.boot_id.encode()[:32]
+        self.fib = Fib(key)
+        self.fib6 = Fib(key, is_ipv6=True)
         self.neighbours = NeighbourTable(self)
         self.error_limits = ErrorLimits(self)
         self.sysctls = dict(DEFAULTS)
@@ -113,6 +116,8 @@ class Namespace:
             raise KernelError(2, f"sysctl: cannot stat /proc/sys/{key.replace('.', '/')}: No such file or directory")
         if not all(word.isascii() and word.isdigit() for word in value.split()) or not value.split():
             raise KernelError(22, f'sysctl: setting key "{key}": Invalid argument')
+        if key.endswith(".fib_multipath_hash_policy") and value not in multipath.POLICIES:
+            raise KernelError(22, f'sysctl: setting key "{key}": Invalid argument')
         self.sysctls[key] = value
         if key == "net.ipv4.conf.all.forwarding":
             self.sysctls["net.ipv4.ip_forward"] = value
@@ -123,6 +128,8 @@ class Namespace:
 
     def refresh(self) -> None:
         """Recompute what the datapath reads often."""
+        self.fib.hash_policy = self.sysctls["net.ipv4.fib_multipath_hash_policy"]
+        self.fib6.hash_policy = self.sysctls["net.ipv6.fib_multipath_hash_policy"]
         self.forwards = self.sysctls["net.ipv4.ip_forward"] != "0"
         call = self.sysctls["net.bridge.bridge-nf-call-iptables"] != "0"
         self.bridge_calls_iptables = call and self.netfilter.active

@@ -164,10 +164,13 @@ def device_down(device: Device) -> None:
     device.namespace.neighbours.forget_device(device)
 
 
-def _forget_device(fib: Fib, device: Device, *, spare_local: bool = False) -> None:
+def _forget_device(fib: Fib, device: Device, *, spare_local: bool = False, is_gone: bool = False) -> None:
+    """Every route over the device, but for multipath routes that have another way (fib_sync_down_dev)."""
     for table in fib.tables():
         for route in fib.routes(table):
-            if route.device is device and not (spare_local and route.kind == "local" and route.protocol == "kernel"):
+            spared = spare_local and route.kind == "local" and route.protocol == "kernel"
+            has_way = not is_gone and any(hop.is_alive for hop in route.hops)
+            if route.leads_over(device) and not spared and not has_way:
                 fib.remove(route)
 
 
@@ -181,7 +184,8 @@ def disable_ipv6(namespace: Namespace, name: str) -> None:
 
 
 def flush(device: Device) -> None:
-    """Take every address off, with the routes over the device."""
-    _forget_device(device.namespace.fib, device)
+    """Take every address off, with the routes over the device, which is to go."""
+    for fib in (device.namespace.fib, device.namespace.fib6):
+        _forget_device(fib, device, is_gone=True)
     device.addresses.clear()
     device.addresses6.clear()

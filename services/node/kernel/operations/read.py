@@ -12,7 +12,7 @@ from podwire.services.node.kernel.devices.geneve import GeneveDevice
 from podwire.services.node.kernel.devices.ipip import IpipDevice
 from podwire.services.node.kernel.devices.veth import Veth
 from podwire.services.node.kernel.devices.vxlan import VxlanDevice
-from podwire.services.node.kernel.fib import Route
+from podwire.services.node.kernel.fib import NextHop, Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.operations import ipvs
@@ -82,6 +82,7 @@ def _route(route: Route) -> messages.Route:
         destination=f"{format_address(route.destination)}/{route.length}",
         device=route.device.name if route.device is not None else "",
         via=format_address(route.gateway) if route.gateway is not None else "",
+        hops=[_hop(hop) for hop in route.hops],
         source=format_address(route.source) if route.source is not None else "",
         metric=route.metric,
         table=route.table,
@@ -90,6 +91,11 @@ def _route(route: Route) -> messages.Route:
         kind=route.kind,
         onlink=route.onlink,
     )
+
+
+def _hop(hop: NextHop) -> messages.NextHop:
+    one = _route(hop.route)
+    return messages.NextHop(via=one.via, device=one.device, weight=hop.weight, onlink=one.onlink)
 
 
 def _neighbours(namespace: Namespace, wanted: messages.Read) -> list[messages.Neighbour]:

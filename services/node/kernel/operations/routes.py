@@ -1,20 +1,24 @@
 """Routes (rtnetlink RTM_NEWROUTE, RTM_DELROUTE; Linux fib_check_nh for what a next hop must satisfy)."""
 
 import errno
+from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from podwire.proto.messages import kernel as messages
 from podwire.proto.packet.addresses import IPV6, is_ipv6, is_link_local, mask_for
 from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.devices.device import Device
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.fib import NO_WAY, Route
+from podwire.services.node.kernel.fib import NO_WAY, NextHop, Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.operations import text
 
 DEFAULT_METRIC6: Final = 1024
 """IP6_RT_PRIO_USER."""
+_MOST_WEIGHT: Final = 256
 _TABLES: Final = {"255": "local", "254": "main", "253": "default"}
 
 
@@ -41,6 +45,21 @@ def add(kernel: Kernel, operation: messages.RouteAdd | messages.RouteReplace) ->
 
 
 def _build(namespace: Namespace, operation: messages.RouteAdd | messages.RouteReplace) -> Route:
+    if not operation.hops:
+        return _build_one(namespace, operation)
+    found = []
+    for hop in operation.hops:
+        if not 1 <= hop.weight <= _MOST_WEIGHT:
+            raise KernelError(errno.EINVAL, "Invalid nexthop weight.")
+        scope = operation.scope or "global"
+        one = msgspec.structs.replace(
+            operation, hops=[], via=hop.via, device=hop.device, onlink=hop.onlink, scope=scope
+        )
+        found.append(NextHop(hop.weight, _build_one(namespace, one)))
+    return found[0].route if len(found) == 1 else replace(found[0].route, hops=tuple(found))
+
+
+def _build_one(namespace: Namespace, operation: messages.RouteAdd | messages.RouteReplace) -> Route:
     gateway = text.optional(operation.via)
     destination, length = text.prefix(operation.destination)
     if gateway is not None and is_ipv6(gateway) and operation.destination == "default":
@@ -124,13 +143,30 @@ def delete(kernel: Kernel, operation: messages.RouteDelete) -> None:
     for route in fib.routes(table_name(operation.table)):
         fits = (
             (route.destination, route.length) == (destination, length)
-            and gateway in (None, route.gateway)
-            and device in (None, route.device)
             and operation.metric in (None, route.metric)
             and operation.protocol in ("", route.protocol)
         )
-        if fits:
+        left = _without(route, gateway, device) if fits else route
+        if left is not route:
             fib.remove(route)
+            if left is not None:
+                fib.add(left)
             kernel.changed()
             return
     raise KernelError(errno.ESRCH)
+
+
+def _without(route: Route, gateway: int | None, device: Device | None) -> Route | None:
+    """What is left of a route, the route itself if it does not fit: of IPv6's ways one may go (ip6_route_del)."""
+
+    def fits(one: Route) -> bool:
+        return gateway in (None, one.gateway) and device in (None, one.device)
+
+    if not route.hops or not is_ipv6(route.destination) or (gateway is None and device is None):
+        return None if fits(route) else route
+    hops = list(route.hops)
+    gone = next((hop for hop in hops if fits(hop.route)), None)
+    if gone is None:
+        return route
+    hops.remove(gone)
+    return replace(hops[0].route, hops=tuple(hops) if len(hops) > 1 else ())

@@ -5,10 +5,11 @@ from typing import Any
 
 from podwire.proto.packet.addresses import IPV6, ZERO_MAC, format_address, format_mac, format_prefix, is_ipv6
 from podwire.services.node.kernel import internet
-from podwire.services.node.kernel.fib import LOCAL, MAIN, NO_WAY, Fib, Route, Rule, Selector
+from podwire.services.node.kernel.fib import LOCAL, MAIN, NO_WAY, Fib, NextHop, Route, Rule, Selector
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.neighbours import Neighbour
 from podwire.services.node.kernel.netfilter.rule import PROTOCOL_NAMES
+from podwire.services.node.kernel.printing.routes import hop_flags
 
 type Object = dict[str, Any]
 
@@ -20,9 +21,9 @@ def route_object(
     is_new = is_ipv6(route.destination)
     made: Object = {"type": route.kind} if details or route.kind != "unicast" else {}
     made["dst"] = "default" if route.length == 0 else format_prefix(route.destination, route.length)
-    made |= {"gateway": format_address(route.gateway)} if route.gateway is not None and "via" not in hidden else {}
-    if route.device is not None and "dev" not in hidden:
-        made["dev"] = route.device.name
+    if not route.hops:
+        made |= {"gateway": format_address(route.gateway)} if route.gateway is not None and "via" not in hidden else {}
+        made |= {"dev": route.device.name} if route.device is not None and "dev" not in hidden else {}
     if is_new and route.kind in NO_WAY:
         made["dev"] = "lo"
     made |= {"table": route.table} if show_table and route.table != MAIN else {}
@@ -33,8 +34,16 @@ def route_object(
     if route.source is not None and "src" not in hidden:
         made["prefsrc"] = format_address(route.source)
     made |= {"metric": route.metric} if route.metric or is_new else {}
-    made["flags"] = ["onlink"] if route.onlink else []
-    return made | ({"pref": "medium"} if is_new else {})
+    made["flags"] = ["onlink"] if route.onlink and not route.hops else []
+    made |= {"pref": "medium"} if is_new else {}
+    return made | ({"nexthops": [_hop(hop) for hop in route.hops]} if route.hops else {})
+
+
+def _hop(hop: NextHop) -> Object:
+    route = hop.route
+    made: Object = {"gateway": format_address(route.gateway)} if route.gateway is not None else {}
+    made |= {"dev": route.device.name} if route.device is not None else {}
+    return made | {"weight": hop.weight, "flags": hop_flags(hop)}
 
 
 def got_object(namespace: Namespace, wanted: Selector, route: Route) -> Object:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from podwire.proto.packet.addresses import IPV6, ZERO_MAC, format_address, format_mac, format_prefix, is_ipv6, mask_for
 from podwire.services.node.kernel import internet
 from podwire.services.node.kernel.errors import KernelError
-from podwire.services.node.kernel.fib import LOCAL, MAIN, NO_WAY, Route, Selector
+from podwire.services.node.kernel.fib import LOCAL, MAIN, NO_WAY, NextHop, Route, Selector
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.neighbours import Neighbour
 
@@ -26,7 +26,7 @@ def shown_routes(namespace: Namespace, table: str = MAIN, device: str = "", *, f
     for name in _all_tables(fib.tables()) if table == "all" else [table]:
         routes = fib.routes(name)
         found += sorted(routes, key=_tree_order) if family == "ipv6" else routes
-    return [route for route in found if wanted is None or route.device is wanted]
+    return [route for route in found if wanted is None or (route.device is wanted and not route.hops)]
 
 
 def _all_tables(names: list[str]) -> list[str]:
@@ -52,8 +52,26 @@ def route_line(route: Route, *, hidden: Sequence[str] = (), show_table: bool = F
     if route.source is not None and "src" not in hidden:
         words += ["src", format_address(route.source)]
     words += ["metric", str(route.metric)] if route.metric else []
-    words += ["onlink"] if route.onlink else []
-    return " ".join(words) + " "
+    words += ["onlink"] if route.onlink and not route.hops else []
+    return " ".join(words) + " " + _ways(route)
+
+
+def _ways(route: Route) -> str:
+    """A line for each way of a multipath route (print_rta_multipath)."""
+    return "".join(f"\n\tnexthop {' '.join(_hop_words(hop))} " for hop in route.hops)
+
+
+def _hop_words(hop: NextHop) -> list[str]:
+    route = hop.route
+    words = ["via", format_address(route.gateway)] if route.gateway is not None else []
+    words += ["dev", route.device.name] if route.device is not None else []
+    return [*words, "weight", str(hop.weight), *hop_flags(hop)]
+
+
+def hop_flags(hop: NextHop) -> list[str]:
+    """What `ip` says about a way."""
+    onlink = ["onlink"] if hop.route.onlink else []
+    return onlink if hop.is_alive else ["dead", *onlink, "linkdown"]
 
 
 def _line6(route: Route, *, hidden: Sequence[str], show_table: bool, details: bool) -> str:
@@ -65,16 +83,16 @@ def _line6(route: Route, *, hidden: Sequence[str], show_table: bool, details: bo
     if route.source is not None and "src" not in hidden:
         words += ["src", format_address(route.source)]
     words += ["metric", str(route.metric)]
-    words += ["onlink"] if route.onlink else []
-    return " ".join([*words, "pref medium"])
+    words += ["onlink"] if route.onlink and not route.hops else []
+    return " ".join([*words, "pref medium"]) + _ways(route)
 
 
 def _way(route: Route, *, hidden: Sequence[str], details: bool) -> list[str]:
     words = [] if route.kind == "unicast" and not details else [route.kind]
     words.append("default" if route.length == 0 else format_prefix(route.destination, route.length))
-    if route.gateway is not None and "via" not in hidden:
+    if route.gateway is not None and not route.hops and "via" not in hidden:
         words += ["via", format_address(route.gateway)]
-    if route.device is not None and "dev" not in hidden:
+    if route.device is not None and not route.hops and "dev" not in hidden:
         words += ["dev", route.device.name]
     return words
 

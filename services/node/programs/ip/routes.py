@@ -1,5 +1,6 @@
 """ip route (iproute2 ip/iproute.c)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from podwire.proto.messages import kernel as operations
@@ -61,7 +62,7 @@ def _fits(route: Route, found: dict[str, str]) -> bool:
     own = {"proto": route.protocol, "scope": route.scope, "type": route.kind}
     if any(found.get(key, value) != value for key, value in own.items()):
         return False
-    if "via" in found and route.gateway != address(found["via"]):
+    if "via" in found and (route.hops or route.gateway != address(found["via"])):
         return False
     if "src" in found and route.source != address(found["src"]):
         return False
@@ -116,9 +117,11 @@ def _address(word: str) -> int:
 
 
 def change(namespace: Namespace, call: IpCall) -> list[Any]:
-    """ip route add|append|change|replace|delete [TYPE] PREFIX [via GATEWAY] [dev DEVICE] [src ADDRESS] …"""
+    """ip route add|append|change|replace|delete [TYPE] PREFIX [via GATEWAY] [dev DEVICE] [src ADDRESS] …
+    [nexthop [via GATEWAY] [dev DEVICE] [weight NUMBER] [onlink]] …"""
     keys = ("via", "dev", "src", "metric", "proto", "scope", "table")
-    found, others = pairs(call.words, keys, ("onlink",))
+    words, hops = _split_hops(call.words)
+    found, others = pairs(words, keys, ("onlink",))
     kind = others.pop(0) if others and others[0] in _KINDS else "unicast"
     if len(others) != 1:
         raise IpError(f"ip route {call.command}: {' '.join(call.words)}: not built", 1)
@@ -137,6 +140,7 @@ def change(namespace: Namespace, call: IpCall) -> list[Any]:
         "scope": found.get("scope", ""),
         "kind": kind,
         "onlink": "onlink" in found,
+        "hops": hops,
     }
     if call.command == "append" and _is_there(namespace, call, found, destination):
         raise IpError(f"ip route append {destination}: a second route of one prefix and metric is not built", 1)
@@ -144,6 +148,29 @@ def change(namespace: Namespace, call: IpCall) -> list[Any]:
         raise KernelError(2, "RTNETLINK answers: No such file or directory")
     make = operations.RouteAdd if call.command in ("add", "append") else operations.RouteReplace
     return [make(**given)]
+
+
+def _split_hops(words: Sequence[str]) -> tuple[list[str], list[operations.NextHop]]:
+    """The words before the first `nexthop`, and the hops that follow (parse_nexthops). Raises IpError."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "nexthop":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return parts[0], [_hop(part) for part in parts[1:]]
+
+
+def _hop(words: list[str]) -> operations.NextHop:
+    found, others = pairs(words, ("via", "dev", "weight"), ("onlink",))
+    if others:
+        raise IpError(f'Error: "nexthop" or end of line is expected instead of "{others[0]}"', 255)
+    weight = found.get("weight", "1")
+    if not (weight.isascii() and weight.isdigit() and 1 <= int(weight) <= 256):
+        raise IpError(f'Error: argument "{weight}" is wrong: "weight" is invalid', 255)
+    return operations.NextHop(
+        via=found.get("via", ""), device=found.get("dev", ""), weight=int(weight), onlink="onlink" in found
+    )
 
 
 def _deletion(namespace: Namespace, found: dict[str, str], destination: str) -> operations.RouteDelete:
