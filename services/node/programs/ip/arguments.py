@@ -123,7 +123,7 @@ _COMMANDS: Final = {
     "neigh": ("show", "list", "lst", "add", "change", "chg", "replace", "delete", "flush"),
     "netns": ("list", "show", "add", "delete", "exec", "identify"),
     "rule": ("show", "list", "lst", "add", "delete", "flush"),
-    "tunnel": ("show", "list", "lst"),
+    "tunnel": ("show", "list", "lst", "add", "delete"),
 }
 
 

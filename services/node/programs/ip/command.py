@@ -9,7 +9,7 @@ from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.programming import apply_operation
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.process import Process
-from podwire.services.node.programs.ip import addresses, links, namespaces, neighbours, policy, routes
+from podwire.services.node.programs.ip import addresses, links, namespaces, neighbours, policy, routes, tunnels
 from podwire.services.node.programs.ip.arguments import IpCall, IpError, read_call
 from podwire.services.node.programs.ip.json_text import render
 from podwire.services.node.runtime.programs import find_program, run
@@ -30,7 +30,7 @@ _READERS: Final[dict[tuple[str, str], Callable[[Namespace, IpCall], Shown]]] = {
     ("netns", "show"): namespaces.show,
     ("netns", "identify"): namespaces.identify,
     ("rule", "show"): policy.show,
-    ("tunnel", "show"): links.show_tunnels,
+    ("tunnel", "show"): tunnels.show,
 }
 _CHANGES: Final[dict[tuple[str, str], Callable[[Namespace, IpCall], Sequence[Any]]]] = {
     ("link", "set"): links.change,
@@ -55,6 +55,8 @@ _CHANGES: Final[dict[tuple[str, str], Callable[[Namespace, IpCall], Sequence[Any
     ("neigh", "replace"): neighbours.change,
     ("neigh", "delete"): neighbours.change,
     ("neigh", "flush"): neighbours.flush,
+    ("tunnel", "add"): tunnels.add,
+    ("tunnel", "delete"): tunnels.delete,
     ("netns", "add"): namespaces.change,
     ("netns", "delete"): namespaces.change,
 }

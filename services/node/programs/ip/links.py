@@ -1,10 +1,8 @@
-"""ip link and ip tunnel (iproute2 ip/iplink*.c, ip/iptunnel.c)."""
+"""ip link (iproute2 ip/iplink*.c)."""
 
 from typing import Any, Final
 
 from podwire.proto.messages import kernel as operations
-from podwire.proto.packet.addresses import format_address
-from podwire.services.node.kernel.devices.ipip import IpipDevice
 from podwire.services.node.kernel.namespace import Namespace
 from podwire.services.node.kernel.printing import link_objects
 from podwire.services.node.kernel.printing import links as printing
@@ -49,35 +47,6 @@ def show(namespace: Namespace, call: IpCall) -> str | list[Any]:
     return printing.ip_link(namespace, selection)
 
 
-def show_tunnels(namespace: Namespace, call: IpCall) -> str | list[Any]:
-    """ip tunnel show [NAME]: IP-in-IP devices."""
-    found, others = pairs(call.words, ("name", "dev", "mode"))
-    wanted = found.get("name", found.get("dev", others[0] if others else ""))
-    if wanted:
-        namespace.device(wanted)
-    devices = [
-        each for each in namespace.devices.values() if isinstance(each, IpipDevice) and wanted in ("", each.name)
-    ]
-    if call.json:
-        return [{"ifname": each.name, "mode": "ip/ip", **dict(_ends(each)), **_ttl(each)} for each in devices]
-    return "".join(_tunnel_line(each) for each in devices)
-
-
-def _ends(device: IpipDevice) -> list[tuple[str, str]]:
-    ends = (("remote", device.remote), ("local", device.local))
-    return [(name, format_address(address) if address else "any") for name, address in ends]
-
-
-def _ttl(device: IpipDevice) -> dict[str, Any]:
-    return {"ttl": device.ttl} if device.ttl else {}
-
-
-def _tunnel_line(device: IpipDevice) -> str:
-    ends = "".join(f" {name} {address}" for name, address in _ends(device))
-    link = f" dev {device.link.name}" if device.link is not None else ""
-    return f"{device.name}: ip/ip{ends}{link} ttl {device.ttl or 'inherit'}\n"
-
-
 def change(namespace: Namespace, call: IpCall) -> list[Any]:
     """ip link set DEVICE [up|down] [mtu N] [address MAC] [master BRIDGE|nomaster] [name NAME] [netns NAME]"""
     keys = ("dev", "mtu", "address", "master", "name", "netns", "multicast", "arp", "promisc", "txqueuelen", "alias")
@@ -120,7 +89,7 @@ def add(namespace: Namespace, call: IpCall) -> list[Any]:
     given: dict[str, Any] = {
         "netns": common.get("netns", namespace.name),
         "kind": kind,
-        "name": name or _free_name(namespace, kind),
+        "name": name or free_name(namespace, kind),
         "mtu": number(common["mtu"], "mtu") if "mtu" in common else 0,
         "address": common.get("address", ""),
         "up": "up" in common,
@@ -128,7 +97,7 @@ def add(namespace: Namespace, call: IpCall) -> list[Any]:
     return [operations.LinkAdd(**given, **_of_kind(namespace, kind, own))]
 
 
-def _free_name(namespace: Namespace, kind: str) -> str:
+def free_name(namespace: Namespace, kind: str) -> str:
     """What the kernel calls a device that was not named (dev_alloc_name)."""
     number = 0
     while f"{kind}{number}" in namespace.devices:

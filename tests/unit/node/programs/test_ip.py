@@ -33,6 +33,17 @@ def machine(script: str) -> Result:
             "t0: ip/ip remote 10.9.0.9 local 10.244.1.1 ttl 9\n",
         ),
         (
+            "ip tunnel add t0 mode ipip remote 10.9.0.9 local 10.244.1.1 dev cni0 && ip tunnel add t1 mode ip/ip ttl 7"
+            " && ip tunnel del t0 && ip tunnel add t2 remote any local 10.244.1.1 mode ipip dev cni0 && ip tunnel",
+            "t1: ip/ip remote any local any ttl 7\nt2: ip/ip remote any local 10.244.1.1 dev cni0 ttl inherit\n",
+        ),
+        ("ip tunnel show nothing; ip -j tunnel", "[]\n"),
+        (
+            "ip route add 10.9.0.0/16 nexthop dev cni0 weight 2 nexthop via 10.244.1.9"
+            " && ip route show root 10.9.0.0/16",
+            "10.9.0.0/16 \n\tnexthop dev cni0 weight 2 \n\tnexthop via 10.244.1.9 dev cni0 weight 1 \n",
+        ),
+        (
             "ip netns add a && ip link add v0 type veth peer name v1 netns a && ip -n a link set v1 up"
             " && ip netns exec a ip -br link show v1",
             "v1@if",
@@ -84,6 +95,16 @@ def test_what_the_machine_does(script: str, output: str) -> None:
         ("ip link add x type macvlan", 2, "ip link add type macvlan: not built"),
         ("ip link add", 1, 'Not enough information: "type" argument is required'),
         ("ip link set", 255, 'Not enough information: "dev" argument is required.'),
+        ("ip tunnel add t0", 1, "cannot determine tunnel mode (ipip, gre, vti or sit)"),
+        ("ip tunnel add t0 mode foo", 255, 'Unknown tunnel mode "foo"'),
+        ("ip tunnel add t0 mode gre remote 10.9.0.9", 1, "ip tunnel mode gre: not built"),
+        ("ip tunnel add t0 mode ipip remote bad", 1, 'Error: an IP address is expected rather than "bad"'),
+        ("ip tunnel add t0 mode ipip ttl 300", 255, 'Error: argument "300" is wrong: invalid TTL'),
+        ("ip tunnel add t0 t1 mode ipip", 255, 'Error: either "name" is duplicate, or "t1" is a garbage.'),
+        ("ip tunnel add t0 mode ipip dev none", 1, 'Cannot find device "none"'),
+        ("ip tunnel add cni0 mode ipip", 1, 'add tunnel "tunl0" failed: File exists'),
+        ("ip tunnel del none", 1, 'delete tunnel "none" failed: No such device'),
+        ("ip tunnel del cni0", 1, 'delete tunnel "cni0" failed: Operation not supported'),
         ("ip link set cni0 promisc on", 1, "ip link set promisc on: not built"),
         ("ip link add v type vxlan", 2, "Error: Required attributes not provided to perform the operation."),
         ("ip link add v type vxlan id 99999999", 255, 'Error: argument "99999999" is wrong: invalid id'),
