@@ -39,10 +39,11 @@ class Fate:
 
 
 class Court:
-    """Knows the pods (by address) and when which component did not work."""
+    """Knows the pods (by address) and when which component did not work. `lateness` (ns) is how much longer everything
+    may take on a machine that has other things to do."""
 
-    def __init__(self, lives: dict[str, Life], absences: Iterable[Absence]) -> None:
-        self._lives, self._absences = lives, list(absences)
+    def __init__(self, lives: dict[str, Life], absences: Iterable[Absence], lateness: int = 0) -> None:
+        self._lives, self._absences, self._lateness = lives, list(absences), lateness
 
     def judge(self, request: Request) -> Fate:
         """The fate of one request."""
@@ -76,9 +77,13 @@ class Court:
             return life.ending <= request.ended
         if kind is Kind.SLICE:
             late = request.sent - life.ending
-            return 0 <= late < SLICE_WITHIN or self._was_away("controllers", "", life.ending, request.sent)
+            return 0 <= late < SLICE_WITHIN + self._lateness or self._was_away(
+                "controllers", "", life.ending, request.sent
+            )
         late = request.sent - life.unlisted
-        return late < RULES_WITHIN or self._was_away("kube-proxy", chosen.node, life.unlisted, request.sent)
+        return late < RULES_WITHIN + self._lateness or self._was_away(
+            "kube-proxy", chosen.node, life.unlisted, request.sent
+        )
 
     def _was_away(self, component: str, node: str, begin: int, end: int) -> bool:
         return any(

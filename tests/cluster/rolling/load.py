@@ -14,8 +14,7 @@ from podwire.services.chassis.clock import SECOND
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.operator import exchange
 
-from ..conftest import Booted
-from ..operating import ask
+from .stage import Stage
 
 PATIENCE: Final = 5.0
 """Seconds after which a client gives a request up."""
@@ -63,12 +62,12 @@ class Load:
     """So many requests a second in each way, whether the ones before are over or not."""
 
     def __init__(
-        self, booted: Booted, sources: dict[str, Source], outside: Network, look_up: Callable[[], Awaitable[str]]
+        self, stage: Stage, sources: dict[str, Source], outside: Network, look_up: Callable[[], Awaitable[str]]
     ) -> None:
         self.requests: list[Request] = []
-        self._booted, self._sources, self._outside, self._look_up = booted, sources, outside, look_up
+        self._stage, self._sources, self._outside, self._look_up = stage, sources, outside, look_up
         self._by_trace: dict[str, Request] = {}
-        booted.cluster.operator.subscribe(subjects.telemetry_kind("hop"), self._hear)
+        stage.bus.subscribe(subjects.telemetry_kind("hop"), self._hear)
 
     def _hear(self, message: Message) -> None:
         hops: list[Hop] = codec.decode_union(list[Hop], message.payload)
@@ -86,7 +85,7 @@ class Load:
         await asyncio.gather(*running)
 
     async def _send(self, way: str) -> None:
-        now_ns = self._booted.cluster.clock.now_ns
+        now_ns = self._stage.clock.now_ns
         request = Request(len(self.requests), way, now_ns())
         self.requests.append(request)
         self._by_trace[request.trace] = request
@@ -111,8 +110,8 @@ class Load:
             timeout=PATIENCE,
         )
         if source.node:
-            answer = await ask(self._booted, source.node, call)
+            answer = await self._stage.ask(source.node, call)
             assert isinstance(answer, messages.Outcome), answer
             return answer
         network = Network(self._outside.shell, "", request.trace)
-        return await exchange(network, call, self._booted.cluster.clock)
+        return await exchange(network, call, self._stage.clock)

@@ -7,14 +7,13 @@ from typing import Any, Final
 from podwire.proto.kube import resources
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.inject.outside import outside_host
-from podwire.scripts.simulation.cluster import SimulatedProcess
 from podwire.services.chassis.chance import RandomStream, below, derive
 from podwire.services.node.network.sockets import Network
 
-from ..conftest import RULES_SETTLE, Booted
-from ..operating import execute
+from ..conftest import RULES_SETTLE
 from .history import Outage
 from .load import WAYS, Load, Request, Source
+from .stage import Stage
 
 Json = dict[str, Any]
 APP: Final = "web"
@@ -69,11 +68,10 @@ def client_pod(name: str, node: str) -> Json:
 class Scene:
     """One cluster with the workload and its clients."""
 
-    def __init__(self, booted: Booted, pre_stop: int) -> None:
-        self.booted, self.outages = booted, list[Outage]()
-        self._pre_stop = pre_stop
-        self._api, self._cluster = booted.cluster.api, booted.cluster
-        self._chance: RandomStream = derive(booted.cluster.seed, "what is killed when")
+    def __init__(self, stage: Stage, pre_stop: int, seed: int) -> None:
+        self.outages: list[Outage] = []
+        self._stage, self._api, self._pre_stop = stage, stage.api, pre_stop
+        self._chance: RandomStream = derive(seed, "what is killed when")
 
     async def build(self) -> Load:
         """Applies everything and waits until it serves."""
@@ -82,11 +80,11 @@ class Scene:
         pods = {"cluster IP": client_pod("caller", "node-1"), "name": client_pod("namer", "node-2")}
         for body in pods.values():
             await self._api.create(resources.PODS, "default", body)
-        await self._cluster.until(self._serves, 60, "the workload is Ready")
+        await self._stage.until(self._serves, 60, "the workload is Ready")
         await asyncio.sleep(RULES_SETTLE)
         service = await self._api.get(resources.SERVICES, "default", APP)
         address = service["spec"]["clusterIP"]
-        machines = {machine.name: machine.address.partition("/")[0] for machine in self._cluster.layout.machines}
+        machines = self._stage.machines()
         sources = {
             "cluster IP": Source(address, 80, "node-1", "caller"),
             "name": Source("", 80, "node-2", "namer"),
@@ -94,9 +92,9 @@ class Scene:
             "load balancer": Source(service["status"]["loadBalancer"]["ingress"][0]["ip"], 80),
         }
         assert tuple(sources) == WAYS
-        host = outside_host(self._cluster.operator, self._cluster.clock, ("172.18.255.9",), seed=5)
+        host = outside_host(self._stage.bus, self._stage.clock, ("172.18.255.9",), seed=5)
         namer = await self._api.get(resources.PODS, "default", "namer")
-        return Load(self.booted, sources, Network(host, ""), self._look_up(namer))
+        return Load(self._stage, sources, Network(host, ""), self._look_up(namer))
 
     async def _serves(self) -> bool:
         pods = await self._api.list(resources.PODS, "default")
@@ -106,7 +104,7 @@ class Scene:
 
     def _look_up(self, pod: Json) -> Callable[[], Awaitable[str]]:
         async def address() -> str:
-            output, code = await execute(self.booted, pod, ["getent", "hosts", APP])
+            output, code = await self._stage.execute(pod, ["getent", "hosts", APP])
             return output.split()[0] if code == 0 else ""
 
         return address
@@ -128,7 +126,7 @@ class Scene:
         """A rolling update to a template with another annotation; returns when it is complete."""
         body = {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}
         await self._api.patch(resources.DEPLOYMENTS, "default", APP, body)
-        await self._cluster.until(self._is_updated, 180, "the rolling update is complete")
+        await self._stage.until(self._is_updated, 180, "the rolling update is complete")
 
     async def _is_updated(self) -> bool:
         found = await self._api.get(resources.DEPLOYMENTS, "default", APP)
@@ -154,20 +152,12 @@ class Scene:
 
     async def _break(self, component: str, after: float) -> None:
         await asyncio.sleep(after)
-        victim = self._choose(component)
-        if victim is None:
+        working = self._stage.victims(component)
+        if not working:
             return
-        begun = self._cluster.clock.now_ns()
-        self._cluster.pause(victim)
+        victim, begun = working[below(self._chance, len(working))], self._stage.clock.now_ns()
+        victim.pause()
         await asyncio.sleep(below(self._chance, LONGEST_PAUSE_MS) / 1000)
-        if victim in self._cluster.processes:
-            self._cluster.kill(victim)
-            self.outages.append(Outage(component, victim.plan.node, begun, self._cluster.clock.now_ns()))
-
-    def _choose(self, component: str) -> SimulatedProcess | None:
-        working = [
-            each
-            for each in self._cluster.processes
-            if each.plan.component == component and (each.claimed or component not in ("kube-proxy", "coredns"))
-        ]
-        return working[below(self._chance, len(working))] if working else None
+        killed = self._stage.clock.now_ns()
+        if victim.kill():
+            self.outages.append(Outage(component, victim.node, begun, killed))

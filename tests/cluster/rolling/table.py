@@ -8,7 +8,9 @@ from typing import Final
 from ..conftest import Booted
 from .fates import Court, Fate, Kind
 from .history import absences, lives
+from .load import Request
 from .scene import APP, Scene
+from .stage import SimulatedStage, Stage
 
 SEED: Final = 3
 SCENES: Final = (
@@ -28,13 +30,19 @@ def play(mode: str, pre_stop: int, *, deaths: bool, seed: int = SEED) -> list[Fa
     """One scene on a cluster of its own; every request's fate."""
     booted = Booted(seed=seed, workers=2, proxy_mode=mode)
     try:
-        scene = Scene(booted, pre_stop)
+        stage = SimulatedStage(booted)
+        scene = Scene(stage, pre_stop, seed)
         requests = booted.cluster.run(scene.play(deaths=deaths))
-        log = list(booted.cluster.broker.stream.messages.values())
-        court = Court(lives(log, "default", APP, APP), absences(log, scene.outages))
-        return [court.judge(request) for request in requests]
+        return judged(stage, scene, requests)
     finally:
         booted.cluster.close()
+
+
+def judged(stage: Stage, scene: Scene, requests: list[Request], lateness: int = 0) -> list[Fate]:
+    """Every request's fate, by what the event log says."""
+    log = stage.log()
+    court = Court(lives(log, "default", APP, APP), absences(log, scene.outages), lateness)
+    return [court.judge(request) for request in requests]
 
 
 def rows() -> list[str]:
