@@ -59,6 +59,7 @@ def _hash(*parts: str) -> str:
     return base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()[:10]).decode()
 
 
+@lru_cache(maxsize=65536)
 def cluster_policy(name: ServicePortName, protocol: str) -> str:
     """Balances over all endpoints."""
     return "KUBE-SVC-" + _hash(str(name), protocol)
@@ -69,6 +70,7 @@ def local_policy(name: ServicePortName, protocol: str) -> str:
     return "KUBE-SVL-" + _hash(str(name), protocol)
 
 
+@lru_cache(maxsize=65536)
 def external(name: ServicePortName, protocol: str) -> str:
     """Traffic to the external addresses of a Service."""
     return "KUBE-EXT-" + _hash(str(name), protocol)

@@ -31,6 +31,8 @@ _NO_CHAIN: Final = "No chain/target/match by that name."
 def run(table: Table, words: Sequence[str], owner: str = "") -> None:
     """Apply one command to a table; NetfilterError leaves what must be undone."""
     command = _LONG.get(words[0], words[0])
+    if command == "-A" and len(words) > 1:
+        return _append(table, words[1], words[2:], owner)
     arguments = list(words[1:])
     if command in ("-F", "-Z", "-X"):
         return _on_many(table, command, arguments)
@@ -39,6 +41,13 @@ def run(table: Table, words: Sequence[str], owner: str = "") -> None:
     if command in ("-N", "-P", "-E"):
         return _on_chain(table, command, arguments)
     return _on_rule(table, command, arguments, owner)
+
+
+def _append(table: Table, name: str, specification: Sequence[str], owner: str) -> None:
+    chain = table.edit(name)
+    rule = parse_rule(specification, table.name, is_ipv6=table.is_ipv6)
+    rule.owner = owner
+    chain.append(rule)
 
 
 def _on_many(table: Table, command: str, arguments: list[str]) -> None:
@@ -109,7 +118,7 @@ def _rename(table: Table, name: str, new: str) -> None:
 
 def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> None:
     name = arguments.pop(0)
-    if command not in ("-A", "-I", "-D", "-R", "-C"):
+    if command not in ("-I", "-D", "-R", "-C"):
         raise NetfilterError(f'unknown option "{command}"')
     chain = table.edit(name)
     number = None
@@ -125,9 +134,7 @@ def _on_rule(table: Table, command: str, arguments: list[str], owner: str) -> No
 
 
 def _place(chain: Chain, command: str, number: int | None, rule: Rule) -> None:
-    if command == "-A":
-        chain.append(rule)
-    elif command == "-I":
+    if command == "-I":
         if (number or 1) > len(chain.rules) + 1:
             raise NetfilterError("Index of insertion too big.")
         chain.insert((number or 1) - 1, rule)

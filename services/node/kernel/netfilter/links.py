@@ -140,7 +140,12 @@ def _measure(table: "Table", root: str, reach: Reach, journal: Journal) -> None:
     """Depth-first over the jumps, without recursion; a chain met on its own path is a loop."""
     if root in reach:
         return
-    path = [(root, below := dict.fromkeys(jumps(table.chains[root])), list(below))]
+    below = dict.fromkeys(jumps(table.chains[root]))
+    if all(target in reach for target in below):
+        height = 1 + max((reach[target][0] for target in below), default=0)
+        journal.put(reach, root, (height, _hooks(table, root, reach)))
+        return
+    path = [(root, below, list(below))]
     on_path = {root: None}
     while path:
         name, below, rest = path[-1]
@@ -158,23 +163,25 @@ def _measure(table: "Table", root: str, reach: Reach, journal: Journal) -> None:
             path.append((following, below := dict.fromkeys(jumps(table.chains[following])), list(below)))
 
 
-def _limits(rule: Rule, reach: Reach) -> Iterator[Hooks]:
+def _limits(rule: Rule, reach: Reach) -> list[Hooks]:
     """Where a rule, and all of those that it jumps to, may stand."""
-    for match in rule.matches:
-        if match.hooks:
-            yield match.hooks
+    found = [match.hooks for match in rule.matches if match.hooks]
     if rule.target is not None and rule.target.hooks:
-        yield rule.target.hooks
+        found.append(rule.target.hooks)
     if rule.jump and reach[rule.jump][1] is not _EVERYWHERE:
-        yield reach[rule.jump][1]
+        found.append(reach[rule.jump][1])
+    return found
 
 
 def _hooks(table: "Table", name: str, reach: Reach) -> Hooks:
     """Where all of a chain's rules, and of those that they jump to, may stand."""
-    limits = frozenset(limit for rule in table.chains[name].rules for limit in _limits(rule, reach))
-    return _common(limits) if limits else _EVERYWHERE
+    limits: dict[Hooks, None] = {}
+    for rule in table.chains[name].rules:
+        for limit in _limits(rule, reach):
+            limits[limit] = None
+    return _common(tuple(limits)) if limits else _EVERYWHERE
 
 
 @functools.cache
-def _common(limits: frozenset[Hooks]) -> Hooks:
+def _common(limits: tuple[Hooks, ...]) -> Hooks:
     return tuple(hook for hook in _EVERYWHERE if all(hook in limit for limit in limits))

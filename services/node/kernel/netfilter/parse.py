@@ -24,6 +24,8 @@ BUILTIN_CHAINS: Final = {
 class _Parser:
     """One pass over the words of one rule."""
 
+    __slots__ = ("at", "inverted", "is_ipv6", "known_matches", "known_targets", "rule", "table", "words")
+
     def __init__(self, words: Sequence[str], table: str, *, is_ipv6: bool) -> None:
         self.words = words
         self.table = table
@@ -39,13 +41,19 @@ class _Parser:
         while self.at < count:
             word = self.words[self.at]
             self.at += 1
-            if word == "!":
-                if self.inverted:
-                    raise NetfilterError("multiple consecutive ! not allowed")
-                self.inverted = True
-            else:
-                self._option(word)
+            handler = _OPTIONS.get(word)
+            if handler is not None:
+                handler(self, word)
                 self.inverted = False
+            elif word[:2] == "--":
+                self._extension(word[2:])
+                self.inverted = False
+            elif word != "!":
+                raise NetfilterError(f"Bad argument `{word}'")
+            elif self.inverted:
+                raise NetfilterError("multiple consecutive ! not allowed")
+            else:
+                self.inverted = True
         if self.inverted:
             raise NetfilterError("nothing appropriate following !")
         for match in self.rule.matches:
@@ -66,32 +74,26 @@ class _Parser:
         self.at += 1
         return self.words[self.at - 1]
 
-    def _option(self, word: str) -> None:
-        handler = _OPTIONS.get(word)
-        if handler is not None:
-            handler(self, word)
-        elif word.startswith("--"):
-            self._extension(word[2:])
-        else:
-            raise NetfilterError(f"Bad argument `{word}'")
-
     def _extension(self, option: str) -> None:
         target = self.rule.target
         if target is not None and option in target.options:
             if self.inverted:
                 raise NetfilterError(f'unexpected "!" flag before --{option}')
-            return target.accept(option, self._values(option, target.options[option]))
+            return target.accept(option, self._values(f"--{option}", target.options[option]))
         for match in reversed(self.rule.matches):
             if option in match.options:
-                return match.accept(option, self._values(option, match.options[option]), self.inverted)
+                return match.accept(option, self._values(f"--{option}", match.options[option]), self.inverted)
         match = self._implicit(option)
-        return match.accept(option, self._values(option, match.options[option]), self.inverted)
+        return match.accept(option, self._values(f"--{option}", match.options[option]), self.inverted)
 
     def _values(self, option: str, count: int) -> list[str]:
+        if count == 1 and self.at < len(self.words) and self.words[self.at] != "!":
+            self.at += 1
+            return [self.words[self.at - 1]]
         if count and self.at < len(self.words) and self.words[self.at] == "!" and not self.inverted:
             self.at += 1
             self.inverted = True  # the old way round: --dport ! 80
-        return [self._take(f"--{option}") for _ in range(count)]
+        return [self._take(option) for _ in range(count)]
 
     def _implicit(self, option: str) -> Match:
         """`-p tcp --dport` loads the tcp match by itself."""
@@ -130,7 +132,7 @@ class _Parser:
         self.rule.destination = self._prefix(self._operand(word))
 
     def _operand(self, word: str) -> str:
-        return self._values(word.lstrip("-"), 1)[0]
+        return self._values(word, 1)[0]
 
     def _prefix(self, text: str) -> Prefix | None:
         address, mask = parse_mask(text)

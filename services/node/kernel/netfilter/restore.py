@@ -49,15 +49,18 @@ class _Reader:
 
     def line(self, line: str) -> None:
         line = line.strip()
-        if not line or line.startswith("#"):
+        kind = line[:1]
+        if kind in ("", "#"):
             return
-        if line.startswith("*"):
+        if kind == "*":
             self._open(line[1:].strip())
         elif self.table is None:
             raise NetfilterError("failed")
+        elif kind == "-":
+            self._rule(self.table, line)
         elif line == "COMMIT":
             self._commit(self.table)
-        elif line.startswith(":"):
+        elif kind == ":":
             self._chain(self.table, line[1:])
         else:
             self._rule(self.table, line)
@@ -99,11 +102,11 @@ class _Reader:
     def _rule(self, table: Table, line: str) -> None:
         words = split(line)
         counts = None
-        if words and words[0].startswith("["):
+        if words[0][:1] == "[":
             counts = _parse_counters(words.pop(0))
         if not words:
             raise NetfilterError("empty rule")
-        if "-t" in words[:1]:
+        if words[0] == "-t":
             raise NetfilterError("The -t option (seen in line) cannot be used in iptables-restore.")
         commands.run(table, words, self._owner)
         if counts is not None and self._counters and words[0] == "-A":
