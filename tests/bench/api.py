@@ -18,7 +18,8 @@ import aiohttp
 import nats
 import uvloop
 from aiohttp import web
-from tests.bench.cluster import CONCURRENT, config_map, credentials, podwire, proportional_set_size, rate
+from tests.bench.cluster import CONCURRENT, config_map, credentials, proportional_set_size, rate
+from tests.bench.live import podwire
 from tests.bench.table import Row
 from tests.bench.wire import SETTLED, free_port
 

@@ -3,8 +3,6 @@
 import asyncio
 import re
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
 from base64 import b64decode
@@ -14,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 import yaml
+from tests.bench.live import podwire
 from tests.bench.table import Row
 
 from podwire.proto.kube import resources
@@ -25,12 +24,6 @@ CONCURRENT: Final = 16
 STARTS: Final = 3
 RUNNING: Final = 150
 _PHASE: Final = re.compile(r"^\s*([\d.]+) s\s+(.+)$", re.MULTILINE)
-
-
-def podwire(*arguments: str) -> str:
-    """The output of a command that must succeed."""
-    command = [sys.executable, "-m", "podwire.scripts.podwire", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def proportional_set_size(pids: list[int]) -> float:

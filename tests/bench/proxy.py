@@ -30,6 +30,7 @@ COUNTS: Final = (10, 1_000, 10_000)
 ENDPOINTS: Final = 3
 CHANGES: Final = 12
 FLOWS: Final = 400
+ROUNDS: Final = 5
 AROUND: Final = Surroundings(cluster_cidr="10.244.0.0/16", node_ip="10.0.0.1")
 States = dict[PortKey, ServicePortState]
 
@@ -90,19 +91,23 @@ class Measured:
         return time.perf_counter() - began
 
     def lookup(self) -> tuple[int, float]:
-        """Rules that the first packet of a flow to the last Service passes, and the µs that such a packet takes."""
+        """Rules that the first packet of a flow to the last Service passes, and the µs that such a packet takes: the
+        best of some rounds."""
         network, last = self.network, list(self.states.values())[-1].cluster_ip
-        link = link_to(network, 1, "one", "cni0")
-        frames = [udp_frame(link, "10.244.1.2", last, port, 80) for port in range(10_000, 10_000 + FLOWS)]
+        link, ports = link_to(network, 1, "one", "cni0"), iter(range(10_000, 60_000))
         kernel = network[1].kernel
-        kernel.send_frame("one", "eth0", frames[0], network.now, "t")
+        kernel.send_frame("one", "eth0", udp_frame(link, "10.244.1.2", last, next(ports), 80), network.now, "t")
         network.settle()
-        passed = self._passed()
-        began = time.perf_counter()
-        for frame in frames[1:]:
-            kernel.send_frame("one", "eth0", frame, network.now)
-            kernel.transmitted.clear()
-        return passed, (time.perf_counter() - began) / (FLOWS - 1) * 1e6
+        passed, taken = self._passed(), []
+        for _ in range(ROUNDS):
+            frames = [udp_frame(link, "10.244.1.2", last, next(ports), 80) for _ in range(FLOWS)]
+            gc.collect()
+            began = time.perf_counter()
+            for frame in frames:
+                kernel.send_frame("one", "eth0", frame, network.now)
+                kernel.transmitted.clear()
+            taken.append((time.perf_counter() - began) / FLOWS * 1e6)
+        return passed, min(taken)
 
     def _passed(self) -> int:
         """At each table of each hook as many as the trace says at most."""

@@ -55,6 +55,20 @@ def test_a_neighbour_is_solicited_through_its_group_and_probed_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(("allowed", "state"), [("0", "FAILED"), ("1", "REACHABLE")])
+def test_a_router_answers_for_another_only_with_proxy_ndp(allowed: str, state: str) -> None:
+    network = dual_cluster()
+    network[2].do(
+        m.NeighbourReplace(device="eth0", address="fd00:10::77", proxy=True),
+        m.SysctlWrite(key="net.ipv6.conf.eth0.proxy_ndp", value=allowed),
+    )
+    network[1].sockets("").open_ping().send_echo("fd00:10::77", 1)
+    network.run(4 * SECOND)
+    known = ip_neigh(network[1].kernel.root, family="ipv6")
+    [line] = [line for line in known.splitlines() if line.startswith("fd00:10::77 ")]
+    assert line.split()[-1] == state
+
+
 def test_nobody_answers() -> None:
     network = dual_cluster()
     network[1].do(m.LinkSet(name="lo", up=True))
