@@ -71,6 +71,17 @@ def ip_addr(namespace: Namespace, selection: Selection = ALL) -> str:
     return _join(blocks, selection)
 
 
+def link_block(device: Device) -> str:
+    """A link as `ip monitor` tells of it: without its queue, with a blank behind its first line."""
+    first, *rest = _link_lines(device, ALL, mode=False)
+    return "\n".join([first.removesuffix(" qlen 1000") + " ", *rest])
+
+
+def address_blocks(device: Device, selection: Selection) -> list[str]:
+    """Each address as `ip monitor` tells of it."""
+    return ["\n".join(_one_line(device, each)) for each in shown_addresses(device, selection)]
+
+
 def _one_line(device: Device, address: Address) -> list[str]:
     """-o shows addresses only, each with its device."""
     first, *rest = _address_lines([address])

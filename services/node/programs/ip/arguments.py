@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 from podwire.services.node.kernel.printing.links import Selection
 
-OBJECTS: Final = ("link", "address", "addr", "route", "neighbor", "neighbour", "neigh", "netns", "rule", "tunnel")
+OBJECTS: Final = (
+    *("link", "address", "addr", "route", "neighbor", "neighbour", "neigh", "netns", "rule", "tunnel", "monitor"),
+)
 NOT_BUILT: Final = (
-    "monitor",
     "maddress",
     "mroute",
     "tuntap",
@@ -86,7 +87,7 @@ def read_call(words: Sequence[str]) -> IpCall:
     if not rest:
         raise IpError("Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }")
     subject = _object(rest.pop(0))
-    command = _command(subject, rest.pop(0)) if rest else "show"
+    command = _command(subject, rest.pop(0)) if rest and subject != "monitor" else "show"
     return IpCall(selection, namespace, subject, command, tuple(rest), json, pretty)
 
 

@@ -12,6 +12,7 @@ from podwire.services.node.process import Process
 from podwire.services.node.programs.ip import addresses, links, namespaces, neighbours, policy, routes, tunnels
 from podwire.services.node.programs.ip.arguments import IpCall, IpError, read_call
 from podwire.services.node.programs.ip.json_text import render
+from podwire.services.node.programs.ip.monitor import monitor
 from podwire.services.node.runtime.programs import find_program, run
 
 _NETLINK: Final = 2
@@ -70,6 +71,8 @@ async def ip(process: Process) -> int:
             process = _enter(process, call.namespace)
         if call.subject == "netns" and call.command == "exec":
             return await _exec(process, call.words)
+        if call.subject == "monitor":
+            return await monitor(process, call)
         await process.print(_run(process, call))
     except IpError as error:
         await process.complain(str(error))

@@ -110,7 +110,7 @@ def test_what_the_machine_does(script: str, output: str) -> None:
         ("ip link add v type vxlan id 99999999", 255, 'Error: argument "99999999" is wrong: invalid id'),
         ("ip link add v type vxlan id 1 group 239.0.0.1", 255, 'vxlan: "group" is not built'),
         ("ip link add g type geneve id 1", 1, "geneve: remote link partner not specified"),
-        ("ip monitor", 1, "ip monitor: not built"),
+        ("ip mroute", 1, "ip mroute: not built"),
         ("ip foo", 1, 'Object "foo" is unknown, try "ip help".'),
         ("ip route flush", 1, '"ip route flush" requires arguments.'),
         ("ip addr flush", 1, "Flush requires arguments."),
@@ -138,3 +138,67 @@ def test_pretty_json_breaks_lines_as_iproute2_does() -> None:
         '[ {\n        "a": [ ],\n        "in": {\n            "b": 1\n        },\n        "list": [ {\n'
         '                "c": "d"\n            },{\n                "c": "e"\n            } ]\n    } ]\n'
     )
+
+
+def monitored(options: str, *changes: str) -> str:
+    """What ip monitor tells of some changes, each between two of its looks."""
+    steps = " && ".join(f"{change} && sleep 0.1" for change in changes)
+    result = machine(f"timeout 5 ip {options} > /tmp/told & sleep 0.2; {steps} && wait; cat /tmp/told")
+    assert result.err in ("", "Terminated\n")
+    return result.out
+
+
+def test_monitor_tells_of_links_addresses_routes_neighbours_and_rules_that_come_change_and_go() -> None:
+    address = "4: d0    inet 10.7.0.1/24 scope global d0\n       valid_lft forever preferred_lft forever\n"
+    routes = [
+        "local 10.7.0.1 dev d0 table local proto kernel scope host src 10.7.0.1 \n",
+        "10.7.0.0/24 dev d0 proto kernel scope link src 10.7.0.1 \n",
+        "broadcast 10.7.0.255 dev d0 table local proto kernel scope link src 10.7.0.1 \n",
+    ]
+    told = monitored(
+        "-4 monitor",
+        "ip link add d0 type dummy && ip link set d0 up",
+        "ip addr add 10.7.0.1/24 dev d0",
+        "ip route add 10.9.0.0/16 via 10.7.0.2",
+        "ip neigh add 10.7.0.2 lladdr 02:00:00:00:00:02 dev d0",
+        "ip neigh del 10.7.0.2 dev d0",
+        "ip route del 10.9.0.0/16",
+        "ip rule add from 10.1.0.0/16 table 7",
+        "ip addr del 10.7.0.1/24 dev d0",
+    )
+    index = told.partition(":")[0]
+    expected = [
+        address.replace("4:", f"{index}:", 1),
+        *routes,
+        "10.9.0.0/16 via 10.7.0.2 dev d0 \n",
+        "10.7.0.2 dev d0 lladdr 02:00:00:00:00:02 PERMANENT \n",
+        "Deleted 10.7.0.2 dev d0 lladdr 02:00:00:00:00:02 PERMANENT \n",
+        "Deleted 10.9.0.0/16 via 10.7.0.2 dev d0 \n",
+        "32765:\tfrom 10.1.0.0/16 lookup 7\n",
+        *(f"Deleted {route}" for route in routes),
+        f"Deleted {address.replace('4:', f'{index}:', 1)}",
+    ]
+    assert sorted(told.splitlines()) == sorted("".join(expected).splitlines())
+
+
+def test_monitor_tells_of_a_link_s_state_with_labels_and_of_one_device() -> None:
+    changes = ("ip link add d0 type dummy", "ip link set d0 up", "ip link del d0")
+    told = monitored("monitor label link", *changes)
+    first = "d0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN group default \n"
+    assert told.startswith("[LINK]") and first in told
+    assert "d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc noqueue state UNKNOWN group default \n" in told
+    assert "[LINK]Deleted " in told
+    assert monitored("monitor dev cni0 link", *changes) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        ("foo", 255, 'Argument "foo" is unknown, try "ip monitor help".'),
+        ("netconf", 1, "ip monitor netconf: not built"),
+        ("dev none", 1, 'Cannot find device "none"'),
+    ],
+)
+def test_monitor_refuses(words: str, code: int, complaint: str) -> None:
+    result = machine(f"timeout 5 ip monitor {words}")
+    assert (result.code, result.err.strip()) == (code, complaint)
