@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from podwire.proto.kube.families import host_port
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError
 from podwire.scripts.cluster.layout import OBSERVER
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
@@ -54,7 +55,7 @@ def status(
 def _door(door: dict[str, Any]) -> str:
     """One line: where a Service's port is reached from this machine."""
     service = f"{door['namespace']}/{door['name']}" + (f":{door['port_name']}" if door["port_name"] else "")
-    place = f"{door['address'] or 'NodePort'}:{door['port']}/{door['protocol']}"
+    place = f"{host_port(door['address'] or 'NodePort', door['port'])}/{door['protocol']}"
     return f"service      127.0.0.1:{door['door']}  {service} at {place}"
 
 
