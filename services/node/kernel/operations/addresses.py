@@ -24,7 +24,7 @@ def add(kernel: Kernel, operation: messages.AddressAdd) -> None:
     value, length = text.prefix(operation.address)
     if value in (0, IPV6) or (is_ipv6(value) and is_multicast(value)):
         raise KernelError(errno.EINVAL)
-    if any((each.address, each.length) == (value, length) for each in _list(device, value)):
+    if _has(device, value, length):
         raise KernelError(errno.EEXIST, "" if is_ipv6(value) else "Address already assigned.")
     if is_ipv6(value):
         _check_enabled(device)
@@ -37,6 +37,13 @@ def add(kernel: Kernel, operation: messages.AddressAdd) -> None:
         device.addresses.append(address)
         _add_routes(device, address)
     kernel.changed()
+
+
+def _has(device: Device, value: int, length: int) -> bool:
+    """Whether the device has an address. Each of IPv4 has its local route, so that kube-ipvs0's many need no look."""
+    if not is_ipv6(value) and device.namespace.fib.find((LOCAL, 32, value, 0)) is None:
+        return False
+    return any((each.address, each.length) == (value, length) for each in _list(device, value))
 
 
 def _list(device: Device, value: int) -> list[Address]:
@@ -119,7 +126,15 @@ def _add_routes(device: Device, address: Address) -> None:
 
 
 def _remove_routes(device: Device, address: Address) -> None:
-    kept = [route for other in _list(device, address.address) for route in routes_of(device, other)]
+    """Take an address's routes out, but for those that another address gives as well."""
+    mask = mask_for(address.address, address.length)
+    near = (
+        other
+        for other in _list(device, address.address)
+        if other.address == address.address
+        or (other.length == address.length and not (other.address ^ address.address) & mask)
+    )
+    kept = [route for other in near for route in routes_of(device, other)]
     fib = device.namespace.fib_for(address.address)
     for route in routes_of(device, address):
         if route not in kept and fib.holds(route):
