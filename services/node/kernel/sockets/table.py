@@ -1,6 +1,8 @@
 """All sockets of one namespace: ports, demultiplexing, and what comes of packets that no socket wants."""
 
 import errno
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from podwire.proto.packet.addresses import format_address
@@ -86,11 +88,11 @@ class SocketTable:
             raise KernelError(errno.ENETUNREACH)
         return source
 
-    def ephemeral_ports(self) -> list[int]:
+    def ephemeral_ports(self) -> Iterator[int]:
         """Every port of ip_local_port_range, from a random one on."""
         low, high = (int(word) for word in self._namespace.sysctls["net.ipv4.ip_local_port_range"].split())
         start = self._namespace.kernel.random.getrandbits(16) % (high - low + 1)
-        return [*range(low + start, high + 1), *range(low, low + start)]
+        return chain(range(low + start, high + 1), range(low, low + start))
 
     def port_towards(self, source: int, remote: tuple[int, int]) -> int:
         """An ephemeral port that makes a new connection; KernelError EADDRNOTAVAIL."""
