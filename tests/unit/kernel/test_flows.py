@@ -121,7 +121,7 @@ class Script:
 
 
 @families
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(actions=ACTIONS)
 def test_cached_and_uncached_agree(plan: Plan, actions: list[tuple[str, int, int]]) -> None:
     cached, walked = Script(plan, cached=True), Script(plan, cached=False)
