@@ -46,6 +46,13 @@ class PowerOff(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     seconds: Seconds
 
 
+class Decommission(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The machine is taken away for good, and its Node deleted."""
+
+    at: Seconds
+    node: str
+
+
 class BadLink(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What goes from `source` to `target` (and back, where `both`) meets the impairment; a loss of 1 is a partition."""
 
@@ -80,7 +87,7 @@ class SkewClock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     seconds: Seconds
 
 
-type Action = Kill | CrashLoop | Pause | PowerOff | BadLink | StopBus | FillStore | SkewClock
+type Action = Kill | CrashLoop | Pause | PowerOff | Decommission | BadLink | StopBus | FillStore | SkewClock
 
 
 def ends(action: Action) -> float:
@@ -90,6 +97,8 @@ def ends(action: Action) -> float:
             return action.at + action.back_after
         case CrashLoop():
             return action.at + action.times * action.every
+        case Decommission():
+            return action.at
         case _:
             return action.at + action.seconds
 
@@ -105,6 +114,8 @@ def describe(action: Action) -> str:
             return f"pause {action.target} for {action.seconds:g} s"
         case PowerOff():
             return f"power off {action.node} for {action.seconds:g} s"
+        case Decommission():
+            return f"take {action.node} away"
         case BadLink():
             return f"link {_ways(action)} for {action.seconds:g} s: {_impaired(action.impairment)}"
         case StopBus():

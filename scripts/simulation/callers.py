@@ -15,7 +15,7 @@ from podwire.scripts.simulation.workload import CALLER, HTTP_PORT, NAMESPACE, UD
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
 from podwire.services.chassis.chance import RandomBits, below, choose
 
-_EVERY: Final = 2.0
+_EVERY: Final = 8.0
 _TIMEOUT: Final = 1.5
 _SOURCE_PORT: Final = 7777
 """Datagrams always leave from here, so that a flow that nobody ends goes on for ever."""
@@ -41,7 +41,7 @@ class Callers:
     async def run(self, node: str) -> None:
         """Calls from one machine until cancelled."""
         while True:
-            await asyncio.sleep(_EVERY / 2 + _EVERY * below(self._random, 1000) / 1000)
+            await asyncio.sleep(2 * _EVERY * below(self._random, 1000) / 1000)
             try:
                 await self._call(node)
             except (ApiError, ApiUnavailable, Silent):

@@ -69,6 +69,7 @@ class SimulatedCluster:
         self.clock = SimulatedClock(self.loop)
         self.bad: list[BadDirection] = []
         self.skews: dict[str, int] = {}
+        self.taken_away: dict[str, None] = {}
         self._dark: dict[str, list[ProcessPlan]] = {}
         self._macs = {machine.name: mac_of(machine.address) for machine in self.layout.machines}
         self._macs[OUTSIDE] = mac_of(self.addressing.outside[0])
@@ -209,8 +210,15 @@ class SimulatedCluster:
         for process in [entry for entry in self.processes if entry.node == node]:
             self.kill(process)
 
+    def take_away(self, node: str) -> None:
+        """The machine loses its power and never gets it back."""
+        self.power_off(node)
+        self.taken_away[node] = None
+
     def power_on(self, node: str) -> None:
         """The machine boots: a new boot id, an empty kernel. Idempotent."""
+        if node in self.taken_away:
+            return
         for plan in self._dark.pop(node, ()):
             self.start(plan)
 

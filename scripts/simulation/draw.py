@@ -9,6 +9,7 @@ from podwire.scripts.chaos.actions import (
     Action,
     BadLink,
     CrashLoop,
+    Decommission,
     FillStore,
     Kill,
     Pause,
@@ -19,7 +20,18 @@ from podwire.scripts.chaos.actions import (
 from podwire.services.chassis.chance import RandomBits, below, choose
 from podwire.services.chassis.clock import MILLISECOND
 
-KINDS: Final = ("kill", "crash-loop", "pause", "power-off", "partition", "bad-link", "bus", "full-store", "skew")
+KINDS: Final = (
+    "kill",
+    "crash-loop",
+    "pause",
+    "power-off",
+    "decommission",
+    "partition",
+    "bad-link",
+    "bus",
+    "full-store",
+    "skew",
+)
 _MEAN_PAUSE: Final = 25.0
 """Seconds between one fault and the next."""
 _SINGLE: Final = (
@@ -48,12 +60,16 @@ class Surroundings:
 
 
 def draw(random: RandomBits, seconds: float, machines: Sequence[str], kinds: Sequence[str] = KINDS) -> list[Action]:
-    """Faults for the first `seconds`, in the order of their beginning; each has ended by then."""
+    """Faults for the first `seconds`, in the order of their beginning; each has ended by then.
+    One machine is taken away at most."""
     surroundings = Surroundings(machines)
     schedule: list[Action] = []
     at = _fraction(random) * _MEAN_PAUSE
     while kinds and at < seconds - 1:
-        schedule.append(_DRAW[choose(random, kinds)](random, _thousandths(at), seconds - at, surroundings))
+        kind = choose(random, kinds)
+        schedule.append(_DRAW[kind](random, _thousandths(at), seconds - at, surroundings))
+        if kind == "decommission":
+            kinds = [each for each in kinds if each != kind]
         at += 2 * _fraction(random) * _MEAN_PAUSE
     return schedule
 
@@ -89,6 +105,10 @@ def _pause(random: RandomBits, at: float, room: float, around: Surroundings) -> 
 
 def _power_off(random: RandomBits, at: float, room: float, around: Surroundings) -> Action:
     return PowerOff(at=at, node=choose(random, around.machines), seconds=_length(random, 0.1, 120, room))
+
+
+def _decommission(random: RandomBits, at: float, room: float, around: Surroundings) -> Action:
+    return Decommission(at=at, node=choose(random, around.machines[1:]))
 
 
 def _pair(random: RandomBits, around: Surroundings) -> tuple[str, str]:
@@ -141,6 +161,7 @@ _DRAW: Final[dict[str, Callable[[RandomBits, float, float, Surroundings], Action
     "crash-loop": _crash_loop,
     "pause": _pause,
     "power-off": _power_off,
+    "decommission": _decommission,
     "partition": _partition,
     "bad-link": _bad_link,
     "bus": _bus,

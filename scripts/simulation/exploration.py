@@ -5,6 +5,7 @@ after the last fault has ended.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,9 +141,8 @@ class Exploration:
         churn = tasks.start(subject.churn.run(), name="churn")
         for node in subject.nodes:
             tasks.start(subject.callers.run(node), name=f"caller {node}")
-        end = self._now() + max(seconds, over)
-        while self._now() < end:
-            await asyncio.sleep(min(_LOOK_EVERY, end - self._now()))
+        for _ in range(math.ceil(max(seconds, over) / _LOOK_EVERY)):
+            await asyncio.sleep(_LOOK_EVERY)
             self._look(subject)
         churn.cancel()
 

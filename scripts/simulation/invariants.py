@@ -33,8 +33,9 @@ class Subject:
 
     @property
     def nodes(self) -> list[str]:
-        """The machines' names."""
-        return [machine.name for machine in self.cluster.layout.machines]
+        """The names of the machines that were not taken away."""
+        machines = self.cluster.layout.machines
+        return [machine.name for machine in machines if machine.name not in self.cluster.taken_away]
 
 
 Check = Callable[[Subject], Awaitable[list[str]]]
@@ -44,10 +45,11 @@ async def killed_components_recover(subject: Subject) -> list[str]:
     """Every process is there, every node and every system pod is Ready."""
     cluster, api = subject.cluster, subject.cluster.api
     running = {entry.plan.place: None for entry in cluster.processes if entry.alive}
-    wrong = [f"no process {plan.place}" for plan in cluster.layout.processes if plan.place not in running]
+    wanted = [plan for plan in cluster.layout.processes if plan.node not in cluster.taken_away]
+    wrong = [f"no process {plan.place}" for plan in wanted if plan.place not in running]
     nodes = await api.list(resources.NODES)
-    missing = [name for name in subject.nodes if name not in _names(nodes)]
-    wrong += [f"node {name} is not registered" for name in missing]
+    wrong += [f"node {name} is not registered" for name in subject.nodes if name not in _names(nodes)]
+    wrong += [f"node {name} was taken away" for name in _names(nodes) if name not in subject.nodes]
     pods = await api.list(resources.PODS, "kube-system")
     return wrong + [f"{_of(entry)} is not Ready" for entry in (*nodes, *pods) if not is_ready(entry)]
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final
 
+from podwire.proto.kube import resources
 from podwire.proto.messages.process import Impairment
 from podwire.scripts.chaos.actions import (
     Action,
     BadLink,
     CrashLoop,
+    Decommission,
     FillStore,
     Kill,
     Pause,
@@ -21,6 +23,7 @@ from podwire.scripts.chaos.actions import (
 )
 from podwire.scripts.chaos.links import BadDirection
 from podwire.scripts.simulation.cluster import SimulatedCluster, SimulatedProcess
+from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 from podwire.services.chassis.clock import SECOND
 
 _AT_ONCE: Final = 0.05
@@ -34,6 +37,7 @@ class Performer:
         self._links: dict[int, list[BadDirection]] = {}
         self._numbers = count()
         self._without_bus = self._without_room = 0
+        self._going: asyncio.Task[None] | None = None
 
     def schedule(self, actions: Sequence[Action]) -> float:
         """Sets a timer for everything that is to be done; how many seconds from now all of it is over."""
@@ -57,6 +61,9 @@ class Performer:
             case PowerOff():
                 self._cluster.power_off(action.node)
                 self._at(action.seconds, lambda: self._cluster.power_on(action.node))
+            case Decommission():
+                self._cluster.take_away(action.node)
+                self._going = asyncio.get_running_loop().create_task(self._delete_node(action.node))
             case BadLink():
                 self._spoil(action)
             case StopBus():
@@ -66,6 +73,19 @@ class Performer:
             case SkewClock():
                 self._cluster.set_skew(action.node, round(action.skew * SECOND))
                 self._at(action.seconds, lambda: self._cluster.set_skew(action.node, 0))
+
+    async def _delete_node(self, node: str) -> None:
+        while True:
+            try:
+                await self._cluster.api.delete(resources.NODES, "", node)
+            except ApiError as error:
+                if error.code == 404:
+                    return
+            except ApiUnavailable:
+                pass
+            else:
+                return
+            await asyncio.sleep(_AT_ONCE)
 
     def _find(self, target: str) -> SimulatedProcess | None:
         """The process that the target names at this moment, if there is one."""

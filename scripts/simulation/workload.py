@@ -23,6 +23,7 @@ CALLER: Final = "caller"
 HTTP_PORT: Final = 80
 UDP_PORT: Final = 81
 _FAILURES: Final = (ApiError, ApiUnavailable)
+_CHANGE_EVERY_MS: Final = 15_000
 NOTES: Final = tuple(f"note-{number}" for number in range(4))
 """ConfigMaps that are written."""
 
@@ -97,7 +98,7 @@ class Churn:
             self._restart_rollout,
         )
         while True:
-            await asyncio.sleep(2 + below(self._random, 6000) / 1000)
+            await asyncio.sleep(below(self._random, 2 * _CHANGE_EVERY_MS) / 1000)
             self._turn += 1
             try:
                 await choose(self._random, deeds)()

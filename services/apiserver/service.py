@@ -18,6 +18,7 @@ from podwire.services.apiserver.replica import Replica
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.apiserver.signing import token_key
 from podwire.services.apiserver.writer import Writer
+from podwire.services.chassis.api.watch import HEARTBEAT_EVERY
 from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.chance import hexadecimal
 from podwire.services.chassis.claim import Container
@@ -28,7 +29,6 @@ from podwire.services.chassis.eventlog.log import Conflict, EventLog, LogUnavail
 from podwire.services.chassis.health import serve_health
 
 USER: Final = "system:apiserver"
-_BEAT: Final = 0.2
 _RETRY: Final = 0.5
 _SECURE_PORT: Final = 6443
 _BOOTSTRAP_RESOURCES: Final = ("servicecidrs", "namespaces", "nodes", "services", "endpoints", "endpointslices")
@@ -106,7 +106,7 @@ class ApiServer:
                     instance=self._context.instance, revision=self.replica.store.revision, birth=self.replica.birth
                 )
                 self._context.bus.publish(subjects.HEARTBEAT, codec.encode(beat))
-            await asyncio.sleep(_BEAT)
+            await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _keep_bootstrapped(self) -> None:
         """Makes what is missing whenever something relevant changes."""

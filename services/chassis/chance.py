@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-_MASK: Final = (1 << 64) - 1
+_WORD: Final = 64
+_MASK: Final = (1 << _WORD) - 1
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -30,6 +31,8 @@ class RandomStream:
 
     def getrandbits(self, k: int, /) -> int:
         """A whole number of `k` random bits."""
+        if k <= _WORD:
+            return self._next() & ((1 << k) - 1)
         value, have = 0, 0
         while have < k:
             value |= self._next() << have

@@ -6,16 +6,22 @@ from typing import Any, Final
 from podwire.proto.kube import resources
 from podwire.proto.messages import runtime
 from podwire.services.chassis.api.client import STRATEGIC_MERGE_PATCH, ApiClient, ApiError, ApiUnavailable
+from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context
-from podwire.services.kubelet.core.node import NodeFacts, lease, new_node, node_status
+from podwire.services.kubelet.core.node import NodeFacts, is_told, lease, new_node, node_status
 from podwire.services.kubelet.pleg import PodLifecycle
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 from podwire.services.kubelet.settings import KubeletSettings
 
 LEASE_EVERY: Final = 10.0
-STATUS_EVERY: Final = 10.0
+COMPARE_EVERY: Final = 10 * SECOND
+"""The API's status is compared with what it should be (nodeStatusUpdateFrequency)."""
+REPORT_EVERY: Final = 300 * SECOND
+"""It is written although nothing changed (nodeStatusReportFrequency)."""
 _RETRY: Final = 0.2
-_LOOK_EVERY: Final = 0.25
+_LOOK_SOON: Final = 0.25
+_LOOK_EVERY: Final = 2.0
+"""Seconds; upstream's updateRuntimeUp looks every five."""
 
 FAILURES: Final = (ApiError, ApiUnavailable, RuntimeFailed)
 
@@ -33,10 +39,11 @@ class Registration:
     ) -> None:
         self._context, self._settings, self._client = context, settings, client
         self._runtime, self._lifecycle = client_runtime, lifecycle
-        self._reported: tuple[NodeFacts, int] | None = None
+        self._known: NodeFacts | None = None
+        self._compared_at = self._written_at = 0
 
     async def run(self) -> None:
-        """Registers, then reports until cancelled: at once when something changed, else every ten seconds."""
+        """Registers, then reports until cancelled: at once when something changed, and what others overwrote."""
         await self._lifecycle.listed.wait()
         self._context.tasks.start(self._renew_lease(), name="renew the lease")
         while True:
@@ -44,9 +51,9 @@ class Registration:
                 await self._report_if_due(await self._facts())
             except FAILURES as error:
                 self._context.log.debug("the node's status was not written", reason=str(error))
-                self._reported = None
+                self._known = None
                 await asyncio.sleep(_RETRY)
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_LOOK_EVERY if self._known and self._known.network_ready else _LOOK_SOON)
 
     async def _facts(self) -> NodeFacts:
         condition = await self._runtime.call(runtime.NetworkStatus())
@@ -63,24 +70,26 @@ class Registration:
 
     async def _report_if_due(self, facts: NodeFacts) -> None:
         now = self._context.clock.monotonic_ns()
-        if self._reported is not None:
-            known, at = self._reported
-            if known == facts and now - at < STATUS_EVERY * 1_000_000_000:
-                return
-        conditions = await self._conditions(facts)
-        status = node_status(facts, conditions, self._context.clock.now_ns())
-        await self._client.patch(resources.NODES, "", facts.name, {"status": status}, "status", STRATEGIC_MERGE_PATCH)
-        self._reported = (facts, now)
+        if facts == self._known and now - self._compared_at < COMPARE_EVERY:
+            return
+        known = await self._status(facts)
+        status = node_status(facts, known.get("conditions") or [], self._context.clock.now_ns())
+        if not self._known or not is_told(status, known) or now - self._written_at >= REPORT_EVERY:
+            await self._client.patch(
+                resources.NODES, "", facts.name, {"status": status}, "status", STRATEGIC_MERGE_PATCH
+            )
+            self._written_at = now
+        self._known, self._compared_at = facts, now
 
-    async def _conditions(self, facts: NodeFacts) -> list[dict[str, Any]]:
-        """The conditions that the object has; it is made first if it is not there."""
+    async def _status(self, facts: NodeFacts) -> dict[str, Any]:
+        """The status that the object has; it is made first if it is not there."""
         try:
             node = await self._client.get(resources.NODES, "", facts.name)
         except ApiError as error:
             if error.code != 404:
                 raise
             node = await self._client.create(resources.NODES, "", new_node(facts))
-        found: list[dict[str, Any]] = (node.get("status") or {}).get("conditions") or []
+        found: dict[str, Any] = node.get("status") or {}
         return found
 
     async def _renew_lease(self) -> None:

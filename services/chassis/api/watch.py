@@ -24,9 +24,9 @@ from podwire.services.chassis.eventlog.follow import Follower
 from podwire.services.chassis.eventlog.log import EventLog, StoredEvent
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
-HEARTBEAT_EVERY: Final = 0.2
-GIVE_UP_AFTER: Final = 10 * HEARTBEAT_EVERY
-SILENT_AFTER: Final = 3 * HEARTBEAT_EVERY
+HEARTBEAT_EVERY: Final = 0.5
+GIVE_UP_AFTER: Final = 4 * HEARTBEAT_EVERY
+SILENT_AFTER: Final = 2.5 * HEARTBEAT_EVERY
 """Seconds after which an API server that others outlive is dead."""
 _RETRY: Final = 0.1
 
@@ -40,6 +40,7 @@ class ApiServerLiveness:
         self._clock, self._on_death = clock, on_death
         self._last: int | None = None
         self._heard: dict[str, int] = {}
+        self._death: asyncio.Future[None] | None = None
         bus.subscribe(subjects.HEARTBEAT, self._hear)
 
     def _hear(self, message: base.Message) -> None:
@@ -53,6 +54,10 @@ class ApiServerLiveness:
             del self._heard[instance]
             self._on_death()
 
+    def answered(self) -> None:
+        """An answer is a sign of life as well."""
+        self._last = self._clock.monotonic_ns()
+
     @property
     def alive(self) -> bool:
         """Whether an API server was heard of within the last two seconds."""
@@ -60,8 +65,22 @@ class ApiServerLiveness:
 
     async def until_dead(self) -> None:
         """Returns when the heartbeats have stopped."""
-        while self.alive:
-            await asyncio.sleep(GIVE_UP_AFTER / 4)
+        if not self.alive:
+            return
+        if self._death is None:
+            self._death = asyncio.get_running_loop().create_future()
+            self._check_later()
+        await asyncio.shield(self._death)
+
+    def _check_later(self) -> None:
+        asyncio.get_running_loop().call_later(GIVE_UP_AFTER / 4, self._check)
+
+    def _check(self) -> None:
+        if self.alive:
+            self._check_later()
+        elif self._death is not None:
+            death, self._death = self._death, None
+            death.set_result(None)
 
 
 class Watch[T]:
@@ -113,9 +132,9 @@ class Watch[T]:
             except (ApiUnavailable, ApiError) as error:
                 logger.debug("cannot open a watch", resource=self._resource.resource, reason=str(error))
             else:
-                if self._watching.liveness.alive:
-                    self._check_floor(opened.floor)
-                    return
+                self._watching.liveness.answered()
+                self._check_floor(opened.floor)
+                return
             await asyncio.sleep(_RETRY)
 
     def _check_floor(self, floor: int) -> None:

@@ -52,12 +52,9 @@ class _MemoryConsumer:
     pending: int = 0
     delivered: int = 0
     open: bool = True
-    beat: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         self.open = False
-        if self.beat is not None:
-            self.beat.cancel()
         self.connection.broker.consumers.pop(self, None)
 
     def wants(self, stored: base.Stored) -> bool:
@@ -69,19 +66,16 @@ class _MemoryConsumer:
         self.connection.broker.hand_over(None, self, lambda: self.on_message(delivery))
 
     def heartbeat(self) -> None:
-        if not self.open:
-            return
-        if not self.connection.broker.down:
-            sequence = self.delivered
-            self.connection.broker.hand_over(None, self, lambda: self.on_heartbeat(sequence))
-        loop = asyncio.get_running_loop()
-        self.beat = loop.call_later(base.HEARTBEAT_INTERVAL, self.heartbeat)
+        """Says how many were delivered, unless some of them are still under way."""
+        if self.open and not self.connection.broker.is_busy(self):
+            self.on_heartbeat(self.delivered)
 
 
 Receiver = _Interest | _MemoryConsumer
 
 
 _OPEN_ANSWERS: Final = 65536
+_INBOXES: Final = "_INBOX."
 _STORED_BY: Final = (subjects.ALL_EVENTS, subjects.FLOOR)
 
 
@@ -98,7 +92,9 @@ class Broker:
         self._random = random
         self._exact: dict[str, list[_Interest]] = {}
         self._patterns: list[_Interest] = []
+        self._matching: dict[str, list[_Interest]] = {}
         self._busy: dict[tuple[MemoryBus | None, Receiver], int] = {}
+        self._beating = False
 
     def reseed(self, random: RandomBits) -> None:
         """From now on delays and choices follow from another stream."""
@@ -113,12 +109,14 @@ class Broker:
     def remember(self, interest: _Interest) -> None:
         if "*" in interest.pattern or ">" in interest.pattern:
             self._patterns.append(interest)
+            self._matching.clear()
         else:
             self._exact.setdefault(interest.pattern, []).append(interest)
 
     def forget(self, interest: _Interest) -> None:
         if interest in self._patterns:
             self._patterns.remove(interest)
+            self._matching.clear()
         elif interest in (exact := self._exact.get(interest.pattern, [])):
             exact.remove(interest)
             if not exact:
@@ -126,14 +124,22 @@ class Broker:
 
     def interested(self, subject: str) -> list[_Interest]:
         """Who gets a message: every plain subscription, and one member of each queue group."""
-        matching = list(self._exact.get(subject, ()))
-        matching += [entry for entry in self._patterns if subjects.matches(entry.pattern, subject)]
+        matching = [*self._exact.get(subject, ()), *self._by_pattern(subject)]
         plain = [entry for entry in matching if not entry.queue]
         groups: dict[str, list[_Interest]] = {}
         for entry in matching:
             if entry.queue:
                 groups.setdefault(entry.queue, []).append(entry)
         return plain + [members[below(self._random, len(members))] for members in groups.values()]
+
+    def _by_pattern(self, subject: str) -> list[_Interest]:
+        if subject.startswith(_INBOXES):
+            return []
+        found = self._matching.get(subject)
+        if found is None:
+            found = [entry for entry in self._patterns if subjects.matches(entry.pattern, subject)]
+            self._matching[subject] = found
+        return found
 
     def route(self, sender: "MemoryBus | None", message: base.Message) -> int:
         """Hands a message to its receivers; returns how many there are."""
@@ -163,6 +169,36 @@ class Broker:
             call()
         except Exception:
             logger.exception("a handler failed")
+
+    def is_busy(self, consumer: _MemoryConsumer) -> bool:
+        """Whether deliveries to it are under way."""
+        return self._busy.get((None, consumer), 0) > round(asyncio.get_running_loop().time() * SECOND)
+
+    def keep_beating(self) -> None:
+        """Idle consumers hear of the server four times a second, those of a connection together."""
+        if not self._beating:
+            self._beating = True
+            self._beat_later()
+
+    def _beat_later(self) -> None:
+        asyncio.get_running_loop().call_later(base.HEARTBEAT_INTERVAL, self._beat, context=contextvars.Context())
+
+    def _beat(self) -> None:
+        of_connection: dict[MemoryBus, list[_MemoryConsumer]] = {}
+        for consumer in self.consumers:
+            of_connection.setdefault(consumer.connection, []).append(consumer)
+        loop = asyncio.get_running_loop()
+        for consumers in of_connection.values():
+            loop.call_soon(self._heartbeats, consumers, context=consumers[0].context)
+        if of_connection:
+            self._beat_later()
+        else:
+            self._beating = False
+
+    def _heartbeats(self, consumers: list[_MemoryConsumer]) -> None:
+        for consumer in consumers:
+            if not self.down and consumer.connection.connected:
+                consumer.heartbeat()
 
     def append(self, subject: str, payload: bytes, expected: int | None) -> int:
         if not any(subjects.matches(pattern, subject) for pattern in _STORED_BY):
@@ -346,7 +382,7 @@ class MemoryBus:
         self.broker.consumers[consumer] = None
         for stored in waiting:
             consumer.deliver(stored)
-        consumer.heartbeat()
+        self.broker.keep_beating()
         return consumer
 
     def cut(self) -> None:

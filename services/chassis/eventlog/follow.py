@@ -16,6 +16,34 @@ _RETRY: Final = 0.05
 _SILENCE: Final = 2 * base.HEARTBEAT_INTERVAL
 
 
+class Silence:
+    """Looks every two heartbeats who of a process's followers has heard nothing since."""
+
+    def __init__(self) -> None:
+        self._listening: dict[Follower, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def listen(self, follower: "Follower") -> None:
+        """From now on the follower must hear something."""
+        self._listening[follower] = None
+        if self._timer is None:
+            self._look_later()
+
+    def forget(self, follower: "Follower") -> None:
+        """The follower does not listen any more."""
+        self._listening.pop(follower, None)
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_SILENCE, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for follower in list(self._listening):
+            follower.check_silence()
+        if self._listening:
+            self._look_later()
+
+
 class Follower:
     """Hands over every stored message of some subjects, once and in order."""
 
@@ -27,6 +55,7 @@ class Follower:
         on_message: Callable[[base.Stored], None],
         on_current: Callable[[int], None],
         on_reset: Callable[[], None],
+        silence: Silence,
     ) -> None:
         self.cursor = 0 if start is None else start - 1
         self.birth = ""
@@ -43,6 +72,7 @@ class Follower:
         self._heard = False
         self._closed = False
         self._generation = 0
+        self._silence = silence
         bus.on_connection(self._on_connection)
 
     def close(self) -> None:
@@ -72,15 +102,20 @@ class Follower:
             self._drop_consumer()
             await asyncio.sleep(_RETRY)
             return
-        while not self._stale.is_set():
-            self._heard = False
-            try:
-                await asyncio.wait_for(self._stale.wait(), _SILENCE)
-            except TimeoutError:
-                if not self._heard:
-                    self._stale.set()
+        self._heard = True
+        self._silence.listen(self)
+        try:
+            await self._stale.wait()
+        finally:
+            self._silence.forget(self)
         self._drop_consumer()
         self.remade += 1
+
+    def check_silence(self) -> None:
+        """Nothing was heard since the last look: the consumer is made anew."""
+        if not self._heard:
+            self._stale.set()
+        self._heard = False
 
     async def _open(self) -> None:
         state = await self._bus.stream_state(_CALL)

@@ -14,7 +14,7 @@ from podwire.proto.messages import codec
 from podwire.proto.messages.events import Floor, ObjectEvent
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.bus import base
-from podwire.services.chassis.eventlog.follow import Follower
+from podwire.services.chassis.eventlog.follow import Follower, Silence
 
 _ATTEMPT: Final = 2.0
 _PAUSE: Final = 0.1
@@ -48,6 +48,7 @@ class EventLog:
     def __init__(self, bus: base.Bus, patience: float = 10.0) -> None:
         self.bus = bus
         self._patience = patience
+        self._silence = Silence()
 
     async def append(self, key: ObjectKey, event: ObjectEvent, expected: int) -> int:
         """The new revision. Raises Conflict where `expected` does not hold, LogUnavailable."""
@@ -105,7 +106,7 @@ class EventLog:
                 return
             on_event(event)
 
-        return Follower(self.bus, subjects, start, apply, on_current, on_reset)
+        return Follower(self.bus, subjects, start, apply, on_current, on_reset, self._silence)
 
     async def floor(self) -> int:
         """The revision below which history may be gone. Raises LogUnavailable."""

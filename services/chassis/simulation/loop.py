@@ -30,22 +30,6 @@ class Forbidden(RuntimeError):
     """Something that a simulation cannot repeat."""
 
 
-class _Timer(asyncio.TimerHandle):
-    """A timer whose place in the heap is decided by (time, draw, count)."""
-
-    __slots__ = ("order",)
-
-    def __init__(
-        self, order: tuple[int, int, int], loop: "SimulationLoop", callback: Callable[..., object], *rest: Any
-    ) -> None:
-        args, context = rest
-        super().__init__(order[0] / SECOND, callback, args, loop, context)
-        self.order = order
-
-    def __lt__(self, other: object) -> bool:
-        return isinstance(other, _Timer) and self.order < other.order
-
-
 class SimulationLoop(asyncio.AbstractEventLoop):
     """Runs coroutines in virtual time."""
 
@@ -55,7 +39,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self.failures: list[dict[str, Any]] = []
         self._random = RandomStream(seed)
         self._ready: dict[str, deque[asyncio.Handle]] = {}
-        self._timers: list[_Timer] = []
+        self._timers: list[tuple[int, int, int, asyncio.TimerHandle]] = []
         self._paused: dict[str, None] = {}
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
         self._count = 0
@@ -96,9 +80,9 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self, due: int, callback: Callable[..., object], args: Any, context: contextvars.Context | None
     ) -> asyncio.TimerHandle:
         self._count += 1
-        order = (max(due, self.now_ns), self._random.getrandbits(16), self._count)
-        timer = _Timer(order, self, callback, args, context or contextvars.copy_context())
-        heapq.heappush(self._timers, timer)
+        due = max(due, self.now_ns)
+        timer = asyncio.TimerHandle(due / SECOND, callback, args, self, context or contextvars.copy_context())
+        heapq.heappush(self._timers, (due, self._random.getrandbits(16), self._count, timer))
         return timer
 
     def run_forever(self) -> None:
@@ -114,27 +98,30 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def _step(self) -> None:
-        runnable = [name for name, queue in self._ready.items() if queue and name not in self._paused]
+        ready = self._ready
+        runnable = [name for name in ready if name not in self._paused] if self._paused else list(ready)
         if not runnable:
             self._advance()
             return
         name = runnable[below(self._random, len(runnable))] if len(runnable) > 1 else runnable[0]
-        queue = self._ready[name]
+        queue = ready[name]
         handle = queue.popleft()
         if not queue:
-            del self._ready[name]
+            del ready[name]
         if not handle.cancelled():
             self.steps += 1
             handle._run()
 
     def _advance(self) -> None:
-        while self._timers and self._timers[0].cancelled():
-            heapq.heappop(self._timers)
-        if not self._timers:
+        """Time goes on to the next timer; those that are due at that moment become ready in the order of their draw."""
+        timers = self._timers
+        while timers and timers[0][3].cancelled():
+            heapq.heappop(timers)
+        if not timers:
             raise NothingLeft("nothing is ready and no timer is set")
-        self.now_ns = max(self.now_ns, self._timers[0].order[0])
-        while self._timers and self._timers[0].order[0] <= self.now_ns:
-            timer = heapq.heappop(self._timers)
+        self.now_ns = now = max(self.now_ns, timers[0][0])
+        while timers and timers[0][0] <= now:
+            timer = heapq.heappop(timers)[3]
             if not timer.cancelled():
                 self._enqueue(timer)
 

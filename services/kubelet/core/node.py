@@ -82,6 +82,21 @@ def node_status(facts: NodeFacts, before: list[Json], now: int) -> Json:
     }
 
 
+def is_told(status: Json, known: Json) -> bool:
+    """Whether the API's status already says what a patch would, but for the time of the last heartbeat
+    (pkg/kubelet/kubelet_node_status.go, nodeStatusHasChanged)."""
+    if any(known.get(key) != value for key, value in status.items() if key not in ("addresses", "conditions")):
+        return False
+    addresses = [entry for entry in status["addresses"] if "$patch" not in entry]
+    theirs = {entry.get("type"): _without_heartbeat(entry) for entry in known.get("conditions") or []}
+    mine = [_without_heartbeat(entry) for entry in status["conditions"]]
+    return known.get("addresses") == addresses and all(theirs.get(entry["type"]) == entry for entry in mine)
+
+
+def _without_heartbeat(condition: Json) -> Json:
+    return {key: value for key, value in condition.items() if key != "lastHeartbeatTime"}
+
+
 def _condition(entry: tuple[str, bool, str, str], before: list[Json], now: int) -> Json:
     kind, value, reason, message = entry
     status = "True" if value else "False"

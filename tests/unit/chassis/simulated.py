@@ -60,7 +60,7 @@ class ToyApiServer:
     async def _answer(self, message: base.Message) -> bytes:
         request = codec.decode(ApiRequest, message.payload)
         self.opened.append(request.path)
-        if self.silent:
+        if self.silent or not self.alive:
             return await asyncio.get_running_loop().create_future()
         if self.refusal:
             return codec.encode(ApiResponse(code=self.refusal, body=b'{"message":"no","reason":"Forbidden"}'))
