@@ -327,7 +327,6 @@ def test_the_machine_shows_and_changes_its_kernel(script: str, output: str) -> N
         ("ip link set nope up", 1, 'Cannot find device "nope"\n'),
         ("ip route add 10.244.1.0/24 dev cni0 proto kernel scope link; true", 0, ""),
         ("ip route get 8.8.8.8", 2, "RTNETLINK answers: Network is unreachable\n"),
-        ("ip monitor", 1, "ip monitor: not built\n"),
         ("iptables -L NOPE -n", 1, "iptables: No chain/target/match by that name.\n"),
         (
             "iptables -t nope -L",
