@@ -7,7 +7,20 @@ import typer
 
 from podwire import __version__
 
-COMMANDS: Final = ("up", "down", "status", "demo", "sim", "ssh", "trace", "inject", "capture", "drops", "proxy")
+COMMANDS: Final = (
+    "up",
+    "down",
+    "status",
+    "demo",
+    "sim",
+    "ssh",
+    "trace",
+    "reach",
+    "inject",
+    "capture",
+    "drops",
+    "proxy",
+)
 GROUPS: Final = ("chaos",)
 _ANY_OPTION: Final = {"ignore_unknown_options": True}
 

@@ -80,7 +80,7 @@ async def source(client: Client, text: str, namespace: str) -> Source:
         namespace = kind
     pod = await _pod(client, name or kind, namespace)
     if pod is not None:
-        return _pod_source(pod)
+        return pod_source(pod)
     if "/" not in text:
         return await _node_source(client, text)
     raise UserError(f"SOURCE {text}: no such pod in namespace {namespace}")
@@ -94,7 +94,8 @@ async def _pod(client: Client, name: str, namespace: str) -> Json | None:
     return next(iter(exact or begins), None)
 
 
-def _pod_source(pod: Json) -> Source:
+def pod_source(pod: Json) -> Source:
+    """Where a pod's packets start: of a pod of the host's network at the machine. Raises UserError without address."""
     metadata, node = pod["metadata"], pod["spec"].get("nodeName", "")
     status = pod.get("status") or {}
     addresses = tuple(str(entry["ip"]) for entry in status.get("podIPs") or [])

@@ -1,0 +1,74 @@
+"""Probes made: machines are asked for real exchanges, many at a time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from podwire.proto.messages import machine as messages
+from podwire.scripts.cluster.client import Client
+from podwire.scripts.errors import UserError
+from podwire.scripts.reach.matrix import Matrix, Origin, Probe, Result, Target, judged, probes, unaddressed
+
+AT_A_TIME: Final = 64
+"""Exchanges that wait for an answer at once."""
+_MARGIN: Final = 5.0
+"""Seconds that a machine has beyond the exchange's own time."""
+
+type Ask = Callable[[messages.Connect], Awaitable[messages.Answer]]
+
+
+async def probe_all(
+    client: Client, origins: Sequence[Origin], targets: Sequence[Target], timeout: float, routers: tuple[str, ...] = ()
+) -> Matrix:
+    """The whole table; `timeout` is seconds an exchange, `routers` the addresses that a host outside routes through."""
+    wanted = probes(origins, targets)
+    asking = {origin.name: _ask(client, origin, routers) for origin in origins}
+    await client.bus.flush()
+    results: list[Result | None] = [None] * len(wanted)
+    numbered = iter(enumerate(wanted))
+
+    async def work() -> None:
+        for index, probe in numbered:
+            results[index] = await _result(asking[probe.origin.name], probe, timeout)
+
+    begun = time.monotonic()
+    await asyncio.gather(*(work() for _ in range(min(AT_A_TIME, len(wanted)))))
+    seconds = time.monotonic() - begun
+    return Matrix(tuple(origins), tuple(targets), tuple(filter(None, results)), seconds)
+
+
+async def _result(ask: Ask, probe: Probe, timeout: float) -> Result:
+    known = unaddressed(probe)
+    if known is not None:
+        return known
+    try:
+        return judged(probe, await ask(probe.call(timeout)), timeout)
+    except UserError as error:
+        return Result(probe, "not probed", str(error))
+
+
+def _ask(client: Client, origin: Origin, routers: tuple[str, ...]) -> Ask:
+    if origin.source.is_external:
+        return _outside(client, origin, routers)
+
+    async def ask(call: messages.Connect) -> messages.Answer:
+        return await client.ask_machine(origin.source.node, call, call.timeout + _MARGIN)
+
+    return ask
+
+
+def _outside(client: Client, origin: Origin, routers: tuple[str, ...]) -> Ask:
+    """One host for all its probes; its kernel takes half a second to import."""
+    from podwire.scripts.inject.outside import outside_host
+    from podwire.services.chassis.live.clock import LiveClock
+    from podwire.services.node.network.sockets import Network
+    from podwire.services.node.operator import exchange
+
+    clock = LiveClock()
+    network = Network(outside_host(client.bus, clock, origin.source.addresses, routers), "")
+
+    async def ask(call: messages.Connect) -> messages.Answer:
+        return await exchange(network, call, clock)
+
+    return ask
