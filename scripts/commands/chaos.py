@@ -1,16 +1,26 @@
-"""`podwire chaos`: kill -9, pause and resume processes of the running cluster."""
+"""`podwire chaos`: kill -9, pause and resume processes of the running cluster, spoil its links and its clocks."""
 
+import asyncio
+import math
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from podwire.proto.messages.process import Impairment
+from podwire.scripts.chaos.amounts import bits_a_second, nanoseconds, share
+from podwire.scripts.chaos.links import BadDirection
+from podwire.scripts.chaos.standing import Standing, Wrong, macs, tell
+from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError, RunningProcess
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
+from podwire.services.chassis.clock import SECOND
 
+_TELL_EVERY: Final = 1.0
 app = typer.Typer(help="Break the running cluster.", no_args_is_help=True)
 
 Target = Annotated[str, typer.Argument(help="kube-proxy@node-1, coredns/0, node-2, apiserver, nats, …")]
@@ -32,6 +42,118 @@ def pause(target: Target, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 def resume(target: Target, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """SIGCONT."""
     _send(target, signal.SIGCONT, "resumed", data_dir)
+
+
+Machine = Annotated[str, typer.Argument(help="control-plane, node-1, …, or external")]
+OneWay = Annotated[bool, typer.Option("--one-way", help="Only what SOURCE sends to TARGET.")]
+Lasting = Annotated[str, typer.Option("--duration", help="As in 30s; without it until Ctrl-C.")]
+
+
+@app.command()
+def partition(
+    source: Machine,
+    target: Machine,
+    one_way: OneWay = False,
+    duration: Lasting = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Nothing passes between two machines; processes on them lose the API server's machine too, if it is the other."""
+    _spoil(source, target, Impairment(loss=1), one_way, duration, data_dir)
+
+
+@app.command()
+def link(
+    source: Machine,
+    target: Machine,
+    delay: Annotated[str, typer.Option(help="Each frame is late, as in 100ms.")] = "",
+    jitter: Annotated[str, typer.Option(help="By so much more or less.")] = "",
+    loss: Annotated[str, typer.Option(help="The share that is lost, as in 10%.")] = "",
+    duplicate: Annotated[str, typer.Option(help="The share that arrives twice.")] = "",
+    reorder: Annotated[str, typer.Option(help="The share that is not late, and so overtakes.")] = "",
+    corrupt: Annotated[str, typer.Option(help="The share with one wrong bit.")] = "",
+    rate: Annotated[str, typer.Option(help="As in 1mbit.")] = "",
+    one_way: OneWay = False,
+    duration: Lasting = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """The link between two machines is bad, as tc-netem(8) makes it."""
+    impairment = Impairment(
+        delay=nanoseconds("--delay", delay),
+        jitter=nanoseconds("--jitter", jitter),
+        loss=share("--loss", loss),
+        duplicate=share("--duplicate", duplicate),
+        reorder=share("--reorder", reorder),
+        corrupt=share("--corrupt", corrupt),
+        rate=bits_a_second("--rate", rate),
+    )
+    if impairment == Impairment():
+        raise UserError("nothing of the link is bad: --delay, --loss, --duplicate, --corrupt or --rate is needed")
+    _spoil(source, target, impairment, one_way, duration, data_dir)
+
+
+@app.command()
+def skew(
+    machine: Machine,
+    by: Annotated[str, typer.Option(help="How far the clock is ahead, as in 30s; -30s is behind.")],
+    duration: Lasting = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """The wall clock of a machine, and of the processes on it, is wrong."""
+    ahead = nanoseconds("--by", by.removeprefix("-")) / SECOND
+    wrong = Wrong(skews={machine: -ahead if by.startswith("-") else ahead})
+    _hold(wrong, [machine], f"clock of {machine} {by}", duration, data_dir)
+
+
+@app.command()
+def heal(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Makes all links whole and all clocks right, whoever spoiled them."""
+
+    async def main(client: Client) -> int:
+        Standing(client.folder.path).remove_all()
+        return await tell(client, Wrong())
+
+    typer.echo(f"healed; {run_connected(data_dir, main)} processes told")
+
+
+def _spoil(source: str, target: str, impairment: Impairment, one_way: bool, duration: str, data_dir: str) -> None:
+    if source == target:
+        raise UserError(f"{source} {target}: two machines are needed")
+    bad = [BadDirection(source, target, impairment)]
+    bad += [] if one_way else [BadDirection(target, source, impairment)]
+    _hold(Wrong(bad=bad), [source, target], f"link {source} {'->' if one_way else '<->'} {target}", duration, data_dir)
+
+
+def _hold(wrong: Wrong, named: list[str], what: str, duration: str, data_dir: str) -> None:
+    """Keeps something broken: processes that start meanwhile are told within a second."""
+    seconds = nanoseconds("--duration", duration) / SECOND if duration else math.inf
+
+    async def main(client: Client) -> None:
+        for name in named:
+            if name not in (known := macs(client.cluster)):
+                raise UserError(f"machine {name!r}: there is no such machine; there are {', '.join(known)}")
+        standing = Standing(client.folder.path)
+        standing.add(wrong)
+        try:
+            heard = await tell(client, standing.all())
+            lasting = f"for {duration}" if duration else "until Ctrl-C"
+            typer.echo(f"{what}: {heard} processes told; {lasting}")
+            await _keep_telling(client, standing, seconds)
+        finally:
+            standing.remove()
+            await tell(client, standing.all())
+        typer.echo(f"{what}: whole again")
+
+    try:
+        run_connected(data_dir, main)
+    except KeyboardInterrupt:
+        typer.echo(f"{what}: whole again")
+
+
+async def _keep_telling(client: Client, standing: Standing, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while standing.is_in_force and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, _TELL_EVERY))
+        await tell(client, standing.all())
 
 
 def _send(target: str, number: signal.Signals, done: str, data_dir: str) -> None:

@@ -27,6 +27,13 @@ class ForeignMessages:
         log.warning("a foreign message was dropped", subject=subject, reason=reason)
 
 
+class Placement:
+    """The machine that a process is on: its own, or that of the container which it serves ("" for none yet)."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+
+
 class ProcessEnd(Exception):
     """A service's wish that its process exits, e.g. because it was fenced ("gone")."""
 
@@ -48,3 +55,7 @@ class Context:
     """Told the machine's name when the process has taken a container, so that the supervisor can keep another idle one
     waiting."""
     foreign: ForeignMessages = field(default_factory=ForeignMessages)
+    placement: Placement = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "placement", Placement(self.node))

@@ -3,8 +3,6 @@
 Synchronous and without a clock: the caller says what time it is and delivers each frame when it is due.
 """
 
-from collections.abc import Callable, Iterator
-
 from podwire.proto.messages.process import Impairment
 from podwire.services.chassis.chance import RandomBits, below
 from podwire.services.chassis.clock import SECOND
@@ -20,26 +18,23 @@ def happens(random: RandomBits, probability: float) -> bool:
 class ImpairedLink:
     """One direction of a link."""
 
-    def __init__(self, impairment: Impairment, random: RandomBits, on_loss: Callable[[], None]) -> None:
+    def __init__(self, impairment: Impairment, random: RandomBits) -> None:
         self.impairment = impairment
-        self._random, self._on_loss = random, on_loss
+        self._random = random
         self._due: list[int] = []
         self._free_at = 0
 
-    def carry(self, frame: bytes, now: int) -> Iterator[tuple[int, bytes]]:
+    def carry(self, frame: bytes, now: int) -> list[tuple[int, bytes]]:
         """When the frame arrives (ns), and with what bytes: not at all, once, or twice."""
         link = self.impairment
         copies = 1 + happens(self._random, link.duplicate) - happens(self._random, link.loss)
         self._due = [due for due in self._due if due > now]
-        for _ in range(copies):
-            if len(self._due) >= link.limit:
-                self._on_loss()
-                return
+        arrivals = []
+        for _ in range(min(copies, link.limit - len(self._due))):
             due = self._arrival(len(frame), now)
             self._due.append(due)
-            yield due, self._maybe_corrupted(frame)
-        if not copies:
-            self._on_loss()
+            arrivals.append((due, self._maybe_corrupted(frame)))
+        return arrivals
 
     def _arrival(self, size: int, now: int) -> int:
         link = self.impairment

@@ -14,13 +14,16 @@ from podwire.services.chassis.impairment import ImpairedLink
 _SOURCE = slice(6, 12)
 
 type Batch = tuple[list[bytes], dict[int, str]]
+type Takes = Callable[[bytes, str], None]
 
 
 class SwitchPort:
-    """Takes the frames of each message. Those that are late come one by one to `arrive_late`, with their trace's id."""
+    """Takes the frames of each message. Those that are late come one by one to `arrive_late`, those that do not arrive
+    to `on_loss`, each with its trace's id."""
 
-    def __init__(self, faults: Faults | None, clock: Clock, arrive_late: Callable[[bytes, str], None]) -> None:
-        self._faults, self._clock, self._arrive_late = faults, clock, arrive_late
+    def __init__(self, faults: Faults | None, clock: Clock, arrive_late: Takes, on_loss: Takes) -> None:
+        self._faults, self._clock = faults, clock
+        self._arrive_late, self._on_loss = arrive_late, on_loss
         self._links: dict[bytes, ImpairedLink] = {}
 
     def pass_on(self, frames: list[bytes], traces: dict[int, str]) -> Batch:
@@ -32,7 +35,7 @@ class SwitchPort:
         for index, frame in enumerate(frames):
             trace = traces.get(index, "")
             if (link := self._link(self._faults, frame[_SOURCE])) is not None:
-                self._carry(link, frame, trace)
+                self._carry(link, frame, trace, self._faults)
                 continue
             if trace:
                 followed[len(prompt)] = trace
@@ -45,10 +48,14 @@ class SwitchPort:
             return None
         link = self._links.get(source)
         if link is None or link.impairment != impairment:
-            link = self._links[source] = ImpairedLink(impairment, faults.random, faults.count_loss)
+            link = self._links[source] = ImpairedLink(impairment, faults.random)
         return link
 
-    def _carry(self, link: ImpairedLink, frame: bytes, trace: str) -> None:
+    def _carry(self, link: ImpairedLink, frame: bytes, trace: str, faults: Faults) -> None:
         now = self._clock.monotonic_ns()
-        for due, changed in link.carry(frame, now):
+        arrivals = link.carry(frame, now)
+        for due, changed in arrivals:
             asyncio.get_running_loop().call_later((due - now) / SECOND, self._arrive_late, changed, trace)
+        if not arrivals:
+            faults.count_loss()
+            self._on_loss(frame, trace)

@@ -50,7 +50,9 @@ class KernelShell:
         """Connects a NIC to a segment: it hears its own MAC's subject and broadcasts."""
         self._segments[device] = segment
 
-        port = SwitchPort(self._faults, self._clock, partial(self._arrive_late, device))
+        port = SwitchPort(
+            self._faults, self._clock, partial(self._arrive_late, device), partial(self._lost_on_the_link, device)
+        )
 
         def receive(message: Message) -> None:
             self._receive(device, port, message.payload)
@@ -69,6 +71,10 @@ class KernelShell:
             self.malformed += 1
             return
         self._arrive(device, *port.pass_on(frames, traces))
+
+    def _lost_on_the_link(self, device: str, frame: bytes, trace: str) -> None:
+        if trace:
+            self.kernel.lost_on_the_link(device, frame, self._clock.monotonic_ns(), trace)
 
     def _arrive_late(self, device: str, frame: bytes, trace: str) -> None:
         self._arrive(device, [frame], {0: trace} if trace else {})

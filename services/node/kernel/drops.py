@@ -7,6 +7,8 @@ from typing import Final
 from podwire.proto.messages.telemetry import Drop
 
 RECENT: Final = 256
+LOST_ON_THE_LINK: Final = "LOST_ON_THE_LINK"
+"""Not a kernel's reason: the frame never came."""
 
 
 class DropReason(StrEnum):

@@ -17,7 +17,7 @@ from podwire.services.node.kernel import icmp, icmpv6, internet, unreachable
 from podwire.services.node.kernel.conntrack.entry import attach
 from podwire.services.node.kernel.devices import geneve, ipip, vxlan
 from podwire.services.node.kernel.devices.device import Device, Loopback
-from podwire.services.node.kernel.drops import DropLog, DropReason
+from podwire.services.node.kernel.drops import LOST_ON_THE_LINK, DropLog, DropReason
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.fib import Route
 from podwire.services.node.kernel.flows.cache import FlowCache
@@ -175,6 +175,13 @@ class Kernel:
                     self.drain()
         finally:
             self.depth -= 1
+
+    def lost_on_the_link(self, device_name: str, frame: bytes, now: int, trace: str) -> None:
+        """A traced frame did not make it through the cable to this NIC: no kernel sees that, but a trace can tell."""
+        self.set_time(now)
+        packet = Packet(frame[14:], int.from_bytes(frame[12:14]), trace)
+        detail = "the link between the two machines loses frames: podwire chaos heal makes it whole"
+        self.hop(packet, "drop", self.root, reason=LOST_ON_THE_LINK, detail=detail, device=device_name)
 
     def send_frame(self, netns: str, device_name: str, frame: bytes, now: int, trace: str = "") -> None:
         """Send a raw frame out of a device, as a packet socket does; KernelError ENOENT, ENODEV."""
