@@ -4,7 +4,6 @@ What a fork does follows from its own seed alone, as the boot follows from BOOT_
 forked or not.
 """
 
-import gc
 import os
 import selectors
 import sys
@@ -49,8 +48,6 @@ def _work[R](number: int, run: Callable[[int], R], writing: int) -> NoReturn:
 
 def forked[R](numbers: Iterator[int], run: Callable[[int], R], kind: type[R], jobs: int) -> Iterator[tuple[int, R]]:
     """The results of `run`, each from a process of its own, `jobs` at a time, as they come. Raises ForkFailed."""
-    gc.collect()
-    gc.freeze()
     selector = selectors.DefaultSelector()
     try:
         while True:
@@ -66,7 +63,6 @@ def forked[R](numbers: Iterator[int], run: Callable[[int], R], kind: type[R], jo
         for key in list(selector.get_map().values()):
             _end(key.data)
         selector.close()
-        gc.unfreeze()
 
 
 def _read[R](selector: selectors.BaseSelector, fork: "_Fork[R]") -> "_Fork[R] | None":

@@ -1,5 +1,6 @@
 """Seeds, explored on forks of one booted cluster; one that breaks something is shrunk to its shortest schedule."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -36,9 +37,12 @@ class Seeds:
     def boot(self) -> None:
         """Boots the cluster that all runs begin with. Raises SimulationFailed."""
         self.exploration.boot()
+        gc.collect()
+        gc.freeze()  # so that a fork's collector does not touch, and so copy, what all forks share
 
     def close(self) -> None:
         """Ends the cluster."""
+        gc.unfreeze()
         self.cluster.close()
 
     def schedule(self, seed: int) -> list[Action]:

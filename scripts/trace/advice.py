@@ -55,6 +55,7 @@ BY_REASON: Final = {
     "MAC_INVALID_SOURCE": "a group address cannot be a sender's MAC",
     "VXLAN_INVALID_HDR": "what came to the tunnel's port is not VXLAN",
     "VXLAN_VNI_NOT_FOUND": "this machine has no tunnel with that VNI: is its CNI agent running?",
+    "LOST_ON_THE_LINK": "the link between the two machines is bad: podwire chaos heal makes it whole",
     "VXLAN_NO_REMOTE": "the tunnel knows no machine with that MAC: is the CNI agent of this node running?",
 }
 """By reason, as Linux's enum skb_drop_reason names it; IP_INHDR and NETFILTER_DROP depend on more."""

@@ -180,8 +180,8 @@ class Kernel:
         """A traced frame did not make it through the cable to this NIC: no kernel sees that, but a trace can tell."""
         self.set_time(now)
         packet = Packet(frame[14:], int.from_bytes(frame[12:14]), trace)
-        detail = "the link between the two machines loses frames: podwire chaos heal makes it whole"
-        self.hop(packet, "drop", self.root, reason=LOST_ON_THE_LINK, detail=detail, device=device_name)
+        sender = f"from {frame[6:12].hex(':')}"
+        self.hop(packet, "drop", self.root, reason=LOST_ON_THE_LINK, detail=sender, device=device_name)
 
     def send_frame(self, netns: str, device_name: str, frame: bytes, now: int, trace: str = "") -> None:
         """Send a raw frame out of a device, as a packet socket does; KernelError ENOENT, ENODEV."""
