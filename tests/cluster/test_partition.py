@@ -1,0 +1,101 @@
+"""A machine is cut off from all others: what goes on, what ends, when, and what comes back (virtual time).
+
+Source of the times: kube-controller-manager's node-monitor-grace-period (40 s) and DefaultTolerationSeconds (300 s).
+"""
+
+from typing import Any
+
+from podwire.proto.kube import resources
+from podwire.proto.messages.machine import Connect, Outcome
+from podwire.proto.messages.process import Impairment
+from podwire.scripts.chaos.links import BadDirection
+from podwire.scripts.cluster.layout import OUTSIDE
+from podwire.scripts.cluster.readiness import is_ready
+from podwire.scripts.simulation.scenario import REPLICAS
+
+from .conftest import Booted
+from .operating import ask
+
+CUT_OFF = "node-1"
+OTHER = "node-2"
+Json = dict[str, Any]
+
+
+def around(booted: Booted) -> list[BadDirection]:
+    """Both directions of every link of the machine."""
+    others = [machine.name for machine in booted.cluster.layout.machines if machine.name != CUT_OFF]
+    lost = Impairment(loss=1)
+    pairs = [(CUT_OFF, other) for other in (*others, OUTSIDE)]
+    return [BadDirection(*ends, lost) for pair in pairs for ends in (pair, pair[::-1])]
+
+
+async def get(booted: Booted, node: str, address: str) -> Outcome:
+    """A request from a machine to a pod."""
+    answer = await ask(booted, node, Connect(trace="", kind="http", address=address, port=80, timeout=5))
+    assert isinstance(answer, Outcome)
+    return answer
+
+
+async def pods_by_node(booted: Booted) -> dict[str, Json]:
+    pods = await booted.cluster.api.list(resources.PODS, "default")
+    return {pod["spec"]["nodeName"]: pod for pod in pods if not pod["metadata"].get("deletionTimestamp")}
+
+
+async def ready_addresses(booted: Booted) -> list[str]:
+    slices = await booted.cluster.api.list(resources.ENDPOINT_SLICES, "default")
+    endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
+    return [address for each in endpoints if each["conditions"].get("ready") for address in each["addresses"]]
+
+
+async def node_status(booted: Booted) -> str:
+    node = await booted.cluster.api.get(resources.NODES, "", CUT_OFF)
+    found: str = next(each["status"] for each in node["status"]["conditions"] if each["type"] == "Ready")
+    return found
+
+
+def test_a_machine_that_is_cut_off(booted: Booted) -> None:
+    cluster, scenario = booted.cluster, booted.scenario
+
+    async def main() -> None:
+        await scenario.apply_workload()
+        await scenario.request()
+        pods = await pods_by_node(booted)
+        assert set(pods) == {CUT_OFF, OTHER}
+        inside, beyond = (pods[node]["status"]["podIP"] for node in (CUT_OFF, OTHER))
+        assert inside in await ready_addresses(booted)
+
+        cluster.set_links(around(booted))
+        assert (await get(booted, CUT_OFF, inside)).success, "what stays on the machine goes on"
+        crossing = await get(booted, CUT_OFF, beyond)
+        assert not crossing.success and crossing.text in ("no answer within 5 s", "No route to host")
+
+        async def unknown() -> bool:
+            return await node_status(booted) == "Unknown"
+
+        assert 25 < await cluster.until(unknown, 60, "the node is NotReady") < 50
+
+        async def left() -> bool:
+            return inside not in await ready_addresses(booted)
+
+        await cluster.until(left, 5, "its endpoint is not ready any more")
+        assert beyond in await ready_addresses(booted)
+
+        async def evicted() -> bool:
+            now = await pods_by_node(booted)
+            return CUT_OFF not in now
+
+        assert 290 < await cluster.until(evicted, 400, "its pods are evicted") < 310
+        assert (await get(booted, CUT_OFF, inside)).success, "nobody could tell its kubelet"
+
+        cluster.set_links([])
+
+        async def back() -> bool:
+            every = await cluster.api.list(resources.PODS, "default")
+            return await node_status(booted) == "True" and len(every) == REPLICAS and all(map(is_ready, every))
+
+        await cluster.until(back, 60, "the node is Ready, and the evicted pod is gone")
+        await cluster.until(scenario.whole, 60, "all is whole")
+        assert not (await get(booted, CUT_OFF, inside)).success, "the evicted pod has ended"
+        assert (await scenario.request()).startswith("HTTP 200")
+
+    cluster.run(main())
