@@ -114,6 +114,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     body: bytes = b""
 
 
+def no_answer(timeout: float) -> str:
+    """The words of an Outcome whose time (seconds) ran out."""
+    return f"no answer within {timeout:g} s"
+
+
 class Injected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the kernel said to each packet: "" if it took it, else the error of sendto(2)."""
 

@@ -49,9 +49,15 @@ def reach(
 ) -> None:
     """Probe every pod against every pod, and print who reaches whom.
 
-    A row is a source, a column a target's port. "." is reached: a connection was made (UDP: a datagram came back). "X"
-    is refused or unreachable: a reset, an ICMP error, no route; the reason is told. "-" is no answer within --timeout.
-    "?" is not probed: a pod without an address, a machine without power.
+    A row is a source, a column a target's port. The marks:
+
+    .  reached: a connection was made (UDP: a datagram came back)
+
+    X  refused or unreachable: a reset, an ICMP error, no route; the reason is told
+
+    -  no answer within --timeout; asked once more when the others are done
+
+    ?  not probed: a pod without an address, a machine that takes no probe
     """
     wanted_protocol = _protocol(protocol)
     seconds = _seconds(timeout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from podwire.proto.messages.machine import Answer, Connect, Outcome, Refused
+from podwire.proto.messages.machine import Answer, Connect, Outcome, Refused, no_answer
 from podwire.scripts.trace.resolve import Source
 
 type Protocol = Literal["tcp", "udp", "sctp"]
@@ -84,9 +84,14 @@ class Result:
 
 
 def probes(origins: Sequence[Origin], targets: Sequence[Target]) -> list[Probe]:
-    """Every source against every target; neighbours in the list have different sources, so that no machine has all
-    the work at once."""
+    """Every source against every target, target by target."""
     return [Probe(origin, target) for target in targets for origin in origins]
+
+
+def spread(origins: int, targets: int) -> list[int]:
+    """In which order probes (by their index in `probes`) are made: diagonal by diagonal, so that neighbours differ in
+    source and target, and no machine has all the work at once."""
+    return [(row + shift) % targets * origins + row for shift in range(targets) for row in range(origins)]
 
 
 def unaddressed(probe: Probe) -> Result | None:
@@ -99,8 +104,8 @@ def unaddressed(probe: Probe) -> Result | None:
 
 
 def judged(probe: Probe, answer: Answer, timeout: float) -> Result:
-    """The result by what the machine answered. An exchange that used its whole time had no answer; one that ended
-    earlier was told something: a reset, an ICMP error, no route."""
+    """The result by what the machine answered. An exchange whose time ran out had no answer; another that failed was
+    told something: a reset, an ICMP error, no route."""
     if not isinstance(answer, Outcome):
         said = answer.message if isinstance(answer, Refused) else "the machine did not probe"
         return Result(probe, "not probed", said)
@@ -110,8 +115,7 @@ def judged(probe: Probe, answer: Answer, timeout: float) -> Result:
 def _verdict(outcome: Outcome, timeout: float) -> Verdict:
     if outcome.success:
         return "reached"
-    silent = outcome.duration >= timeout * 1e9 or outcome.text == _NO_MORE_RETRIES
-    return "no answer" if silent else "refused"
+    return "no answer" if outcome.text in (no_answer(timeout), _NO_MORE_RETRIES) else "refused"
 
 
 @dataclass(frozen=True, slots=True)

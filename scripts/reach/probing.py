@@ -8,7 +8,7 @@ from typing import Final
 from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
-from podwire.scripts.reach.matrix import Matrix, Origin, Probe, Result, Target, judged, probes, unaddressed
+from podwire.scripts.reach.matrix import Matrix, Origin, Probe, Result, Target, judged, probes, spread, unaddressed
 
 AT_A_TIME: Final = 64
 """Exchanges that wait for an answer at once."""
@@ -21,21 +21,34 @@ type Ask = Callable[[messages.Connect], Awaitable[messages.Answer]]
 async def probe_all(
     client: Client, origins: Sequence[Origin], targets: Sequence[Target], timeout: float, routers: tuple[str, ...] = ()
 ) -> Matrix:
-    """The whole table; `timeout` is seconds an exchange, `routers` the addresses that a host outside routes through."""
+    """The whole table; `timeout` is seconds an exchange, `routers` the addresses that a host outside routes through.
+
+    What had no answer is asked once more when all others are done: a busy machine answers then, a lost packet never.
+    """
     wanted = probes(origins, targets)
     asking = {origin.name: _ask(client, origin, routers) for origin in origins}
     await client.bus.flush()
-    results: list[Result | None] = [None] * len(wanted)
-    numbered = iter(enumerate(wanted))
+    results: dict[int, Result] = {}
 
-    async def work() -> None:
-        for index, probe in numbered:
-            results[index] = await _result(asking[probe.origin.name], probe, timeout)
+    async def make(index: int) -> None:
+        probe = wanted[index]
+        results[index] = await _result(asking[probe.origin.name], probe, timeout)
 
     begun = time.monotonic()
-    await asyncio.gather(*(work() for _ in range(min(AT_A_TIME, len(wanted)))))
+    await _each(spread(len(origins), len(targets)), make)
+    await _each([index for index, result in results.items() if result.verdict == "no answer"], make)
     seconds = time.monotonic() - begun
-    return Matrix(tuple(origins), tuple(targets), tuple(filter(None, results)), seconds)
+    return Matrix(tuple(origins), tuple(targets), tuple(results[index] for index in range(len(wanted))), seconds)
+
+
+async def _each(indexes: Sequence[int], make: Callable[[int], Awaitable[None]]) -> None:
+    waiting = iter(indexes)
+
+    async def work() -> None:
+        for index in waiting:
+            await make(index)
+
+    await asyncio.gather(*(work() for _ in range(min(AT_A_TIME, len(indexes)))))
 
 
 async def _result(ask: Ask, probe: Probe, timeout: float) -> Result:

@@ -177,7 +177,7 @@ async def exchange(network: Network, call: messages.Connect, clock: Clock) -> me
             text, body = await _exchange(network, call)
             success = True
     except TimeoutError:
-        text = f"no answer within {call.timeout:g} s"
+        text = messages.no_answer(call.timeout)
     except (OSError, h11.RemoteProtocolError) as error:
         text = getattr(error, "strerror", None) or str(error)
     return messages.Outcome(success=success, text=text, duration=clock.monotonic_ns() - begun, body=body)
