@@ -23,7 +23,7 @@ from podwire.scripts.cluster.folder import RunningProcess
 from podwire.scripts.cluster.sessions import run_in_pod
 from podwire.services.chassis.bus.base import Stored
 from podwire.services.chassis.clock import SECOND
-from podwire.services.chassis.eventlog.follow import Follower
+from podwire.services.chassis.eventlog.follow import Follower, Silence
 from podwire.services.chassis.live.clock import LiveClock
 
 MACHINES = ("control-plane", "node-1", "node-2", "node-3")
@@ -61,7 +61,7 @@ class LiveStage:
         self._cluster, self._client = cluster, client
         self._stored: list[Stored] = []
         patterns = [subjects.ALL_EVENTS]
-        self.follower = Follower(client.bus, patterns, 1, self._stored.append, lambda _: None, lambda: None)
+        self.follower = Follower(client.bus, patterns, 1, self._stored.append, lambda _: None, lambda: None, Silence())
 
     def machines(self) -> dict[str, str]:
         addresses = (ADDRESSING["ipv4"].machine(FIRST_MACHINE + number)[0] for number in range(len(MACHINES)))
