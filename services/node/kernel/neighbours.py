@@ -49,6 +49,11 @@ class Neighbour:
         self.queue: deque[Packet] = deque()
         self.timer = timer
 
+    def age(self, now: int) -> None:
+        """What was confirmed too long ago is only stale (neigh_timer_handler; here when somebody looks)."""
+        if self.state == "REACHABLE" and now >= self.confirmed + REACHABLE_TIME:
+            self.state = "STALE"
+
 
 class NeighbourTable:
     """All neighbours of one namespace, keyed by (device, address)."""
@@ -60,6 +65,12 @@ class NeighbourTable:
         self.entries: dict[tuple[Device, int], Neighbour] = {}
         self.proxies: dict[tuple[Device, int], None] = {}
         """What `ip neigh add proxy` names: addresses to answer for on a device."""
+
+    def all(self) -> list[Neighbour]:
+        """Every entry, in the state that it has by now."""
+        for entry in self.entries.values():
+            entry.age(self._namespace.kernel.now)
+        return list(self.entries.values())
 
     def known_mac(self, device: "Device", address: int) -> bytes | None:
         """A usable MAC, without asking for one."""
@@ -92,8 +103,7 @@ class NeighbourTable:
 
     def _send(self, entry: Neighbour, packet: "Packet") -> None:
         now = self._namespace.kernel.now
-        if entry.state == "REACHABLE" and now >= entry.confirmed + REACHABLE_TIME:
-            entry.state = "STALE"
+        entry.age(now)
         if entry.state == "STALE":
             entry.state, entry.attempts = "DELAY", 0
             entry.timer.set(now + DELAY_TIME)
@@ -113,7 +123,8 @@ class NeighbourTable:
         return entry
 
     def _collect(self) -> bool:
-        keep = {key: entry for key, entry in self.entries.items() if entry.state not in ("STALE", "FAILED", "NONE")}
+        kept = [entry for entry in self.all() if entry.state not in ("STALE", "FAILED", "NONE")]
+        keep = {(entry.device, entry.address): entry for entry in kept}
         freed = len(keep) < len(self.entries)
         self.entries = keep
         return freed

@@ -51,9 +51,7 @@ async def arp(process: Process) -> int:
     if any(word.strip("-ane") for word in words):
         await process.complain("arp: changing entries is not built here: use ip neigh")
         return 1
-    entries = sorted(
-        _namespace(process).neighbours.entries.values(), key=lambda each: (each.device.index, each.address)
-    )
+    entries = sorted(_namespace(process).neighbours.all(), key=lambda each: (each.device.index, each.address))
     shown = [each for each in entries if each.state not in ("NONE", "NOARP")]
     lines = []
     for entry in shown:

@@ -101,6 +101,10 @@ def test_ip_neigh() -> None:
         "10.244.1.5 dev cni0 lladdr 02:00:00:00:03:02 REACHABLE \n"
     )
     assert ip_neigh(made[1].kernel.root, "cni0") == "10.244.1.5 lladdr 02:00:00:00:03:02 REACHABLE \n"
+    made[1].kernel.set_time(made[1].kernel.now + 31 * SECOND)
+    assert ip_neigh(made[1].kernel.root, "cni0") == "10.244.1.5 lladdr 02:00:00:00:03:02 STALE \n", (
+        "not confirmed since"
+    )
 
 
 def test_bridge() -> None:

@@ -101,9 +101,12 @@ def _hop(hop: NextHop) -> messages.NextHop:
 def _neighbours(namespace: Namespace, wanted: messages.Read) -> list[messages.Neighbour]:
     return [
         messages.Neighbour(
-            device=device.name, address=format_address(address), mac=format_mac(entry.mac), state=entry.state
+            device=entry.device.name,
+            address=format_address(entry.address),
+            mac=format_mac(entry.mac),
+            state=entry.state,
         )
-        for (device, address), entry in namespace.neighbours.entries.items()
+        for entry in namespace.neighbours.all()
     ]
 
 

@@ -164,7 +164,7 @@ def shown_neighbours(namespace: Namespace, device: str = "", *, family: str = ""
     return [
         entry
         for entry in sorted(
-            namespace.neighbours.entries.values(),
+            namespace.neighbours.all(),
             key=lambda each: (each.address > 0xFFFFFFFF, each.device.index, each.address),
         )
         if (wanted is None or entry.device is wanted)
