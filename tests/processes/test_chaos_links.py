@@ -34,6 +34,7 @@ NODE_2 = "172.18.0.4"
 NODE_3 = "172.18.0.5"
 
 
+@pytest.mark.slow
 def test_a_partition_is_seen_in_the_trace_and_heals(cluster: LiveCluster) -> None:
     assert reach(cluster, NODE_2).returncode == 0
     with broken(cluster, "partition", "node-1", "node-2"):
@@ -44,6 +45,7 @@ def test_a_partition_is_seen_in_the_trace_and_heals(cluster: LiveCluster) -> Non
     until(lambda: "" if reach(cluster, NODE_2).returncode == 0 else "still cut", 20)
 
 
+@pytest.mark.slow
 def test_healing_ends_the_command_that_broke_it(cluster: LiveCluster) -> None:
     with broken(cluster, "link", "node-1", "node-2", "--loss", "100%", "--one-way"):
         assert reach(cluster, NODE_2).returncode == 1
