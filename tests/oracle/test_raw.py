@@ -8,7 +8,7 @@ import pytest
 from tests.oracle import router
 from tests.oracle.frames import IDENTIFICATION, comparable, show
 from tests.oracle.test_router import both_worlds, seeds
-from tests.oracle.worlds import QUIET, Arrival, LinuxWorld, PodwireWorld, why_not
+from tests.oracle.worlds import Arrival, LinuxWorld, PodwireWorld, why_not
 
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.sockets.raw import send_raw
@@ -51,14 +51,14 @@ def by_podwire(world: PodwireWorld, netns: str, packet: bytes) -> tuple[int, lis
 
 
 def by_linux(world: LinuxWorld, netns: str, packet: bytes) -> tuple[int, list[Arrival]]:
-    world._collect(0)
+    world.collect()
     to = socket.inet_ntoa(packet[16:20]) if len(packet) >= 20 else DESTINATIONS[0]
     with world.inside(netns), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
         try:
             sender.sendto(packet, (to, 0))
         except OSError as error:
-            return error.errno or 0, world._collect(QUIET)
-    return 0, world._collect(QUIET)
+            return error.errno or 0, world.collect()
+    return 0, world.collect()
 
 
 @pytest.mark.parametrize("seed", seeds(500, 4, 13))

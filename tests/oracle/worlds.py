@@ -4,7 +4,6 @@ import array
 import ctypes
 import fcntl
 import os
-import select
 import socket
 import struct
 import subprocess
@@ -27,8 +26,11 @@ ETH_P_ALL: Final = 3
 PACKET_OUTGOING: Final = 4
 SIOCETHTOOL: Final = 0x8946
 ETHTOOL_STXCSUM: Final = 0x17
-QUIET: Final = 0.004
-"""Seconds without a frame after which a packet has arrived wherever it was going: a veth delivers in microseconds."""
+_BARRIER_TYPE: Final = 0x88B5
+"""An EtherType for experiments (IEEE 802)."""
+_BARRIER_FRAME: Final = bytes(12) + _BARRIER_TYPE.to_bytes(2) + bytes(46)
+_HOPS: Final = 16
+"""A packet, and what it causes, crosses fewer veths than that in a row."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,7 +52,7 @@ class World(Protocol):
         """Program one thing more."""
 
     def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
-        """Send a frame out of a device, as a packet socket does; everything that arrives because of it, in order."""
+        """Send a frame out of a device, as a packet socket does; what arrives because of it, in order at each point."""
 
     def rules(self, netns: str, family: str) -> str:
         """`iptables-save -c`, or for the family `nft` the whole `nft list ruleset`."""
@@ -144,13 +146,21 @@ class LinuxWorld:
         self._senders: dict[tuple[str, str], socket.socket] = {}
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
         self._libc = ctypes.CDLL(None, use_errno=True)
+        self._processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(self._processors)})
+        self._add("barrier")
+        self.run("barrier", ["ip", "link", "add", "near", "up", "type", "veth", "peer", "name", "far"])
+        self.run("barrier", ["ip", "link", "set", "far", "up"])
+        self._near = self.packet_socket("barrier", "near")
+        self._far = self.packet_socket("barrier", "far", _BARRIER_TYPE)
+        self._far.settimeout(10)
 
     def build(self, operations: Iterable[Any], points: Iterable[tuple[str, str]]) -> None:
         for operation in operations:
             self.do(operation)
         for netns, device in points:
             self._taps.append((netns, device, self.packet_socket(netns, device)))
-        self._collect(0.05)
+        self._collect()
 
     def do(self, operation: Any) -> None:
         if isinstance(operation, m.NetnsAdd):
@@ -191,10 +201,10 @@ class LinuxWorld:
             raise AssertionError(f"{' '.join(argv)}: {done.stderr.strip()}\n{text}")
         return done.stdout
 
-    def packet_socket(self, netns: str, device: str) -> socket.socket:
+    def packet_socket(self, netns: str, device: str, ethertype: int = ETH_P_ALL) -> socket.socket:
         """A packet socket in a namespace, not blocking."""
         with self.inside(netns):
-            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
             opened.bind((device, 0))
             opened.setblocking(False)
         return opened
@@ -215,28 +225,27 @@ class LinuxWorld:
             raise OSError(ctypes.get_errno(), "setns")
 
     def send(self, netns: str, device: str, frame: bytes) -> list[Arrival]:
-        self._collect(0)
+        self._collect()
         sender = self._senders.get((netns, device))
         if sender is None:
             sender = self._senders[netns, device] = self.packet_socket(netns, device)
         sender.send(frame)
-        return self._collect(QUIET)
+        return self._collect()
 
     def collect(self) -> list[Arrival]:
         """What has arrived without anything being sent."""
-        return self._collect(QUIET)
+        return self._collect()
 
-    def _collect(self, quiet: float) -> list[Arrival]:
+    def _collect(self) -> list[Arrival]:
+        """Everything that is under way. A veth hands frames to its processor's backlog, which is first in, first out
+        (net/core/dev.c, enqueue_to_backlog): a frame that is sent now on the same processor arrives after them, and
+        once for each hop that they may still cause."""
         arrivals: list[Arrival] = []
-        taps = {tap: (netns, device) for netns, device, tap in self._taps}
-        while True:
-            readable, _, _ = select.select(list(taps), [], [], quiet)
-            if not readable:
-                break
-            for tap in readable:
-                frame, where = tap.recvfrom(65600)
-                if where[2] != PACKET_OUTGOING:
-                    arrivals.append(Arrival(*taps[tap], frame))
+        for _ in range(_HOPS):
+            self._near.send(_BARRIER_FRAME)
+            self._far.recv(len(_BARRIER_FRAME))
+        for netns, device, tap in self._taps:
+            arrivals += [Arrival(netns, device, frame) for frame in _incoming(tap)]
         for sender in self._senders.values():
             _empty(sender)
         return arrivals
@@ -252,11 +261,22 @@ class LinuxWorld:
     def close(self) -> None:
         for _, _, tap in self._taps:
             tap.close()
-        for sender in self._senders.values():
+        for sender in (*self._senders.values(), self._near, self._far):
             sender.close()
+        os.sched_setaffinity(0, self._processors)
         for netns in self._namespaces:
             subprocess.run(["ip", "netns", "delete", self._prefix + netns], capture_output=True, check=False)
         os.close(self._home)
+
+
+def _incoming(tap: socket.socket) -> Iterator[bytes]:
+    try:
+        while True:
+            frame, where = tap.recvfrom(65600)
+            if where[2] != PACKET_OUTGOING:
+                yield frame
+    except BlockingIOError:
+        return
 
 
 def _empty(sender: socket.socket) -> None:
