@@ -5,8 +5,8 @@ from typing import Final
 
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.clock import SECOND
+from podwire.services.chassis.durations import parse_duration
 
-_TIMES: Final = {"us": 1_000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 _RATES: Final = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 
 
@@ -14,10 +14,10 @@ def nanoseconds(option: str, text: str) -> int:
     """A time in nanoseconds. Raises UserError."""
     if not text:
         return 0
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)", text)
-    if not found:
-        raise UserError(f"{option} {text}: a number with us, ms, s, m or h is needed, as in 100ms")
-    return round(float(found[1]) * _TIMES[found[2]])
+    seconds = parse_duration(text)
+    if seconds is None:
+        raise UserError(f"{option} {text}: a duration is needed, as in 100ms or 1m30s")
+    return round(seconds * SECOND)
 
 
 def share(option: str, text: str) -> float:

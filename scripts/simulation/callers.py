@@ -5,7 +5,7 @@ They check at every answer that it came from where the packet was sent: `deliver
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from podwire.proto.kube import resources
 from podwire.proto.messages.machine import Connect, Outcome
@@ -49,9 +49,9 @@ class Callers:
 
     async def _call(self, node: str) -> None:
         pods = await self._api.list(resources.PODS, NAMESPACE)
-        callers = [pod["metadata"]["name"] for pod in pods if _runs_on(pod, node, CALLER)]
+        callers = [pod["metadata"]["name"] for pod in pods if runs_on(pod, node, CALLER)]
         source = choose(self._random, ["", *callers])
-        addresses = [pod["status"]["podIP"] for pod in pods if _runs_on(pod, pod["spec"].get("nodeName", ""), WEB)]
+        addresses = [pod["status"]["podIP"] for pod in pods if runs_on(pod, pod["spec"].get("nodeName", ""), WEB)]
         target = choose(self._random, [self.service, self.service, *addresses])
         await self._exchange(node, source, target)
 
@@ -86,11 +86,12 @@ class Callers:
             self.misdelivered.append(f"a packet for {target} was answered by {name!r}")
 
 
-def _runs_on(pod: dict[str, object], node: str, app: str) -> bool:
-    metadata, spec, status = (dict(pod[part]) for part in ("metadata", "spec", "status"))  # type: ignore[call-overload]  # objects of JSON
-    return bool(metadata.get("labels", {}).get("app") == app and spec.get("nodeName") == node and status.get("podIP"))
+def runs_on(pod: dict[str, Any], node: str, app: str) -> bool:
+    """Whether a pod of this app has its address on this machine."""
+    labels, place = pod["metadata"].get("labels", {}), pod["spec"].get("nodeName")
+    return labels.get("app") == app and place == node and bool(pod["status"].get("podIP"))
 
 
-def _from(source: str, **call: object) -> Connect:
+def _from(source: str, **call: Any) -> Connect:
     namespace = NAMESPACE if source else ""
-    return Connect(trace="", namespace=namespace, pod=source, timeout=_TIMEOUT, **call)  # type: ignore[arg-type]  # fields of Connect
+    return Connect(trace="", namespace=namespace, pod=source, timeout=_TIMEOUT, **call)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -15,12 +15,13 @@ from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.components import COMPONENTS, serve
 from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.permissions import operator, permissions
+from podwire.scripts.simulation.probing import Prober
 from podwire.services.chassis.api.client import ApiClient
 from podwire.services.chassis.bus.memory import Broker, MemoryBus
 from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream, derive, hexadecimal
 from podwire.services.chassis.clock import MILLISECOND
-from podwire.services.chassis.context import Context, ProcessEnd
+from podwire.services.chassis.context import Context, Placement, ProcessEnd
 from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.settings import load
@@ -39,7 +40,7 @@ class SimulationFailed(AssertionError):
 
 @dataclass(slots=True, eq=False)
 class SimulatedProcess:
-    """One process: its plan, its connection, its faults, the machine that it is on ("" while it may be on any)."""
+    """One process: its plan, its connection, its faults, where it is."""
 
     plan: ProcessPlan
     name: str
@@ -47,10 +48,15 @@ class SimulatedProcess:
     bus: MemoryBus
     faults: Faults
     random: RandomStream
-    node: str
+    placement: Placement = field(default_factory=Placement)
     claimed: bool = False
     alive: bool = True
     back_after: float = RESTART_AFTER
+
+    @property
+    def node(self) -> str:
+        """The machine that it is on ("" while it may be on any)."""
+        return self.plan.node or self.placement.node
 
 
 class SimulatedCluster:
@@ -78,6 +84,7 @@ class SimulatedCluster:
         self._set_users()
         self.operator = self.broker.connect("operator.cli", OPERATOR)
         self.api = ApiClient(self.operator, OPERATOR)
+        self.prober = Prober(self.operator)
         self.errors: list[str] = []
         """What components logged as errors: none of that is foreseen."""
         structlog.configure(
@@ -117,7 +124,7 @@ class SimulatedCluster:
         random = derive(self.seed, plan.component, plan.node, str(self._started))
         faults = Faults(random, local_subjects(plan.component, instance, plan.node))
         name = f"{plan.place}#{self._started}"
-        process = SimulatedProcess(plan, name, instance, bus, faults, random, plan.node)
+        process = SimulatedProcess(plan, name, instance, bus, faults, random)
         self._set_faults(process)
         self.processes.append(process)
         self.loop.spawn(process.name, self._run(process))
@@ -145,7 +152,8 @@ class SimulatedCluster:
             tasks=tasks,
             log=structlog.get_logger(),
             faults=process.faults,
-            on_claim=lambda node: self._claimed(process, node),
+            on_claim=lambda: self._claimed(process),
+            placement=process.placement,
         )
 
     def _settings(self, process: SimulatedProcess) -> Any:
@@ -153,8 +161,8 @@ class SimulatedCluster:
         given = {"instance": process.instance, "node": plan.node, **plan.settings}
         return load(COMPONENTS[plan.component].settings, given, {})
 
-    def _claimed(self, process: SimulatedProcess, node: str) -> None:
-        process.claimed, process.node = True, node
+    def _claimed(self, process: SimulatedProcess) -> None:
+        process.claimed = True
         self._set_faults(process)
         if process.plan.spare:
             self._later(0.0, process.plan)

@@ -18,7 +18,7 @@ from podwire.scripts.simulation.cluster import SimulatedCluster
 from podwire.scripts.simulation.history import PodHistory
 from podwire.scripts.simulation.invariants import CHECKS, Subject
 from podwire.scripts.simulation.performing import Performer
-from podwire.scripts.simulation.probing import Prober, Silent
+from podwire.scripts.simulation.probing import Silent
 from podwire.scripts.simulation.scenario import Scenario
 from podwire.scripts.simulation.watcher import Watcher
 from podwire.scripts.simulation.workload import NAMESPACE, OBJECTS, WEB, Churn
@@ -114,10 +114,8 @@ class Exploration:
                 await self._be_busy(subject, tasks, schedule, busy_seconds)
                 settled_after = await self._settle(subject)
                 self._look(subject)
-                raise _Done(settled_after)
-        except _Done as done:
-            assert subject is not None
-            return None, done.settled_after, subject.callers.counts
+                tasks.cancel_all()
+            return None, settled_after, subject.callers.counts
         except _Broken as broken:
             counts = subject.callers.counts if subject else Counts()
             return broken.violation, 0.0, counts
@@ -127,12 +125,11 @@ class Exploration:
 
     async def _surround(self, seed: int, tasks: OrderedTaskGroup) -> Subject:
         cluster = self._cluster
-        prober = Prober(cluster.operator)
-        callers = Callers(cluster.api, prober, self._history, derive(seed, "callers"))
+        callers = Callers(cluster.api, cluster.prober, self._history, derive(seed, "callers"))
         service = await cluster.api.get(resources.SERVICES, NAMESPACE, WEB)
         callers.service = service["spec"]["clusterIP"]
         watcher = Watcher(Watching(cluster.operator, cluster.clock, cluster.api, tasks))
-        return Subject(cluster, prober, Churn(cluster.api, derive(seed, "churn")), callers, watcher)
+        return Subject(cluster, Churn(cluster.api, derive(seed, "churn")), callers, watcher)
 
     async def _be_busy(
         self, subject: Subject, tasks: OrderedTaskGroup, schedule: Sequence[Action], seconds: float
@@ -181,14 +178,6 @@ class Exploration:
             if wrong:
                 return name, wrong
         return "", []
-
-
-class _Done(Exception):
-    """Everything held; ends the tasks."""
-
-    def __init__(self, settled_after: float) -> None:
-        super().__init__()
-        self.settled_after = settled_after
 
 
 def schedule_lines(schedule: Sequence[Action]) -> list[str]:

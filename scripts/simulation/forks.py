@@ -46,7 +46,7 @@ def _work[R](number: int, run: Callable[[int], R], writing: int) -> NoReturn:
         os._exit(code)  # neither the cluster nor the test that forked is ended here
 
 
-def forked[R](numbers: Iterator[int], run: Callable[[int], R], kind: type[R], jobs: int) -> Iterator[tuple[int, R]]:
+def forked[R](numbers: Iterator[int], run: Callable[[int], R], kind: type[R], jobs: int) -> Iterator[R]:
     """The results of `run`, each from a process of its own, `jobs` at a time, as they come. Raises ForkFailed."""
     selector = selectors.DefaultSelector()
     try:
@@ -58,7 +58,7 @@ def forked[R](numbers: Iterator[int], run: Callable[[int], R], kind: type[R], jo
                 return
             for key, _ in selector.select():
                 if (done := _read(selector, key.data)) is not None:
-                    yield done.number, _result(done, kind)
+                    yield _result(done, kind)
     finally:
         for key in list(selector.get_map().values()):
             _end(key.data)

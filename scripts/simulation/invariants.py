@@ -11,14 +11,12 @@ from typing import Any, Final
 from podwire.proto.kube import resources
 from podwire.proto.messages.machine import Connect
 from podwire.scripts.cluster.readiness import is_ready
-from podwire.scripts.simulation.callers import Callers
+from podwire.scripts.simulation.callers import Callers, runs_on
 from podwire.scripts.simulation.cluster import SimulatedCluster
-from podwire.scripts.simulation.probing import Prober
 from podwire.scripts.simulation.watcher import Watcher
 from podwire.scripts.simulation.workload import CALLER, NAMESPACE, WEB, Churn
 
 Json = dict[str, Any]
-_TIMEOUT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,6 @@ class Subject:
     """What is examined."""
 
     cluster: SimulatedCluster
-    prober: Prober
     churn: Churn
     callers: Callers
     watcher: Watcher
@@ -89,7 +86,8 @@ async def routes_follow_nodes(subject: Subject) -> list[str]:
     owners = {node["spec"]["podCIDR"]: node["metadata"]["name"] for node in nodes if node["spec"].get("podCIDR")}
     wrong = []
     for name in subject.nodes:
-        routes = json.loads(await subject.prober.shell(name, "ip -j route show") or "[]")
+        text, _ = await subject.cluster.prober.shell(name, "ip -j route show")
+        routes = json.loads(text or "[]")
         remote = {route["dst"] for route in routes if route.get("dev", "").startswith("flannel")}
         wanted = {cidr for cidr, owner in owners.items() if owner != name}
         remote = {destination for destination in remote if destination.endswith("/24")}
@@ -114,7 +112,7 @@ async def ready_endpoints_are_reachable(subject: Subject) -> list[str]:
     wrong: list[str] = []
     pods = await subject.cluster.api.list(resources.PODS, NAMESPACE)
     for node in subject.nodes:
-        for source in ["", *_callers(pods, node)]:
+        for source in ["", *(pod["metadata"]["name"] for pod in pods if runs_on(pod, node, CALLER))]:
             wrong += await _reach(subject, node, source, ready)
     return wrong
 
@@ -125,7 +123,7 @@ async def _reach(subject: Subject, node: str, source: str, endpoints: Iterable[s
     calls += [callers.http(source, callers.service), callers.datagram(source)]
     wrong = []
     for call in calls:
-        outcome = await subject.prober.connect(node, call)
+        outcome = await subject.cluster.prober.connect(node, call)
         if not outcome.success:
             wrong.append(f"{source or node} -> {call.kind} {call.address}:{call.port}: {outcome.text}")
     return wrong
@@ -145,7 +143,7 @@ async def watches_agree_with_lists(subject: Subject) -> list[str]:
     """A watch that was open all along has the same objects at the same revisions as a list."""
     wrong = []
     for resource, seen in subject.watcher.revisions().items():
-        listed = {_key(entry): int(entry["metadata"]["resourceVersion"]) for entry in await _list(subject, resource)}
+        listed = {_of(entry): int(entry["metadata"]["resourceVersion"]) for entry in await _list(subject, resource)}
         differing = sorted(key for key in {*seen, *listed} if seen.get(key) != listed.get(key))
         wrong += [f"{resource} {key}: watched {seen.get(key)}, listed {listed.get(key)}" for key in differing]
     return wrong
@@ -166,25 +164,10 @@ CHECKS: Final[dict[str, Check]] = {
 }
 """In the order in which they can begin to hold."""
 
-NEVER: Final = ("delivered-where-routed", "revisions-only-grow", "nothing-unforeseen")
-"""What must not be broken at any moment; see `exploration`."""
-
 
 def _of(body: Json) -> str:
     return f"{body['metadata'].get('namespace', '')}/{body['metadata']['name']}".lstrip("/")
 
 
-def _key(body: Json) -> str:
-    return _of(body)
-
-
 def _names(bodies: list[Json]) -> list[str]:
     return [body["metadata"]["name"] for body in bodies]
-
-
-def _callers(pods: list[Json], node: str) -> list[str]:
-    return [
-        pod["metadata"]["name"]
-        for pod in pods
-        if pod["metadata"]["labels"].get("app") == CALLER and pod["spec"].get("nodeName") == node
-    ]

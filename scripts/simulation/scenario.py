@@ -1,20 +1,16 @@
 """What `podwire sim` does: boots a cluster, serves a request through a Service, kills a kube-proxy, and looks again."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from podwire.proto import subjects
 from podwire.proto.kube import resources
-from podwire.proto.messages import codec
-from podwire.proto.messages import machine as messages
+from podwire.proto.messages.machine import Connect
 from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.simulation.cluster import SimulatedCluster, SimulationFailed
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
-from podwire.services.chassis.bus import pieces
 
 Json = dict[str, Any]
 REPLICAS: Final = 2
@@ -147,11 +143,8 @@ class Scenario:
     async def connect(self, address: str) -> str:
         """One HTTP request from the last node; what came of it."""
         node = self._cluster.layout.machines[-1].name
-        call = messages.Connect(trace="", kind="http", address=address, port=80, timeout=2.0)
-        payload = codec.encode(messages.MachineRequest(call=call))
-        reply = await pieces.request(self._cluster.operator, subjects.machine(node), payload, 10)
-        answer: messages.Answer = codec.decode_union(messages.Answer, reply)
-        return answer.text if isinstance(answer, messages.Outcome) else json.dumps(str(answer))
+        call = Connect(trace="", kind="http", address=address, port=80, timeout=2.0)
+        return (await self._cluster.prober.connect(node, call)).text
 
     async def _lose_a_kube_proxy(self) -> None:
         cluster = self._cluster

@@ -56,14 +56,11 @@ class Seeds:
 
     def run(self, seed: int, schedule: Sequence[Action], tell: Tell = _silent) -> Finding:
         """Runs in a fork. Raises ForkFailed."""
-        for _, finding in forked(iter([seed]), lambda each: self._run_here(each, schedule, tell), Finding, 1):
-            return finding
-        raise AssertionError("a fork gives a result or raises")
+        return next(forked(iter([seed]), lambda each: self._run_here(each, schedule, tell), Finding, 1))
 
     def run_many(self, seeds: Iterator[int], jobs: int) -> Iterator[Finding]:
         """Runs each seed in a fork of its own, `jobs` at a time; findings as they come. Raises ForkFailed."""
-        for _, finding in forked(seeds, lambda seed: self._run_here(seed, self.schedule(seed), _silent), Finding, jobs):
-            yield finding
+        return forked(seeds, lambda seed: self._run_here(seed, self.schedule(seed), _silent), Finding, jobs)
 
     def shortest(self, seed: int, invariant: str) -> list[Action]:
         """The shortest schedule with which the seed still breaks the invariant."""

@@ -329,7 +329,7 @@ async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     except TimeoutError:
         raise Withdrawn("the offer was withdrawn") from None
     context.placement.node = container.offer.node
-    context.on_claim(container.offer.node)
+    context.on_claim()
     context.tasks.start(container.keep_attached(), name="keep attached")
     context.log.info("claimed", container=container.offer.container, pod=container.offer.pod)
     return container

@@ -11,7 +11,7 @@ from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
 
-def _nobody_listens(node: str) -> None:
+def _nobody_listens() -> None:
     """Nobody waits for claims."""
 
 
@@ -27,11 +27,11 @@ class ForeignMessages:
         log.warning("a foreign message was dropped", subject=subject, reason=reason)
 
 
+@dataclass(slots=True)
 class Placement:
-    """The machine that a process is on: its own, or that of the container which it serves ("" for none yet)."""
+    """The machine of the container that a process serves ("" for none yet)."""
 
-    def __init__(self, node: str) -> None:
-        self.node = node
+    node: str = ""
 
 
 class ProcessEnd(Exception):
@@ -51,11 +51,12 @@ class Context:
     tasks: OrderedTaskGroup
     log: Logger
     faults: Faults
-    on_claim: Callable[[str], None] = _nobody_listens
-    """Told the machine's name when the process has taken a container, so that the supervisor can keep another idle one
-    waiting."""
+    on_claim: Callable[[], None] = _nobody_listens
+    """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""
     foreign: ForeignMessages = field(default_factory=ForeignMessages)
-    placement: Placement = field(init=False)
+    placement: Placement = field(default_factory=Placement)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "placement", Placement(self.node))
+    @property
+    def machine(self) -> str:
+        """Where the process runs: on its own node, or on that of the container that it serves."""
+        return self.node or self.placement.node

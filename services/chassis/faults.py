@@ -82,21 +82,22 @@ class _InOrder:
     """One direction of a connection."""
 
     def __init__(self) -> None:
+        self.waiting = 0
+        """Messages that are under way."""
         self._free_at = 0.0
-        self._waiting = 0
 
     def carry(self, late: int, call: Callable[[], None]) -> None:
         """Calls at once, or when the message is due; never before an earlier message's call."""
-        if not late and not self._waiting:
+        if not late and not self.waiting:
             call()
             return
         loop = asyncio.get_running_loop()
         self._free_at = max(self._free_at + 1 / SECOND, loop.time() + late / SECOND)
-        self._waiting += 1
+        self.waiting += 1
         loop.call_at(self._free_at, self._arrive, call)
 
     def _arrive(self, call: Callable[[], None]) -> None:
-        self._waiting -= 1
+        self.waiting -= 1
         call()
 
 
@@ -114,6 +115,9 @@ class FaultyBus:
         return self._inner.connected
 
     def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        if not self.faults.rules and not self._out.waiting:
+            self._inner.publish(subject, payload, reply)
+            return
         late = self.faults.delay(subject, "out")
         if late is not None:
             self._out.carry(late, lambda: self._inner.publish(subject, payload, reply))
@@ -135,6 +139,9 @@ class FaultyBus:
 
     def subscribe(self, subject: str, handler: base.Handler, queue: str = "") -> base.Subscription:
         def deliver(message: base.Message) -> None:
+            if not self.faults.rules and not self._in.waiting:
+                handler(message)
+                return
             late = self.faults.delay(message.subject, "in")
             if late is not None:
                 self._in.carry(late, lambda: handler(message))

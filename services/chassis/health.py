@@ -34,7 +34,7 @@ def _health(context: Context, facts: dict[str, str]) -> Health:
         "faults": str(len(context.faults.rules) + len(context.faults.links)),
         "lost": str(context.faults.lost),
     }
-    return Health(component=context.component, instance=context.instance, node=context.placement.node, facts=told)
+    return Health(component=context.component, instance=context.instance, node=context.machine, facts=told)
 
 
 def local_subjects(component: str, instance: str, node: str) -> tuple[str, ...]:

@@ -33,6 +33,12 @@ class OrderedTaskGroup:
         task.add_done_callback(self._done)
         return task
 
+    def cancel_all(self) -> None:
+        """Cancels every task, so that the block's end does not wait for their work."""
+        self._closing = True
+        for task in list(self._tasks):
+            task.cancel()
+
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         self._changed.set()
@@ -68,9 +74,7 @@ class OrderedTaskGroup:
                 self._owner.uncancel()
 
     async def _cancel_all(self) -> None:
-        self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
+        self.cancel_all()
         while self._tasks:
             self._changed.clear()
             await self._changed.wait()

@@ -11,7 +11,6 @@ from tests.bench.table import Row
 from podwire.proto.messages.machine import Connect
 from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.simulation.forks import forked
-from podwire.scripts.simulation.probing import Prober
 from podwire.scripts.simulation.seeds import Seeds
 
 NODES: Final = 3
@@ -36,15 +35,14 @@ def measure() -> Iterator[Row]:
 
 def _fork_to_request(seeds: Seeds) -> Iterator[Row]:
     def serve(_: int) -> float:
-        prober = Prober(seeds.cluster.operator)
         call = Connect(trace="", kind="tcp", address="10.96.0.10", port=_DNS_PORT)
-        assert seeds.cluster.run(prober.connect("node-1", call)).success
+        assert seeds.cluster.run(seeds.cluster.prober.connect("node-1", call)).success
         return time.perf_counter()
 
     took = []
     for _ in range(_FORKS):
         began = time.perf_counter()
-        took += [ended - began for _, ended in forked(iter([0]), serve, float, 1)]
+        took += [ended - began for ended in forked(iter([0]), serve, float, 1)]
     yield Row("  a fork of it, until a request is served", f"{sorted(took)[_FORKS // 2] * 1000:.0f} ms", "100 ms")
 
 

@@ -60,7 +60,7 @@ def test_healing_ends_the_command_that_broke_it(cluster: LiveCluster) -> None:
         (["partition", "node-1", "node-1"], "node-1 node-1: two machines are needed"),
         (["link", "node-1", "node-2"], "nothing of the link is bad: --delay, "),
         (["link", "node-1", "node-2", "--loss", "7"], "--loss 7: a percentage from 0% to 100% is needed"),
-        (["skew", "node-1", "--by", "soon"], "--by soon: a number with us, ms, s, m or h is needed"),
+        (["skew", "node-1", "--by", "soon"], "--by soon: a duration is needed"),
     ],
 )
 def test_what_is_refused(cluster: LiveCluster, arguments: list[str], said: str) -> None:

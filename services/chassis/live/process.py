@@ -100,8 +100,8 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
         await bus.close()
 
 
-def _teller(family: Family | None) -> Callable[[str], None]:
-    def tell(node: str) -> None:
+def _teller(family: Family | None) -> Callable[[], None]:
+    def tell() -> None:
         if family is not None:
             os.write(family.claims, f"{os.getpid()}\n".encode())
 

@@ -70,7 +70,7 @@ class Idle:
         )  # fmt: skip
         self.waiting = loop.create_task(wait_for_claim(self.context, IMAGE, subjects.ANY_NODE))
 
-    def _claimed(self, node: str) -> None:
+    def _claimed(self) -> None:
         self.told += 1
 
 
@@ -81,23 +81,15 @@ def claimed(body: Body, count: int = 1) -> None:
     """Runs `body` beside a machine and `count` idle processes, in virtual time."""
 
     async def main(broker: Broker) -> None:
-        tasks = OrderedTaskGroup()
-        try:
-            async with tasks:
-                idle = [Idle(broker, tasks, f"i{number}") for number in range(count)]
-                await asyncio.sleep(0.01)
-                await body(ToyMachine(broker), idle)
-                for process in idle:
-                    process.waiting.cancel()
-                raise _Done
-        except _Done:
-            pass
+        async with OrderedTaskGroup() as tasks:
+            idle = [Idle(broker, tasks, f"i{number}") for number in range(count)]
+            await asyncio.sleep(0.01)
+            await body(ToyMachine(broker), idle)
+            for process in idle:
+                process.waiting.cancel()
+            tasks.cancel_all()
 
     simulate(main)
-
-
-class _Done(Exception):
-    """The body is through."""
 
 
 async def serving(machine: ToyMachine, process: Idle) -> Container:

@@ -92,6 +92,18 @@ async def test_a_failing_block_cancels_its_tasks() -> None:
     assert journal.lines == ["a cancelled"]
 
 
+async def test_a_block_may_cancel_its_tasks_and_go_on() -> None:
+    journal = Journal()
+    async with OrderedTaskGroup() as tasks:
+        for name in ("a", "b"):
+            tasks.start(journal.forever(name), name)
+        await asyncio.sleep(0)
+        tasks.cancel_all()
+        with pytest.raises(RuntimeError, match="closing"):
+            tasks.start(journal.finish("c"), "c")
+    assert journal.lines == ["a cancelled", "b cancelled"]
+
+
 async def test_a_cancelled_owner_cancels_its_tasks_and_stays_cancelled() -> None:
     journal = Journal()
 

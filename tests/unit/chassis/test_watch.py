@@ -61,15 +61,9 @@ def watched(
     """Runs `body` beside a watch, in virtual time."""
 
     async def main(broker: Broker) -> None:
-        class Done(Exception):
-            pass
-
-        try:
-            async with OrderedTaskGroup() as tasks:
-                await body(Setting(broker, tasks, wanted, namespace))
-                raise Done
-        except Done:
-            pass
+        async with OrderedTaskGroup() as tasks:
+            await body(Setting(broker, tasks, wanted, namespace))
+            tasks.cancel_all()
 
     simulate(main)
 
