@@ -1,11 +1,15 @@
 """What a simulated cluster's pods were, read from the event log as it is written: names, addresses, lives."""
 
+from typing import Final
+
+from podwire.proto import subjects
 from podwire.proto.kube.pod import Pod
+from podwire.proto.kube.resources import PODS
 from podwire.proto.messages import codec
 from podwire.services.chassis.bus.base import Stored
 from podwire.services.chassis.eventlog.log import read_event
 
-_PODS = "kube.events._.pods."
+_PODS: Final = subjects.resource_events(PODS.group, PODS.resource)
 
 
 class PodHistory:
@@ -19,7 +23,7 @@ class PodHistory:
 
     def observe(self, stored: Stored) -> None:
         """Takes note of one event."""
-        if not stored.subject.startswith(_PODS):
+        if not subjects.matches(_PODS, stored.subject):
             return
         pod = codec.decode(Pod, read_event(stored).event.object)
         name = pod.metadata.name
