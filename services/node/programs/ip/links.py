@@ -54,6 +54,8 @@ def change(namespace: Namespace, call: IpCall) -> list[Any]:
     name = found.get("dev") or (others.pop(0) if others else "")
     if not name:
         raise IpError('Not enough information: "dev" argument is required.')
+    if others[:1] == ["type"]:
+        raise IpError(f"ip link set {' '.join(others)}: not built", 1)
     if others:
         raise IpError(f'Error: either "dev" is duplicate, or "{others[0]}" is a garbage.')
     for key in ("multicast", "arp", "promisc", "txqueuelen", "alias"):

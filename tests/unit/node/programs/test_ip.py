@@ -93,6 +93,12 @@ def test_what_the_machine_does(script: str, output: str) -> None:
     [
         ("ip link add x type foo", 2, "Error: Unknown device type."),
         ("ip link add x type macvlan", 2, "ip link add type macvlan: not built"),
+        ("ip link add x type ipvlan", 2, "ip link add type ipvlan: not built"),
+        ("ip link add x type bond", 2, "ip link add type bond: not built"),
+        ("ip link add x type vlan id 5", 2, "ip link add type vlan: not built"),
+        ("ip link add x type bridge stp_state 1", 1, "ip link add type bridge stp_state 1: not built"),
+        ("ip link set cni0 type bridge stp_state 1", 1, "ip link set type bridge stp_state 1: not built"),
+        ("bridge vlan add vid 5 dev cni0", 255, "bridge vlan add: not built"),
         ("ip link add", 1, 'Not enough information: "type" argument is required'),
         ("ip link set", 255, 'Not enough information: "dev" argument is required.'),
         ("ip tunnel add t0", 1, "cannot determine tunnel mode (ipip, gre, vti or sit)"),
