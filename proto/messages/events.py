@@ -27,6 +27,8 @@ class ObjectEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     actor: str
     time: int
     """Nanoseconds since the epoch, from the writer's clock."""
+    manager: str = ""
+    """The program that the actor wrote with, where it has another name (its field manager or user agent)."""
     node: str = ""
     labels: dict[str, str] = {}
     object: msgspec.Raw

@@ -84,6 +84,12 @@ class ClusterFolder:
             raise FolderError(f"a cluster runs in {self.path} already; stop it with: podwire down") from None
         self._lock = descriptor
 
+    def unlock(self) -> None:
+        """Lets go of the folder, for a process that goes on."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     @property
     def is_running(self) -> bool:
         """Whether somebody holds the folder."""

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from podwire.scripts.cluster.addressing import AddressingError, addressing
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
 from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, App, Layout, LayoutError, layout
 from podwire.scripts.cluster.permissions import observer, operator, permissions
+from podwire.scripts.cluster.ports import free_port
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
 
@@ -74,7 +74,7 @@ def _check_continued(options: Options, folder: ClusterFolder) -> None:
 
 def _plan(options: Options, folder: ClusterFolder) -> Layout:
     api = {
-        "api_port": _free_api_port(options.api_port),
+        "api_port": free_port(options.api_port),
         "api_cert_file": str(folder.keys / "apiserver.crt"),
         "api_key_file": str(folder.keys / "apiserver.key"),
         "api_ca_file": str(folder.keys / "ca.crt"),
@@ -82,7 +82,7 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
     }
     controllers = {"root_ca_file": str(folder.keys / "ca.crt")}
     ssh = {
-        "port": _free_api_port(0),
+        "port": free_port(),
         "host_key_file": str(folder.keys / "ssh_host_key"),
         "authorized_keys_file": str(folder.keys / "ssh_authorized_keys"),
     }
@@ -91,20 +91,8 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
     return layout(options.workers, static, api, controllers, options.apps, ssh, networks, outside)
 
 
-def _free_api_port(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(f"--api-port {port}: {error.strerror}; choose another (0: any free one)") from None
-        except OverflowError:
-            raise UserError(f"--api-port {port}: a port from 0 to 65535 is needed") from None
-        return int(probe.getsockname()[1])
-
-
 def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
-    port, mqtt_port = _free_api_port(0), _free_api_port(0)
+    port, mqtt_port = free_port(), free_port()
     users = {entry.user: User(secrets.token_urlsafe(24), *permissions(entry, plan)) for entry in plan.processes}
     users[OPERATOR] = User(secrets.token_urlsafe(24), *operator(OPERATOR))
     users[OBSERVER] = User(secrets.token_urlsafe(24), *observer())

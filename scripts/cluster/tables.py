@@ -21,11 +21,12 @@ async def table(client: Client, resource: Resource, namespace: str = "", wide: b
     columns = [entry for entry in value["columnDefinitions"] if wide or not entry.get("priority")]
     places = [value["columnDefinitions"].index(entry) for entry in columns]
     rows = [[entry["name"].upper() for entry in columns]]
-    rows += [[_cell(row["cells"][place]) for place in places] for row in value.get("rows") or []]
+    rows += [[cell(row["cells"][place]) for place in places] for row in value.get("rows") or []]
     return aligned(rows)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A cell as kubectl shows it."""
     return "<none>" if value in (None, "") else str(value)
 
 

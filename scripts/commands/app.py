@@ -21,7 +21,7 @@ COMMANDS: Final = (
     "drops",
     "proxy",
 )
-GROUPS: Final = ("chaos",)
+GROUPS: Final = ("chaos", "history")
 _ANY_OPTION: Final = {"ignore_unknown_options": True}
 
 

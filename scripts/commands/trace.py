@@ -4,13 +4,11 @@ import asyncio
 import json
 import math
 import secrets
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from podwire.proto import subjects
@@ -21,7 +19,7 @@ from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.scripts.trace.flights import Flight, flights
-from podwire.scripts.trace.render import tree
+from podwire.scripts.trace.render import for_people, tree
 from podwire.scripts.trace.resolve import Destination, Source, destination, node_addresses, source
 from podwire.scripts.trace.sequence import diagram
 from podwire.scripts.trace.svg import render
@@ -29,7 +27,6 @@ from podwire.services.chassis.bus import pieces
 from podwire.services.chassis.bus.base import BusError
 
 _SETTLE = 0.1
-_WIDE = 500
 
 NO_WAY: Final = "no packet left: a host outside has no route there; --via NODE names the node to route through"
 
@@ -154,7 +151,7 @@ def show(
         }
         typer.echo(json.dumps(value, indent=1))
         return
-    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
+    console = for_people()
     console.print(escape(f"{start.described(end.address)}  ->  {end}"))
     for flight in found if everything else chosen(found):
         console.print(tree(flight, flight.title, every_rule))

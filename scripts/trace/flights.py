@@ -74,6 +74,14 @@ def identity(summary: str) -> tuple[str, ...]:
     return ("other", *ports, text.partition(": ")[2])
 
 
+def by_trace(hops: Iterable[Hop]) -> dict[str, list[Hop]]:
+    """The hops of each trace, in the order in which traces began."""
+    found: dict[str, list[Hop]] = {}
+    for hop in hops:
+        found.setdefault(hop.trace, []).append(hop)
+    return found
+
+
 def flights(hops: Iterable[Hop]) -> list[Flight]:
     """The flights of a trace, in order of their first hop. Machines share the host's clock."""
     ordered = sorted(hops, key=lambda hop: (hop.time, hop.node, hop.sequence))

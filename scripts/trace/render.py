@@ -1,7 +1,10 @@
 """A flight as a tree for people."""
 
+import sys
 from collections.abc import Iterator
+from typing import Final
 
+from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
@@ -9,6 +12,14 @@ from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.trace.advice import advice
 from podwire.scripts.trace.deciding import deciding
 from podwire.scripts.trace.flights import Flight
+
+_WIDE: Final = 500
+"""Columns where nobody's window says how many there are."""
+
+
+def for_people() -> Console:
+    """Standard output; what is piped is not wrapped."""
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def tree(flight: Flight, title: str, every_rule: bool = False) -> Tree:

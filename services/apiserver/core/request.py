@@ -86,7 +86,7 @@ class Request:
             raise invalid_options(self.message.method, errors.found)
         return name
 
-    @property
+    @cached_property
     def writer(self) -> str:
         """Whose a change is: the field manager's, else the user agent's up to its `/`, else the user's.
 
@@ -127,6 +127,7 @@ class Request:
             previous=self.store.last(key),
             actor=self.who.user,
             time=self.now,
+            manager="" if self.writer == self.who.user else self.writer,
             node=str(section(value, "spec").get("nodeName") or value.get("nodeName") or ""),
             labels=section(meta, "labels"),
             object=pack(stored_form(value)),

@@ -28,7 +28,9 @@ class Traces:
             del self._hops[next(iter(self._hops))]
 
     def of(self, trace: str) -> list[Hop]:
-        """The hops of one trace, in order of arrival."""
+        """The hops of one trace, in order of arrival; of all, trace by trace, for ""."""
+        if not trace:
+            return [hop for hops in self._hops.values() for hop in hops]
         return self._hops.get(trace, [])
 
     def __len__(self) -> int:

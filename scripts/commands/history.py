@@ -1,0 +1,195 @@
+"""`podwire history`: the event log, the cluster as it was, and what came of it from any point on."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
+from podwire.scripts.errors import UserError
+from podwire.scripts.history.changes import Change, change
+from podwire.scripts.history.choosing import Filter
+from podwire.scripts.history.difference import differences, unified
+from podwire.scripts.history.file import save
+from podwire.scripts.history.following import follow
+from podwire.scripts.history.listing import asked, listing
+from podwire.scripts.history.log import Log
+from podwire.scripts.history.moments import moment, revision
+from podwire.scripts.history.past import Past, resolve
+from podwire.scripts.history.reading import Source, read
+from podwire.scripts.trace.flights import by_trace, flights
+from podwire.scripts.trace.render import for_people, tree
+from podwire.services.apiserver.core.kinds import Kind
+from podwire.services.apiserver.core.presentation import to_yaml
+from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
+
+app = typer.Typer(help="The event log; the cluster as it was.", invoke_without_command=True)
+
+At = Annotated[str, typer.Option("--at", metavar="RV|TIME", help="A revision, a time, or how long ago (5m).")]
+LogFile = Annotated[str, typer.Option("--log", metavar="FILE", help="An exported log, instead of a cluster's.")]
+_OUTPUTS: Final = ("text", "json", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was said before the subcommand's name: its options count if the subcommand has not got them itself."""
+
+    source: Source
+    at: str
+
+
+def _source(context: typer.Context, data_dir: str, file: str) -> Source:
+    before: _Before | None = context.obj
+    own = Source(data_dir, file)
+    return before.source if before is not None and own == Source(DEFAULT_DATA_DIR) else own
+
+
+@app.callback()
+def history(
+    context: typer.Context,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only changes in it.")] = "",
+    kind: Annotated[str, typer.Option(help="Only of these kinds, as in pods,svc.")] = "",
+    name: Annotated[str, typer.Option(help="Only of objects with such a name (a glob).")] = "",
+    since: Annotated[str, typer.Option(metavar="TIME", help="Only after it: a time, or how long ago (5m).")] = "",
+    by: Annotated[str, typer.Option(metavar="WHO", help="Only by such a user or field manager (a glob).")] = "",
+    follow_: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens.")] = False,
+    at: At = "",
+    file: LogFile = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="text, json or yaml.")] = "text",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List the changes of the event log: revision, time, who, verb, object, what changed.
+
+    Leases and Events, of which the log keeps only the last state, are listed with --kind leases or --kind events.
+    """
+    source = Source(data_dir, file)
+    if context.invoked_subcommand is not None:
+        context.obj = _Before(source, at)
+        return
+    if output not in _OUTPUTS:
+        raise UserError(f"--output {output}: {', '.join(_OUTPUTS)}: one of them is needed")
+    if follow_ and file:
+        raise UserError(f"--follow: nothing is added to --log {file}; leave one of them out")
+    started = moment(since, "--since", time.time_ns()) if since else 0
+    storages = tuple(each.storage for each in resolve(kind)) if kind else ()
+    wanted = Filter(namespace, storages, name, by, started)
+    if follow_:
+        follow(data_dir, wanted, lambda each: typer.echo(_line(each, output)))
+        return
+    log = read(source)
+    events = log.until(revision(log, at, "--at", time.time_ns()))
+    found = [each for event in events if wanted.may_take(event) and wanted.takes(each := change(event))]
+    _print(found, output)
+
+
+def _print(found: list[Change], output: str) -> None:
+    if output == "json":
+        typer.echo(json.dumps([each.as_json() for each in found], indent=1, ensure_ascii=False))
+    elif output == "yaml":
+        typer.echo(to_yaml([each.as_json() for each in found]), nl=False)
+    else:
+        for each in found:
+            typer.echo(_line(each, output))
+
+
+def _line(each: Change, output: str) -> str:
+    """One change by itself: with json a line, with yaml a document."""
+    if output == "json":
+        return json.dumps(each.as_json(), ensure_ascii=False)
+    if output == "yaml":
+        return "---\n" + to_yaml(each.as_json()).decode().rstrip("\n")
+    return f"{each.revision:>6}  {each.clock}  {each.by}  {each.verb}  {each.target}  {each.summary()}".rstrip()
+
+
+@app.command()
+def get(
+    context: typer.Context,
+    arguments: Annotated[list[str], typer.Argument(metavar="TYPE [NAME]… | TYPE/NAME…", help="As kubectl get's.")],
+    at: At = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="As kubectl's.")] = "default",
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="As kubectl's.")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="As kubectl's.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="wide, name, yaml or json.")] = "",
+    file: LogFile = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show objects as they were, as kubectl get showed them."""
+    wanted = asked(arguments, "" if everywhere else namespace, selector, output)
+    log = read(_source(context, data_dir, file))
+    past = _past(context, log, at)
+    text = listing(past, wanted)
+    _warn_of_last_states(wanted.kinds)
+    if text:
+        typer.echo(text)
+    else:
+        place = f" in {namespace} namespace" if not everywhere and wanted.kinds[0].namespaced else ""
+        typer.echo(f"No resources found{place}.", err=True)
+
+
+def _past(context: typer.Context, log: Log, at: str) -> Past:
+    before: _Before | None = context.obj
+    text = at or (before.at if before is not None else "")
+    now = time.time_ns()
+    found = revision(log, text, "--at", now)
+    is_time = text and not text.isdigit()
+    return Past(log, found, moment(text, "--at", now) if is_time else 0)
+
+
+def _warn_of_last_states(kinds: tuple[Kind, ...]) -> None:
+    for kind in kinds:
+        if kind.storage in LAST_STATE_ONLY:
+            text = "the log keeps only the last state of each: those that changed since are not shown"
+            typer.echo(f"{kind.resource}: {text}", err=True)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="A", help="A revision, a time, or how long ago.")],
+    new: Annotated[str, typer.Argument(metavar="B", help="The same; the last revision if left out.")] = "",
+    brief: Annotated[bool, typer.Option("--brief", "-q", help="Only which objects differ.")] = False,
+    file: LogFile = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show what is not the same at two revisions, as kubectl diff does; ends with 1 if anything is not."""
+    log, now = read(_source(context, data_dir, file)), time.time_ns()
+    left, right = revision(log, old, "A", now), revision(log, new, "B", now)
+    found = differences(log, left, right)
+    for each in found:
+        typer.echo(f"{each.what}  {each.file}" if brief else unified(each, log, left, right), nl=brief)
+    counts = {what: sum(each.what == what for each in found) for what in ("created", "deleted", "changed")}
+    typer.echo(f"{left} to {right}: " + ", ".join(f"{count} {what}" for what, count in counts.items()), err=True)
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="FILE", help="What to write.")],
+    file: LogFile = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Write the log to a file that every history command opens elsewhere (--log); keys and certificates stay here."""
+    log = read(_source(context, data_dir, file))
+    size = save(Path(target), log)
+    packets = len({hop.trace for hop in log.hops})
+    typer.echo(f"{target}: revisions {log.first} to {log.last}, {packets} traced packets, {size:,} bytes")
+
+
+@app.command()
+def packets(
+    context: typer.Context,
+    rules: Annotated[bool, typer.Option("--rules", help="Every rule on the way, not only those that decided.")] = False,
+    file: LogFile = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show the traced packets that the recorder still knew when the log was read."""
+    log, console = read(_source(context, data_dir, file)), for_people()
+    for trace, hops in by_trace(log.hops).items():
+        for flight in flights(hops):
+            console.print(tree(flight, f"{trace}  {flight.title}", rules))
+    if not log.hops:
+        typer.echo("No packets: the recorder keeps those of the last 512 traces, while its cluster runs.", err=True)

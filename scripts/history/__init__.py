@@ -1,0 +1,1 @@
+"""`podwire history`: the event log as it is, as it was, and what came of it from any point on."""

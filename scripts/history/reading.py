@@ -1,0 +1,125 @@
+"""Where a log is read: from a running cluster's bus, from a stopped cluster's folder, or from an exported file."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from podwire.proto import subjects
+from podwire.proto.messages import codec
+from podwire.proto.messages.telemetry import Hop
+from podwire.scripts.cluster.client import Client, connected
+from podwire.scripts.cluster.folder import ClusterFolder, FolderError
+from podwire.scripts.cluster.ports import free_port
+from podwire.scripts.errors import UserError
+from podwire.scripts.history import file
+from podwire.scripts.history.log import Log
+from podwire.services.chassis import logs
+from podwire.services.chassis.bus import base, pieces
+from podwire.services.chassis.bus.nats import NatsBus
+from podwire.services.chassis.chance import RandomStream
+from podwire.services.chassis.eventlog.follow import Follower, Silence
+from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
+
+_PATIENCE = 30.0
+_READER = "reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A cluster's folder, or an exported file if one is named."""
+
+    data_dir: str
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"--log {self.file}" if self.file else f"--data-dir {self.data_dir}"
+
+
+def read(source: Source) -> Log:
+    """The whole log. Raises UserError."""
+    logs.configure("error", "podwire", "cli")
+    if source.file:
+        return file.load(Path(source.file))
+    folder = ClusterFolder(Path(source.data_dir))
+    try:
+        if folder.is_running:
+            return asyncio.run(_of_running(source.data_dir))
+        return asyncio.run(_of_stopped(folder))
+    except (FolderError, NatsServerError) as error:
+        raise UserError(str(error)) from None
+
+
+async def _of_running(data_dir: str) -> Log:
+    async with connected(data_dir) as client:
+        return await _copied(client.bus, client.folder, await _hops(client))
+
+
+async def _hops(client: Client) -> tuple[Hop, ...]:
+    """What the recorder knows of recent packets; nothing if it is dead."""
+    try:
+        payload = await pieces.request(client.bus, subjects.TRACES, b"", 5.0)
+    except base.BusError:
+        return ()
+    return tuple(codec.decode_union(list[Hop], payload))
+
+
+async def _of_stopped(folder: ClusterFolder) -> Log:
+    """Starts the folder's NATS server for as long as it takes to read; the folder is held meanwhile."""
+    if not (folder.nats / "jetstream").is_dir():
+        raise UserError(f"--data-dir {folder.path}: there is no event log; podwire up makes one")
+    folder.lock()
+    password = secrets.token_hex(16)
+    server = NatsServer(folder.nats, free_port(), Account({_READER: User(password, (">",), (">",))}, password))
+    server.start()
+    try:
+        bus = await _reader(folder, server, password)
+        try:
+            return await _copied(bus, folder, ())
+        finally:
+            await bus.close()
+    finally:
+        server.kill()
+        folder.unlock()
+
+
+async def _reader(folder: ClusterFolder, server: NatsServer, password: str) -> NatsBus:
+    async with asyncio.timeout(_PATIENCE):
+        while True:
+            bus = NatsBus("history", RandomStream(secrets.randbits(64)))
+            try:
+                await bus.connect(server.url, _READER, password, timeout=2)
+                await bus.stream_state(2.0)
+            except base.StreamUnavailable:
+                raise UserError(
+                    f"{folder.path}: it holds no event log that can be read; see {folder.nats}/nats.log"
+                ) from None
+            except base.BusError:
+                await asyncio.sleep(0.02)
+            else:
+                return bus
+
+
+async def _copied(bus: NatsBus, folder: ClusterFolder, hops: tuple[Hop, ...]) -> Log:
+    """Everything that the stream holds now."""
+    shape = folder.previous()
+    if shape is None:
+        raise UserError(f"{folder.path}/cluster.json cannot be read: it says how many nodes the cluster has")
+    records: list[base.Stored] = []
+    done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def on_current(revision: int) -> None:
+        if not done.done():
+            done.set_result(revision)
+
+    wanted = [subjects.ALL_EVENTS, subjects.FLOOR]
+    follower = Follower(bus, wanted, 1, records.append, on_current, records.clear, Silence())
+    following = asyncio.get_running_loop().create_task(follower.run())
+    try:
+        last = await asyncio.wait_for(done, _PATIENCE)
+    except TimeoutError:
+        raise UserError(f"{folder.path}: the event log does not answer within {_PATIENCE:g} s") from None
+    finally:
+        follower.close()
+        following.cancel()
+    return Log(follower.birth, shape, tuple(records), last, hops)

@@ -1,0 +1,71 @@
+"""`podwire history` over real processes: the same past from a running cluster, a stopped one and an exported file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_cluster import WORKLOAD, LiveCluster, podwire, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def history(*arguments: str, code: int = 0) -> str:
+    done = podwire("history", *arguments)
+    assert done.returncode == code and "Traceback" not in done.stderr, (done.stdout, done.stderr)
+    return done.stdout if code != 2 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveCluster, Path, dict[str, str]]]:
+    """A cluster that ran a workload and was stopped, what it said of its past while it ran, and its exported log."""
+    cluster = LiveCluster(tmp_path_factory.mktemp("history"))
+    cluster.up()
+    try:
+        cluster.apply(*WORKLOAD)
+        until(lambda: cluster.serving("my-api", 2), 30)
+        assert podwire("trace", "--data-dir", cluster.data_dir, "node-1", "my-api:80").returncode == 0
+        here = ("--data-dir", cluster.data_dir)
+        created = json.loads(history(*here, "--name", "my-api", "--kind", "svc", "-o", "json"))[0]
+        file = cluster.folder.path.parent / "exported"
+        history("export", str(file), *here)
+        told = {"before": str(created["revision"] - 1), "at": str(created["revision"]), "by": created["user"]}
+        for name in ("pods", "svc"):
+            told[name] = history("get", name, "-A", "-o", "wide", "--at", told["at"], *here)
+        cluster.down()
+        yield cluster, file, told
+    finally:
+        cluster.close()
+
+
+def test_the_past_is_the_same_wherever_it_is_read(stopped: tuple[LiveCluster, Path, dict[str, str]]) -> None:
+    cluster, file, told = stopped
+    assert "my-api" in told["svc"] and told["by"] == "system:operator"
+    for source in (("--data-dir", cluster.data_dir), ("--log", str(file))):
+        for name in ("pods", "svc"):
+            assert history("get", name, "-A", "-o", "wide", "--at", told["at"], *source) == told[name]
+        assert "my-api" not in history("--at", told["before"], *source, "get", "svc")
+        assert "created  v1.Service.default.my-api" in history(
+            "diff", told["before"], told["at"], "-q", *source, code=1
+        )  # fmt: skip  # one question
+
+
+def test_packets_come_with_the_log(stopped: tuple[LiveCluster, Path, dict[str, str]]) -> None:
+    _, file, _ = stopped
+    assert "socket       tcp LISTEN" in history("packets", "--log", str(file))
+
+
+def test_what_is_not_there_is_said_in_one_line(
+    stopped: tuple[LiveCluster, Path, dict[str, str]], tmp_path: Path
+) -> None:
+    _, file, _ = stopped
+    cut = tmp_path / "cut"
+    cut.write_bytes(file.read_bytes()[:-100])
+    for arguments, says in (
+        (("--log", str(cut)), "the file ends too early"),
+        (("--log", str(file), "--at", "999999"), "the log ends at revision"),
+        (("get", "nothing", "--log", str(file)), 'the server doesn\'t have a resource type "nothing"'),
+        (("--data-dir", str(tmp_path / "none")), "there is no event log; podwire up makes one"),
+    ):
+        error = history(*arguments, code=2)
+        assert says in error and len(error.splitlines()) == 1
