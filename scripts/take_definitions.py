@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from podwire.services.apiserver.core.kinds import KINDS
+from podwire.services.apiserver.core.kinds import BUILT_IN
 
 _SOURCE: Final = "kubernetes-json-schema/v1.33.0-local/_definitions.json"
 _TARGET: Final = Path(__file__).resolve().parent.parent / "services/apiserver/definitions/v1.33.json.gz"
@@ -58,7 +58,7 @@ def reached(definitions: dict[str, Any], roots: list[str]) -> dict[str, Any]:
 def main() -> None:
     """Writes the packaged file."""
     definitions = msgspec.json.decode(_source().read_bytes())["$defs"]
-    taken = reached(definitions, [kind.definition for kind in KINDS] + list(_ALSO))
+    taken = reached(definitions, [kind.definition for kind in BUILT_IN] + list(_ALSO))
     _TARGET.write_bytes(gzip.compress(msgspec.json.encode(taken), 9, mtime=0))
     print(f"{len(taken)} definitions, {_TARGET.stat().st_size} bytes")
 

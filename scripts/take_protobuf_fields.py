@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from podwire.scripts.go_types import GoField, protobuf_structs
-from podwire.services.apiserver.core.kinds import KINDS
+from podwire.services.apiserver.core.kinds import BUILT_IN
 from podwire.services.apiserver.core.protobuf.messages import message_name
 
 _TARGET: Final = Path(__file__).resolve().parent.parent / "services/apiserver/definitions/protobuf-v1.33.json.gz"
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> None:
     """Writes the packaged file."""
     messages: dict[str, Fields] = msgspec.json.decode(Path(arguments[0]).read_bytes())["messages"]
     structs = protobuf_structs(Path(arguments[1]))
-    kinds = [message_name(kind.definition) for kind in KINDS]
+    kinds = [message_name(kind.definition) for kind in BUILT_IN]
     names = _reached(messages, [*kinds, *(f"{name}List" for name in kinds), *_ALSO])
     taken: Any = {name: _with_zeros(name, messages[name], structs) for name in names}
     _TARGET.write_bytes(gzip.compress(msgspec.json.encode(taken), 9, mtime=0))

@@ -14,6 +14,7 @@ from podwire.services.apiserver.core.authorization import MASTERS, Requester
 from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.json_types import pack
 from podwire.services.apiserver.core.store import Changed, stored_form
+from podwire.services.apiserver.definitions_loop import DefinitionsLoop
 from podwire.services.apiserver.replica import Replica
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.apiserver.signing import token_key
@@ -57,6 +58,8 @@ class ApiServer:
         self._front.serve()
         self._bootstrap_due.set()
         start(self._keep_bootstrapped(), name="bootstrap")
+        definitions = DefinitionsLoop(self._context, self.replica, self.writer, self._who)
+        start(definitions.run(), name="custom resource definitions")
         start(self._keep_history_bounded(), name="compaction")
         if self._settings.api_port:
             await self._serve_https()

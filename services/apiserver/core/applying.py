@@ -4,7 +4,7 @@ Source: apiserver `endpoints/handlers/patch.go` (applyPatcher), apimachinery `ut
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from podwire.services.apiserver.core import bodies, duplicates, objects, writing
 from podwire.services.apiserver.core.apply import conflicts, last_applied, managers, tracking
@@ -25,6 +25,7 @@ from podwire.services.apiserver.core.errors import (
     not_found,
 )
 from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.times import rfc3339
 
@@ -65,8 +66,9 @@ def configuration(request: Request) -> tuple[Json, list[str]]:
     kind = request.kind
     if request.target.subresource == "scale":
         version, name, definition = _SCALE
+        shape = shape_of_definition(definition)
     else:
-        version, name, definition = kind.api_version, kind.kind, kind.definition
+        version, name, shape = kind.api_version, kind.kind, tracking.updater_of(request).shape
     config = bodies.read_configuration(request.message.body)
     given = _group_version_kind(config.get("apiVersion"), config.get("kind"))
     if (config.get("apiVersion"), config.get("kind")) != (version, name):
@@ -74,7 +76,7 @@ def configuration(request: Request) -> tuple[Json, list[str]]:
     meta = config.setdefault("metadata", {})
     if isinstance(meta, dict) and meta.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    _check_typed(config, shape_of_definition(definition), given)
+    _check_typed(config, shape, given)
     if not isinstance(meta, dict):
         config["metadata"] = {}
     return config, _duplicates(request)
@@ -170,13 +172,22 @@ def _create(request: Request, config: Json, warnings: list[str]) -> Decision:
     return writing.store_new(request, value, warnings, managed)
 
 
+def _nested(kind: Kind, replicas: Any) -> Json:
+    path = kind.custom.scale.replicas if kind.custom and kind.custom.scale else ("spec", "replicas")
+    value = replicas
+    for name in reversed(path):
+        value = {name: value}
+    nested: Json = value
+    return nested
+
+
 def scale(request: Request, old: Json) -> tuple[Json, Managed]:
     """The object with a Scale applied, and its managers: a Scale's replicas are the object's."""
     config, _ = configuration(request)
     served = from_storage(request.kind, old)
     names = {name: served[name] for name in ("apiVersion", "kind")}
     replicas = section(config, "spec").get("replicas")
-    spec = {} if replicas is None else {"spec": {"replicas": replicas}}
+    spec = {} if replicas is None else _nested(request.kind, replicas)
     revision = section(config, "metadata").get("resourceVersion")
     meta = {} if revision is None else {"resourceVersion": revision}
     return merged(request, {**names, "metadata": meta, **spec}, old)

@@ -1,11 +1,16 @@
 """Kinds that share one storage: Events (core/v1 and events.k8s.io/v1), HorizontalPodAutoscalers (v2 is stored, v1 too).
 
+Kinds of a CustomResourceDefinition are stored in its storage version; another one differs by its apiVersion alone
+(conversion `None`), and what is read has the defaults and fields of the schema as it is now (apiextensions-apiserver
+`pkg/apiserver/conversion/nop_converter.go`, `customresource_handler.go`).
+
 Source: kubernetes `pkg/apis/events/v1/conversion.go`, `pkg/apis/autoscaling/v1/conversion.go`. A v1 autoscaler shows
 the first CPU utilization among the metrics; the other metrics stay as they are stored.
 """
 
 from typing import Final
 
+from podwire.services.apiserver.core.custom import structural
 from podwire.services.apiserver.core.json_types import Json, items, section
 from podwire.services.apiserver.core.kinds.kind import Kind
 
@@ -26,6 +31,8 @@ _CURRENT: Final = "currentCPUUtilizationPercentage"
 
 def to_storage(kind: Kind, value: Json) -> Json:
     """The stored form of an object of this kind."""
+    if kind.custom is not None:
+        return value | {"apiVersion": kind.storage_api_version}
     if kind.stored_as is None:
         return value
     if kind.group == "autoscaling":
@@ -35,11 +42,24 @@ def to_storage(kind: Kind, value: Json) -> Json:
 
 def from_storage(kind: Kind, value: Json) -> Json:
     """The served form of a stored object."""
+    if kind.custom is not None:
+        return _custom_out(kind, value)
     if kind.stored_as is None:
         return value
     if kind.group == "autoscaling":
         return _autoscaler_out(value)
     return {_OUT.get(key, key): entry for key, entry in value.items()} | {"apiVersion": kind.api_version}
+
+
+def is_stored_as_shown(kind: Kind) -> bool:
+    """Whether objects of this kind are shown just as they are stored."""
+    return kind.stored_as is None and kind.custom is None
+
+
+def _custom_out(kind: Kind, value: Json) -> Json:
+    pruned, _ = structural.decode(kind.custom.schema if kind.custom is not None else {}, value)
+    kind.defaults(pruned)
+    return pruned | {"apiVersion": kind.api_version}
 
 
 def _autoscaler_in(value: Json) -> Json:

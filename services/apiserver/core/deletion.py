@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 from podwire.services.apiserver.core import bodies, claims, schema
 from podwire.services.apiserver.core.conversion import from_storage
+from podwire.services.apiserver.core.custom.definition import STORAGE
+from podwire.services.apiserver.core.custom.establishing import begin_deletion
 from podwire.services.apiserver.core.decisions import Answer, Decision, Many, Write, json_answer
 from podwire.services.apiserver.core.errors import bad_request, conflict, not_found
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
@@ -113,6 +115,8 @@ def _marked(request: Request, old: Json, options: Options) -> Json:
         return value
     meta["deletionTimestamp"] = rfc3339(request.now + grace * SECOND)
     meta["deletionGracePeriodSeconds"] = grace
+    if request.kind.storage == STORAGE:
+        begin_deletion(value, request.now)
     if request.kind.resource == "namespaces":
         value["status"] = section(value, "status") | {"phase": "Terminating"}
         meta.pop("deletionGracePeriodSeconds")
@@ -151,7 +155,7 @@ def delete_collection(request: Request, chosen: list[Json]) -> Many:
     writes = tuple(decision for decision in decisions if isinstance(decision, Write))
     listed = [from_storage(request.kind, value) for value in chosen]
     result = {
-        "kind": f"{request.kind.kind}List",
+        "kind": request.kind.list_kind,
         "apiVersion": request.kind.api_version,
         "metadata": {"resourceVersion": str(request.store.revision)},
         "items": listed,

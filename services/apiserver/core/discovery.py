@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from podwire.services.apiserver.core import kinds
+from podwire.services.apiserver.core.custom.catalogue import Catalogue
 from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.negotiation import clauses
@@ -32,39 +32,39 @@ _PREFERRED_ORDER: Final = (
 )
 
 
-def groups() -> list[str]:
+def groups(kinds: Catalogue) -> list[str]:
     """The named groups in upstream's order of preference."""
-    known = dict.fromkeys(group for group, _ in kinds.GROUP_VERSIONS if group)
+    known = dict.fromkeys(group for group, _ in kinds.group_versions if group)
     return sorted(known, key=lambda name: (_PREFERRED_ORDER.index(name) if name in _PREFERRED_ORDER else 99, name))
 
 
-def _versions(group: str) -> list[str]:
-    return [version for name, version in kinds.GROUP_VERSIONS if name == group]
+def _versions(kinds: Catalogue, group: str) -> list[str]:
+    return [version for name, version in kinds.group_versions if name == group]
 
 
-def core_versions() -> Json:
+def core_versions(kinds: Catalogue) -> Json:
     """`/api`."""
-    return {"kind": "APIVersions", "versions": _versions(""), "serverAddressByClientCIDRs": []}
+    return {"kind": "APIVersions", "versions": _versions(kinds, ""), "serverAddressByClientCIDRs": []}
 
 
-def group_list() -> Json:
+def group_list(kinds: Catalogue) -> Json:
     """`/apis`."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in groups()]}
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(kinds, name) for name in groups(kinds)]}
 
 
-def _group(name: str) -> Json:
-    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in _versions(name)]
+def _group(kinds: Catalogue, name: str) -> Json:
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in _versions(kinds, name)]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def group(name: str) -> Json | None:
+def group(kinds: Catalogue, name: str) -> Json | None:
     """`/apis/<group>`."""
-    if not name or name not in groups():
+    if not name or name not in groups(kinds):
         return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, name)}
 
 
-def resource_list(group_name: str, version: str) -> Json | None:
+def resource_list(kinds: Catalogue, group_name: str, version: str) -> Json | None:
     """`/api/v1` or `/apis/<group>/<version>`."""
     rows = kinds.in_group_version(group_name, version)
     if not rows:
@@ -114,25 +114,25 @@ def aggregated_type(version: str) -> str:
     return f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
 
 
-def aggregated(core: bool, version: str) -> Json:
+def aggregated(kinds: Catalogue, core: bool, version: str) -> Json:
     """Every group at once; `core` for `/api`."""
-    names = [""] if core else groups()
+    names = [""] if core else groups(kinds)
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": f"apidiscovery.k8s.io/{version}",
         "metadata": {},
-        "items": [_aggregated_group(name) for name in names],
+        "items": [_aggregated_group(kinds, name) for name in names],
     }
 
 
-def _aggregated_group(name: str) -> Json:
+def _aggregated_group(kinds: Catalogue, name: str) -> Json:
     versions = [
         {
             "version": version,
             "resources": [_aggregated_resource(kind) for kind in kinds.in_group_version(name, version)],
             "freshness": "Current",
         }
-        for version in _versions(name)
+        for version in _versions(kinds, name)
     ]
     return {"metadata": {"name": name, "creationTimestamp": None} if name else {}, "versions": versions}
 

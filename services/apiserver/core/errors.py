@@ -80,6 +80,14 @@ class FieldErrors:
         """A value has too many bytes."""
         self._add(path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")
 
+    def type_invalid(self, path: str, value: object, detail: str) -> None:
+        """A value is of another type, or not of its format."""
+        self._add(path, "FieldValueTypeInvalid", f"Invalid value: {show(value)}: {detail}")
+
+    def too_many(self, path: str, count: int, limit: int) -> None:
+        """A list or map has too many entries."""
+        self._add(path, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} items")
+
     def has(self, path: str) -> bool:
         """Whether something was already found at a path."""
         return any(error.path == path for error in self.found)

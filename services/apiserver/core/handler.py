@@ -14,7 +14,6 @@ from podwire.services.apiserver.core import (
     applying,
     deletion,
     discovery,
-    extensions,
     negotiation,
     openapi,
     openapi_v2,
@@ -26,6 +25,7 @@ from podwire.services.apiserver.core import (
     writing,
 )
 from podwire.services.apiserver.core.authorization import Attributes, Requester, authorize
+from podwire.services.apiserver.core.custom.catalogue import Catalogue, catalogue
 from podwire.services.apiserver.core.decisions import Answer, Decision, json_answer
 from podwire.services.apiserver.core.errors import (
     bad_request,
@@ -58,12 +58,11 @@ def decide(
     if len(message.body) > BODY_LIMIT:
         raise too_large()
     try:
-        fixed = _fixed(path, message)
+        kinds = catalogue(store)
+        fixed = _fixed(path, message, kinds)
         if fixed is not None:
             return fixed
-        if path == extensions.PATH:
-            return extensions.answer(message.method, who, store)
-        request = Request(message, paths.parse(path), who, store, now, random)
+        request = Request(message, paths.parse(path, kinds), who, store, now, random)
         return _resource(request, birth)
     except RecursionError:
         raise bad_request("exceeded max depth") from None
@@ -79,45 +78,46 @@ def _health(path: str, message: ApiRequest) -> Answer:
     return Answer(ApiResponse(code=200, content_type="text/plain; charset=utf-8", body=b"ok"))
 
 
-def _fixed(path: str, message: ApiRequest) -> Answer | None:
+def _fixed(path: str, message: ApiRequest, kinds: Catalogue) -> Answer | None:
     """Discovery and OpenAPI; None for a resource path."""
     parts = path.strip("/").split("/")
     if path == "":
         return json_answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
     if parts[0] == "openapi":
-        return _openapi(parts, message.accept)
+        return _openapi(parts, message.accept, kinds)
     if parts[0] not in ("api", "apis"):
         raise no_such_path()
     if len(parts) > (2 if parts[0] == "api" else 3):
         return None
     if message.method not in ("GET", "HEAD"):
         raise method_not_allowed()
-    return _discovery(parts, message.accept)
+    return _discovery(parts, message.accept, kinds)
 
 
-def _openapi(parts: list[str], accept: str) -> Answer:
+def _openapi(parts: list[str], accept: str, kinds: Catalogue) -> Answer:
     if parts == ["openapi", "v3"]:
-        return json_answer(openapi.index())
+        return json_answer(openapi.index(kinds))
     if parts == ["openapi", "v2"]:
-        return Answer(openapi_v2.answer(accept))
+        return Answer(openapi_v2.answer(accept, kinds))
     if parts[:2] != ["openapi", "v3"]:
         raise no_such_path()
-    return Answer(ApiResponse(code=200, body=openapi.document("/".join(parts[2:]))))
+    return Answer(ApiResponse(code=200, body=openapi.document("/".join(parts[2:]), kinds)))
 
 
-def _discovery(parts: list[str], accept: str) -> Answer:
+def _discovery(parts: list[str], accept: str, kinds: Catalogue) -> Answer:
     core = parts[0] == "api"
     if len(parts) == 1:
         version = discovery.aggregated_version(accept)
         if version:
-            body = to_json(discovery.aggregated(core, version))
+            body = to_json(discovery.aggregated(kinds, core, version))
             return Answer(ApiResponse(code=200, content_type=discovery.aggregated_type(version), body=body))
-        return json_answer(discovery.core_versions() if core else discovery.group_list())
+        return json_answer(discovery.core_versions(kinds) if core else discovery.group_list(kinds))
     found: Json | None
     if core:
-        found = discovery.resource_list("", parts[1])
+        found = discovery.resource_list(kinds, "", parts[1])
     else:
-        found = discovery.group(parts[1]) if len(parts) == 2 else discovery.resource_list(parts[1], parts[2])
+        is_group = len(parts) == 2
+        found = discovery.group(kinds, parts[1]) if is_group else discovery.resource_list(kinds, parts[1], parts[2])
     if found is None:
         raise no_such_path()
     return json_answer(found)

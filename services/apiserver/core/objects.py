@@ -6,7 +6,8 @@ Source: apiserver `registry/rest/{create,update}.go`, the strategies in kubernet
 from typing import Final
 
 from podwire.services.apiserver.core import admission, schema
-from podwire.services.apiserver.core.conversion import to_storage
+from podwire.services.apiserver.core.conversion import is_stored_as_shown, to_storage
+from podwire.services.apiserver.core.custom import structural
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, conflict, invalid
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.kinds import Kind
@@ -26,7 +27,7 @@ def decode(request: Request, value: Json, warnings: list[str], definition: str =
     if not definition:
         _check_type(kind, value)
     try:
-        decoded, unknown = schema.decode_object(definition or kind.definition, value)
+        decoded, unknown = _decoded(kind, definition, value)
     except (schema.DecodeProblem, RecursionError) as error:
         raise bad_request(_cannot_be_handled(kind, str(error))) from None
     problems = [f'unknown field "{path}"' for path in unknown]
@@ -40,6 +41,12 @@ def decode(request: Request, value: Json, warnings: list[str], definition: str =
     if not definition:
         decoded = {"apiVersion": kind.api_version, "kind": kind.kind, **decoded}
     return decoded if definition else to_storage(kind, decoded)
+
+
+def _decoded(kind: Kind, definition: str, value: Json) -> tuple[Json, list[str]]:
+    if kind.custom is None or definition:
+        return schema.decode_object(definition or kind.definition, value)
+    return structural.decode(kind.custom.schema, value)
 
 
 def _cannot_be_handled(kind: Kind, why: str) -> str:
@@ -108,7 +115,7 @@ def prepare_update(request: Request, value: Json, old: Json, subresource: str) -
         if "status" in old:
             result["status"] = copy_json(old["status"])
     kind.defaults(result)
-    if kind.counts_generation and _body(result) != _body(old):
+    if kind.counts_generation and _body(kind, result) != _body(kind, old):
         new_meta["generation"] = before.get("generation", 0) + 1
     return result
 
@@ -134,8 +141,10 @@ def _with_status(value: Json, old: Json) -> Json:
     return result
 
 
-def _body(value: Json) -> Json:
-    return {key: entry for key, entry in value.items() if key not in ("metadata", "status")}
+def _body(kind: Kind, value: Json) -> Json:
+    """What a new generation is a change of; a custom kind without the subresource has its status there."""
+    left_out = ("metadata", "status") if kind.custom is None or kind.has("status") else ("metadata",)
+    return {key: entry for key, entry in value.items() if key not in left_out}
 
 
 def check(request: Request, value: Json, old: Json | None, errors: FieldErrors | None = None) -> None:
@@ -144,7 +153,7 @@ def check(request: Request, value: Json, old: Json | None, errors: FieldErrors |
     found = errors or FieldErrors()
     metadata_rules.validate(value, old, kind.name_rule, found)
     kind.validate(value, old, found)
-    if kind.stored_as is None:
+    if is_stored_as_shown(kind):
         schema.missing_required(kind.definition, value, "", found)
     if found.found:
         raise invalid(kind.group, kind.kind, section(value, "metadata").get("name", ""), found.found)

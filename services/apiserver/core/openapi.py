@@ -4,10 +4,11 @@ kubectl reads here whether PATCH takes `fieldValidation`, which lists `apply` me
 prints. Schemas come from the packaged definitions; paths are drawn from the kinds.
 """
 
-from functools import cache
+import hashlib
 from typing import Any, Final
 
-from podwire.services.apiserver.core import kinds
+from podwire.services.apiserver.core.custom.catalogue import Catalogue
+from podwire.services.apiserver.core.custom.published import published
 from podwire.services.apiserver.core.errors import no_such_path
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.kinds import Kind
@@ -23,6 +24,7 @@ _PATCH_TYPES: Final = (
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 )
+_CUSTOM_PATCH_TYPES: Final = tuple(media for media in _PATCH_TYPES if "strategic" not in media)
 _WRITE_PARAMETERS: Final = ("dryRun", "fieldManager", "fieldValidation")
 _LIST_PARAMETERS: Final = (
     "allowWatchBookmarks",
@@ -48,30 +50,43 @@ def _document_name(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def index() -> Json:
+def index(kinds: Catalogue) -> Json:
     """`/openapi/v3`."""
-    names = [_document_name(group, version) for group, version in kinds.GROUP_VERSIONS]
-    return {"paths": {name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={_REVISION}"} for name in names}}
+    names = {_document_name(*entry): _revision(kinds, *entry) for entry in kinds.group_versions}
+    return {"paths": {name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={found}"} for name, found in names.items()}}
 
 
-@cache
-def document(name: str) -> bytes:
+def _revision(kinds: Catalogue, group: str, version: str) -> str:
+    """What clients cache a document by: its contents' where definitions can change them."""
+    if all(kind.custom is None for kind in kinds.in_group_version(group, version)):
+        return _REVISION
+    return hashlib.sha256(document(_document_name(group, version), kinds)).hexdigest().upper()
+
+
+def document(name: str, kinds: Catalogue) -> bytes:
     """`/openapi/v3/<name>` as JSON bytes; raises ApiError 404."""
-    for group, version in kinds.GROUP_VERSIONS:
+    if name not in kinds.documents:
+        kinds.documents[name] = _document(name, kinds)
+    return kinds.documents[name]
+
+
+def _document(name: str, kinds: Catalogue) -> bytes:
+    for group, version in kinds.group_versions:
         if _document_name(group, version) == name:
-            return to_json(build(group, version))
+            return to_json(build(group, version, kinds))
     raise no_such_path()
 
 
-def build(group: str, version: str) -> Json:
+def build(group: str, version: str, kinds: Catalogue) -> Json:
     """The document of a group and version."""
     rows = kinds.in_group_version(group, version)
     paths: Json = {}
     for kind in rows:
         paths |= _paths(kind)
-    schemas: Json = {}
+    schemas = _of_custom_kinds(rows)
     also = ["DeleteOptions", "Status", "WatchEvent", "ListMeta"]
-    _collect([kind.definition for kind in rows] + [f"{_META}.{entry}" for entry in also], schemas)
+    built_in = [kind.definition for kind in rows if kind.custom is None]
+    _collect([*built_in, f"{_META}.ObjectMeta", *(f"{_META}.{entry}" for entry in also)], schemas)
     for kind in rows:
         schemas[f"{kind.definition}List"] = _list_schema(kind)
     return {
@@ -80,6 +95,18 @@ def build(group: str, version: str) -> Json:
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.items()))},
     }
+
+
+def _of_custom_kinds(rows: list[Kind]) -> Json:
+    """The schemas of definitions, as they stand there."""
+    found: Json = {}
+    for kind in rows:
+        if kind.custom is not None:
+            schema = published(kind)
+            meta = {"description": schema["properties"]["metadata"]["description"]}
+            meta["allOf"] = [_reference(f"{_META}.ObjectMeta")]
+            found[kind.definition] = schema | {"properties": schema["properties"] | {"metadata": meta}}
+    return found
 
 
 def _collect(names: list[str], schemas: Json) -> None:
@@ -138,7 +165,7 @@ def _list_schema(kind: Kind) -> Json:
             "metadata": {"allOf": [_reference(f"{_META}.ListMeta")]},
             "items": {"type": "array", "items": {"allOf": [_reference(kind.definition)]}},
         },
-        "x-kubernetes-group-version-kind": [_gvk(kind) | {"kind": f"{kind.kind}List"}],
+        "x-kubernetes-group-version-kind": [_gvk(kind) | {"kind": kind.list_kind}],
     }
 
 
@@ -207,7 +234,7 @@ def _operation(kind: Kind, action: str, subresource: str, parameters: tuple[str,
         "x-kubernetes-group-version-kind": _gvk(kind),
     }
     if body:
-        types = _PATCH_TYPES if action == "patch" else ("*/*",)
+        types = ("*/*",) if action != "patch" else _PATCH_TYPES if kind.custom is None else _CUSTOM_PATCH_TYPES
         content = {media: {"schema": _reference(body)} for media in types}
         if action == "patch":
             content = {media: {"schema": {"type": "object"}} for media in types}

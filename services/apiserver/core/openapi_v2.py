@@ -4,11 +4,12 @@ kubectl 1.27 and 1.28 validate with it and take merge keys from it. Made when it
 Source: kube-openapi `pkg/handler`, `pkg/common`; the numbers in `openapi_v2_protobuf` are gnostic's.
 """
 
-from functools import cache
 from typing import Any, Final
 
 from podwire.proto.messages.api import ApiResponse
-from podwire.services.apiserver.core import kinds, openapi
+from podwire.services.apiserver.core import openapi
+from podwire.services.apiserver.core.custom.catalogue import Catalogue
+from podwire.services.apiserver.core.custom.published import without_junctors
 from podwire.services.apiserver.core.errors import not_acceptable
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.negotiation import clauses
@@ -20,35 +21,41 @@ _ASKED_AS: Final = (_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.
 _PRODUCED: Final = [_JSON, "application/yaml", "application/vnd.kubernetes.protobuf"]
 
 
-def answer(accept: str) -> ApiResponse:
+def answer(accept: str, kinds: Catalogue) -> ApiResponse:
     """`/openapi/v2` in the form that is accepted first; raises ApiError 406."""
     for media, _ in clauses(accept or "*/*"):
         if media in _ASKED_AS:
-            return ApiResponse(code=200, content_type=_PROTOBUF, body=_as_protobuf())
+            return ApiResponse(code=200, content_type=_PROTOBUF, body=_as_protobuf(kinds))
         if media in (_JSON, "application/*", "*/*"):
-            return ApiResponse(code=200, content_type=_JSON, body=_as_json())
+            return ApiResponse(code=200, content_type=_JSON, body=_as_json(kinds))
     raise not_acceptable([_JSON, _PROTOBUF])
 
 
-@cache
-def _as_json() -> bytes:
-    return to_json(document())
+def _as_json(kinds: Catalogue) -> bytes:
+    if _JSON not in kinds.documents:
+        kinds.documents[_JSON] = to_json(document(kinds))
+    return kinds.documents[_JSON]
 
 
-@cache
-def _as_protobuf() -> bytes:
-    return write(document())
+def _as_protobuf(kinds: Catalogue) -> bytes:
+    if _PROTOBUF not in kinds.documents:
+        kinds.documents[_PROTOBUF] = write(document(kinds))
+    return kinds.documents[_PROTOBUF]
 
 
-@cache
-def document() -> Json:
+def document(kinds: Catalogue) -> Json:
     """The document."""
     paths: Json = {}
     definitions: Json = {}
-    for group, version in kinds.GROUP_VERSIONS:
-        part = openapi.build(group, version)
+    for group, version in kinds.group_versions:
+        part = openapi.build(group, version, kinds)
         paths |= {path: _path(entry) for path, entry in part["paths"].items()}
-        definitions |= {name: _schema(entry) for name, entry in part["components"]["schemas"].items()}
+        made = [kind.definition for kind in kinds.in_group_version(group, version) if kind.custom is not None]
+        shown = {
+            name: without_junctors(entry) if name in made else entry
+            for name, entry in part["components"]["schemas"].items()
+        }
+        definitions |= {name: _schema(entry) for name, entry in shown.items()}
     definitions[openapi.INT_OR_STRING] = {"type": "string", "format": "int-or-string"}
     definitions[openapi.QUANTITY] = {"type": "string"}
     information = {"title": "Kubernetes", "version": "v1.33.0"}

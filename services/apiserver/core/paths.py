@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from podwire.services.apiserver.core import kinds
+from podwire.services.apiserver.core.custom.catalogue import Catalogue
 from podwire.services.apiserver.core.errors import no_such_path
 from podwire.services.apiserver.core.kinds import Kind
 
@@ -17,8 +17,8 @@ class Target(NamedTuple):
     subresource: str
 
 
-def parse(path: str) -> Target:
-    """The resource behind a path; raises ApiError 404 for anything else."""
+def parse(path: str, kinds: Catalogue) -> Target:
+    """The resource behind a path, among the kinds that are served; raises ApiError 404 for anything else."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     group, version, rest = _group_version(parts)
     namespace = ""

@@ -6,7 +6,7 @@ import msgspec
 
 from podwire.proto.kube.labels import LabelSelector, matches_labels
 from podwire.services.apiserver.core import negotiation, pages, selectors, versions
-from podwire.services.apiserver.core.conversion import from_storage
+from podwire.services.apiserver.core.conversion import from_storage, is_stored_as_shown
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
 from podwire.services.apiserver.core.errors import expired, not_found
 from podwire.services.apiserver.core.json_types import Json, section
@@ -56,7 +56,7 @@ def get(request: Request) -> Decision:
 
 def _fast(request: Request, value: Json, shape: View) -> Json | msgspec.Raw:
     """One object as itself, encoded once for everybody who asks, or by its metadata alone."""
-    if shape.shape or request.kind.stored_as is not None:
+    if shape.shape or not is_stored_as_shown(request.kind):
         return shown(request.kind, value, shape)
     return request.store.encoded(request.kind.storage, value)
 
@@ -91,7 +91,7 @@ def _list_body(request: Request, page: list[Json], meta: Json) -> Json:
     values = [_fast(request, value, shape) for value in page]
     partial = shape.shape.startswith("Partial")
     return {
-        "kind": "PartialObjectMetadataList" if partial else f"{kind.kind}List",
+        "kind": "PartialObjectMetadataList" if partial else kind.list_kind,
         "apiVersion": GROUP_VERSION if partial else kind.api_version,
         "metadata": meta,
         "items": values,
@@ -144,7 +144,7 @@ def watch_event(opened: OpenWatch, changed: Changed) -> tuple[str, Json] | None:
 
 def is_shown_as_stored(opened: OpenWatch) -> bool:
     """Whether a watch shows objects just as they are stored, so that one encoding serves many watches."""
-    return not opened.view.shape and opened.kind.stored_as is None
+    return not opened.view.shape and is_stored_as_shown(opened.kind)
 
 
 def event_object(opened: OpenWatch, value: Json, now: int, first: bool) -> Any:

@@ -5,8 +5,8 @@ compacted, since creating over it must expect it.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,7 @@ class Store:
         self._history: deque[Changed] = deque()
         self._limit = history
         self._sorted: dict[Storage, list[Json]] = {}
+        self._derived: dict[Storage, dict[Callable[[list[Json]], Any], Any]] = {}
         self._encoded: dict[Storage, dict[tuple[str, str], tuple[Json, msgspec.Raw]]] = {}
 
     def clear(self) -> None:
@@ -77,6 +78,7 @@ class Store:
         if event.change != "DELETED":
             objects[place] = value
         self._sorted.pop((key.group, key.resource), None)
+        self._derived.pop((key.group, key.resource), None)
         self._encoded.get((key.group, key.resource), {}).pop(place, None)
         self._last[key] = self.revision = stored.revision
         return self._remember(Changed(stored.revision, key, event.change, value, before, event.time))
@@ -135,6 +137,14 @@ class Store:
             self._sorted[storage] = [objects[place] for place in sorted(objects)]
         values = self._sorted[storage]
         return [value for value in values if value["metadata"].get("namespace") == namespace] if namespace else values
+
+    def derived[T](self, storage: Storage, make: Callable[[list[Json]], T]) -> T:
+        """What `make` makes of a kind's objects, made once until one of them changes."""
+        known = self._derived.setdefault(storage, {})
+        if make not in known:
+            known[make] = make(self.objects(storage))
+        made: T = known[make]
+        return made
 
     def objects_at(self, storage: Storage, namespace: str, revision: int) -> list[Json] | None:
         """The same as of an earlier revision; None when history does not reach back so far."""

@@ -4,7 +4,7 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/s
 `pkg/registry/core/namespace/storage`.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from podwire.services.apiserver.core import applying, bodies, eviction, objects, streams, tokens, writing
 from podwire.services.apiserver.core.apply.managers import Managed
@@ -12,15 +12,18 @@ from podwire.services.apiserver.core.decisions import Decision, Write, json_answ
 from podwire.services.apiserver.core.errors import (
     FieldErrors,
     conflict,
+    internal,
     invalid,
     method_not_allowed,
     not_found,
 )
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.kinds.kind import Kind, ScalePaths
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import format_selector
 from podwire.services.apiserver.core.times import rfc3339
 
+_WORKLOAD: Final = ScalePaths(("spec", "replicas"), ("status", "replicas"), ())
 _SCALE: Final = "io.k8s.api.autoscaling.v1.Scale"
 _COPIED: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
@@ -49,30 +52,42 @@ def decide(request: Request) -> Decision:
     raise method_not_allowed()
 
 
-def scale_of(value: Json) -> Json:
-    """The Scale of a workload."""
-    selector = format_selector(section(value, "spec").get("selector"))
-    status: Json = {"replicas": section(value, "status").get("replicas", 0)}
-    if selector != "<none>":
+def scale_of(value: Json, kind: Kind) -> Json:
+    """The Scale of a workload, or of a custom object whose definition says where its replicas are; raises ApiError 500
+    where they are not."""
+    paths = _WORKLOAD if kind.custom is None else kind.custom.scale or _WORKLOAD
+    wanted = _at(value, paths.replicas)
+    if wanted is None and kind.custom is not None:
+        raise internal(f'the spec replicas field ".{".".join(paths.replicas)}" does not exist')
+    selector = _at(value, paths.selector) if kind.custom else format_selector(section(value, "spec").get("selector"))
+    status: Json = {"replicas": _at(value, paths.current) or 0}
+    if selector and selector != "<none>":
         status["selector"] = selector
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: value["metadata"][key] for key in _COPIED if key in value["metadata"]},
-        "spec": {"replicas": section(value, "spec").get("replicas", 0)},
+        "spec": {"replicas": wanted or 0},
         "status": status,
     }
 
 
+def _at(value: Json, path: tuple[str, ...]) -> Any:
+    """What stands at a path, or None."""
+    return section(value, *path[:-1]).get(path[-1]) if path else None
+
+
 def _scale(request: Request, old: Json) -> Decision:
-    method, current = request.message.method, scale_of(old)
+    method, current = request.message.method, scale_of(old, request.kind)
     if method == "GET":
         return json_answer(current)
     if method == "PUT":
         given = request.body
     elif method == "PATCH" and applying.is_apply(request):
         value, managed = applying.scale(request, old)
-        return _scaled(request, old, _replicas(request, value), value["metadata"]["resourceVersion"], managed)
+        return _scaled(
+            request, old, _replicas(request, _as_scale(request, value)), value["metadata"]["resourceVersion"], managed
+        )
     elif method == "PATCH":
         body = bodies.read(request.message.body, "application/json")
         given = writing.apply_patch(request, current, body, _SCALE)
@@ -93,15 +108,24 @@ def _replicas(request: Request, wanted: Json) -> int:
     return replicas
 
 
+def _replicas_path(kind: Kind) -> tuple[str, ...]:
+    return kind.custom.scale.replicas if kind.custom and kind.custom.scale else _WORKLOAD.replicas
+
+
+def _as_scale(request: Request, value: Json) -> Json:
+    return {"spec": {"replicas": _at(value, _replicas_path(request.kind)) or 0}}
+
+
 def _scaled(request: Request, old: Json, replicas: int, revision: str, managed: Managed | None = None) -> Decision:
     value = copy_json(old)
-    value["spec"]["replicas"] = replicas
+    path = _replicas_path(request.kind)
+    section(value, *path[:-1])[path[-1]] = replicas
     if revision:
         value["metadata"]["resourceVersion"] = revision
     decision = writing.store_update(request, value, old, "", [], managed)
     if isinstance(decision, Write):
-        return Write(decision.main, scale_of(decision.result), 200, decision.claims, decision.releases)
-    return json_answer(scale_of(value))
+        return Write(decision.main, scale_of(decision.result, request.kind), 200, decision.claims, decision.releases)
+    return json_answer(scale_of(value, request.kind))
 
 
 def _finalize(request: Request, old: Json) -> Decision:

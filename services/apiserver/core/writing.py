@@ -8,6 +8,7 @@ from podwire.services.apiserver.core.conversion import from_storage
 from podwire.services.apiserver.core.decisions import Answer, Append, Decision, Write, json_answer
 from podwire.services.apiserver.core.deletion import completes_deletion
 from podwire.services.apiserver.core.errors import (
+    ApiError,
     FieldErrors,
     already_exists,
     bad_request,
@@ -41,6 +42,9 @@ def create(request: Request) -> Decision:
 def store_new(request: Request, value: Json, warnings: list[str], managed: Managed | None = None) -> Decision:
     """The write of a new object, with its managers where it is applied."""
     _ = request.field_manager
+    if request.kind.custom is not None and request.kind.custom.is_going:
+        text = "create not allowed while custom resource definition is terminating"
+        raise ApiError(405, "MethodNotAllowed", text)
     given = value["metadata"].get("managedFields")
     objects.prepare_new(request, value)
     if managed:
@@ -107,8 +111,10 @@ def apply_patch(request: Request, document: Json, body: object, definition: str)
     kind = bodies.media_type(request.message.content_type)
     if kind == "application/json-patch+json":
         return patch.json_patch(document, body)
-    if kind not in _PATCHES or kind == bodies.APPLY:
-        raise unsupported_media(kind, _PATCHES)
+    is_custom = request.kind.custom is not None
+    taken = [media for media in _PATCHES if not (is_custom and "strategic" in media)]
+    if kind not in taken or kind == bodies.APPLY:
+        raise unsupported_media(kind, taken)
     if not isinstance(body, dict):
         raise bad_request("error decoding patch: the patch is not an object")
     if kind == "application/merge-patch+json":

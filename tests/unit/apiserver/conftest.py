@@ -1,6 +1,8 @@
 """An API server without a log: decisions are applied to the fold at once."""
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from podwire.services.apiserver.core.store import Store
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.eventlog.log import StoredEvent
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 SECOND = 1_000_000_000
 ADMIN = Requester("admin", (MASTERS,))
 
@@ -26,6 +30,7 @@ class Server:
         self.random = RandomStream(7)
         self.now = 1_700_000_000 * SECOND
         self.warnings: list[str] = []
+        self.admin = ADMIN
 
     def decide(
         self,

@@ -7,8 +7,6 @@ import pytest
 from google.protobuf import unknown_fields
 from google.protobuf.empty_pb2 import Empty
 
-from podwire.services.apiserver.core.authorization import Requester
-
 ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 ANSWERED = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
@@ -45,14 +43,6 @@ def test_its_forms(server: Any, accept: str, media: str) -> None:
     answer = server.decide("GET", "/openapi/v2", accept=accept).response
     assert (answer.code, answer.content_type) == (200, media)
     assert server.request("GET", "/openapi/v2", accept="text/html")[0] == 406
-
-
-def test_there_are_no_custom_kinds_and_none_can_be_made(server: Any) -> None:
-    """kubectl lists them before it says that it knows no such kind."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    assert server.get(path)["items"] == []
-    assert server.request("POST", path, {})[1]["message"].startswith("podwire does not build customresourcedefinitions")
-    assert server.request("GET", path, who=Requester("mallory"))[0] == 403
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:

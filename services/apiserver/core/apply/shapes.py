@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any, Final
 
 from podwire.services.apiserver.core.apply import elements
-from podwire.services.apiserver.core.json_types import Json
+from podwire.services.apiserver.core.custom.structural import INT_OR_STRING, PRESERVE
+from podwire.services.apiserver.core.json_types import Json, section
 from podwire.services.apiserver.core.schema import definitions
 
 _KEY_DEFAULTS: Final[dict[str, Json]] = {
@@ -132,7 +133,7 @@ def shape_of(part: Json) -> Shape:
     scalars = {"integer": "numeric", "number": "numeric", "string": "string", "boolean": "boolean"}
     if kind in scalars:
         return Shape(Sort.SCALAR, "untyped" if part.get("format") == "date-time" else scalars[kind])
-    return Shape(Sort.SCALAR, "untyped") if "oneOf" in part else DEDUCED
+    return Shape(Sort.SCALAR, "untyped") if "oneOf" in part or part.get(INT_OR_STRING) else DEDUCED
 
 
 def _overridden(shape: Shape, part: Json) -> Shape:
@@ -146,7 +147,8 @@ def _overridden(shape: Shape, part: Json) -> Shape:
 def _map(part: Json) -> Shape:
     atomic = part.get("x-kubernetes-map-type") == "atomic"
     if "properties" in part:
-        return Shape(Sort.MAP, atomic=atomic, fields=part["properties"])
+        others: Json | None = {} if part.get(PRESERVE) else None
+        return Shape(Sort.MAP, atomic=atomic, fields=part["properties"], element=others)
     values = part.get("additionalProperties")
     return Shape(Sort.MAP, atomic=atomic, element=values if isinstance(values, dict) else {})
 
@@ -156,6 +158,8 @@ def _list(part: Json) -> Shape:
     relation = part.get("x-kubernetes-list-type", "atomic")
     if relation != "map":
         return Shape(Sort.LIST, atomic=relation != "set", element=entry)
-    defaults = _KEY_DEFAULTS.get(entry.get("$ref", "").rpartition("/")[2], {})
     keys = tuple(part["x-kubernetes-list-map-keys"])
+    known = section(entry, "properties")
+    defaults = {key: known[key]["default"] for key in keys if "default" in section(known, key)}
+    defaults |= _KEY_DEFAULTS.get(entry.get("$ref", "").rpartition("/")[2], {})
     return Shape(Sort.LIST, element=entry, keys=keys, key_defaults=defaults)

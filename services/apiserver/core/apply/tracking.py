@@ -4,17 +4,18 @@ An object is tracked from its first server-side apply on: what it had until then
 Source: apimachinery `util/managedfields/internal/fieldmanager.go`, `skipnonapplied.go`, `buildmanagerinfo.go`.
 """
 
-from functools import cache
 from typing import Any, Final
 
-from podwire.services.apiserver.core import kinds
 from podwire.services.apiserver.core.apply import managers
 from podwire.services.apiserver.core.apply.elements import field
 from podwire.services.apiserver.core.apply.field_set import of_paths
 from podwire.services.apiserver.core.apply.managers import MalformedManagers, Managed
-from podwire.services.apiserver.core.apply.shapes import NoElement, shape_of_definition
+from podwire.services.apiserver.core.apply.shapes import NoElement, Shape, shape_of, shape_of_definition
 from podwire.services.apiserver.core.apply.updater import Form, Updater
 from podwire.services.apiserver.core.conversion import from_storage, to_storage
+from podwire.services.apiserver.core.custom.catalogue import Catalogue
+from podwire.services.apiserver.core.custom.definition import STORAGE
+from podwire.services.apiserver.core.custom.published import published
 from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
@@ -95,14 +96,27 @@ def bare(value: Json) -> Json:
 
 def updater_of(request: Request) -> Updater:
     """What applies and updates objects of the kind that is asked for."""
-    kind, subresource = request.kind, request.target.subresource
-    return _updater(kind.group, kind.version, kind.resource, subresource == "status")
+    makers = request.store.derived(STORAGE, _Updaters)
+    return makers.of(request.kind, request.target.subresource == "status")
 
 
-@cache
-def _updater(group: str, version: str, resource: str, is_status: bool) -> Updater:
-    kind = kinds.BY_RESOURCE[(group, version, resource)]
-    forms = {other.api_version: _form(kind, other) for other in kinds.KINDS if other.storage == kind.storage}
+class _Updaters:
+    """The updaters of every kind, made when they are first needed."""
+
+    def __init__(self, definitions: list[Json]) -> None:
+        self._kinds = Catalogue(definitions)
+        self._known: dict[tuple[str, str, bool], Updater] = {}
+
+    def of(self, kind: Kind, is_status: bool) -> Updater:
+        """The updater of one kind."""
+        key = (kind.api_version, kind.resource, is_status)
+        if key not in self._known:
+            self._known[key] = _updater(kind, self._kinds.stored_with(kind), is_status)
+        return self._known[key]
+
+
+def _updater(kind: Kind, others: list[Kind], is_status: bool) -> Updater:
+    forms = {other.api_version: _form(kind, other) for other in others}
     fields = forms[kind.api_version].shape.fields
     ignored = ["status"] if kind.has("status") else []
     if is_status:
@@ -110,11 +124,16 @@ def _updater(group: str, version: str, resource: str, is_status: bool) -> Update
     return Updater(kind.api_version, forms, of_paths(*((field(name),) for name in ignored)))
 
 
+def shape_of_kind(kind: Kind) -> Shape:
+    """The shape of objects of a kind."""
+    return shape_of_definition(kind.definition) if kind.custom is None else shape_of(published(kind))
+
+
 def _form(kind: Kind, other: Kind) -> Form:
     def convert(value: Json) -> Json:
-        return value if other is kind else from_storage(other, to_storage(kind, value))
+        return value if other.api_version == kind.api_version else from_storage(other, to_storage(kind, value))
 
     def back(value: Json) -> Json:
-        return value if other is kind else from_storage(kind, to_storage(other, value))
+        return value if other.api_version == kind.api_version else from_storage(kind, to_storage(other, value))
 
-    return Form(shape_of_definition(other.definition), convert, back)
+    return Form(shape_of_kind(other), convert, back)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.defaults import cluster as cluster_defaults
@@ -26,6 +26,28 @@ class Subresource:
     name: str
     verbs: tuple[str, ...] = ("get", "patch", "update")
     kind: tuple[str, str, str] | None = None
+
+
+class ScalePaths(NamedTuple):
+    """Where a custom object has what its Scale shows."""
+
+    replicas: tuple[str, ...]
+    current: tuple[str, ...]
+    selector: tuple[str, ...]
+    """() for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What a CustomResourceDefinition says of a version of its kind, beside its row."""
+
+    schema: Json
+    singular: str
+    list_kind: str
+    storage_version: str
+    scale: ScalePaths | None = None
+    is_going: bool = False
+    """Whether the definition is being deleted: nothing new can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +77,23 @@ class Kind:
     """A warning to who makes one: what podwire does not do with it."""
     answered: bool = False
     """A question: what is created is answered at once and never stored."""
+    custom: Custom | None = None
+    """None for built-in kinds."""
 
     @property
     def singular(self) -> str:
         """The singular name."""
-        return self.kind.lower()
+        return self.kind.lower() if self.custom is None else self.custom.singular
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of a list."""
+        return f"{self.kind}List" if self.custom is None else self.custom.list_kind
+
+    @property
+    def storage_api_version(self) -> str:
+        """The apiVersion in which objects of a custom kind are stored."""
+        return self.api_version if self.custom is None else f"{self.group}/{self.custom.storage_version}"
 
     @property
     def api_version(self) -> str:

@@ -27,14 +27,16 @@ class Column:
     name: str
     type: str = "string"
     priority: int = 0
+    description: str = ""
+    format: str = ""
 
     def definition(self) -> Json:
         """The TableColumnDefinition."""
         return {
             "name": self.name,
             "type": self.type,
-            "format": "name" if self.name == "Name" else "",
-            "description": _DESCRIPTIONS.get(self.name, self.name),
+            "format": self.format or ("name" if self.name == "Name" else ""),
+            "description": self.description or _DESCRIPTIONS.get(self.name, self.name),
             "priority": self.priority,
         }
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from podwire.services.apiserver.core.kinds import KINDS
+from podwire.services.apiserver.core.kinds import BUILT_IN
 
 META: Final = "k8s.io.apimachinery.pkg.apis.meta.v1"
 SCALARS: Final = ("string", "bytes", "bool", "int32", "int64", "double")
@@ -68,7 +68,7 @@ def message_name(definition: str) -> str:
 def message_of(api_version: str, kind: str) -> Message | None:
     """The message of a kind, or None where there is none: a group's own first, then what every group has."""
     group, _, version = api_version.rpartition("/")
-    packages = [message_name(row.definition) for row in KINDS if (row.group, row.version) == (group, version)]
+    packages = [message_name(row.definition) for row in BUILT_IN if (row.group, row.version) == (group, version)]
     for package in [*(name.rpartition(".")[0] for name in packages[:1]), META]:
         if f"{package}.{kind}" in _packaged() and (packages or group in ("", "meta.k8s.io")):
             return message(f"{package}.{kind}")
