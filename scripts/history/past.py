@@ -10,10 +10,11 @@ from podwire.scripts.errors import UserError
 from podwire.scripts.history.log import Log
 from podwire.services.apiserver.core import handler
 from podwire.services.apiserver.core.authorization import MASTERS, Requester
+from podwire.services.apiserver.core.custom.catalogue import catalogue
 from podwire.services.apiserver.core.decisions import Answer
 from podwire.services.apiserver.core.errors import ApiError
 from podwire.services.apiserver.core.json_types import Json
-from podwire.services.apiserver.core.kinds import KINDS, Kind
+from podwire.services.apiserver.core.kinds import BUILT_IN, Kind
 from podwire.services.apiserver.core.store import Foreign, Store
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
@@ -51,7 +52,7 @@ class Past:
     def everything(self) -> dict[tuple[str, str, str, str], Json]:
         """All objects by API version, kind, namespace and name; without those of which only the last state is kept."""
         found: dict[tuple[str, str, str, str], Json] = {}
-        for kind in KINDS:
+        for kind in catalogue(self._store).kinds:
             if kind.answered or kind.stored_as or kind.storage in LAST_STATE_ONLY:
                 continue
             for value in self._store.objects(kind.storage):
@@ -67,7 +68,7 @@ def resolve(text: str) -> list[Kind]:
 
 def _resolve(word: str) -> list[Kind]:
     wanted, _, group = word.lower().partition(".")
-    listed = [kind for kind in KINDS if not kind.answered]
+    listed = [kind for kind in BUILT_IN if not kind.answered]
     named = [kind for kind in listed if wanted in (kind.resource, kind.singular, *kind.short_names)]
     if group:
         named = [kind for kind in named if f"{kind.version}.{kind.group}" == group or kind.group.startswith(group)]
