@@ -15,6 +15,7 @@ from podwire.scripts.history.choosing import Filter
 from podwire.scripts.history.difference import differences, unified
 from podwire.scripts.history.file import save
 from podwire.scripts.history.following import follow
+from podwire.scripts.history.fork import fork
 from podwire.scripts.history.listing import asked, listing
 from podwire.scripts.history.log import Log
 from podwire.scripts.history.moments import moment, revision
@@ -24,6 +25,7 @@ from podwire.scripts.trace.flights import by_trace, flights
 from podwire.scripts.trace.render import for_people, tree
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.presentation import to_yaml
+from podwire.services.apiserver.core.times import rfc3339
 from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
 
 app = typer.Typer(help="The event log; the cluster as it was.", invoke_without_command=True)
@@ -129,10 +131,13 @@ def get(
         typer.echo(f"No resources found{place}.", err=True)
 
 
-def _past(context: typer.Context, log: Log, at: str) -> Past:
+def _at(context: typer.Context, at: str) -> str:
     before: _Before | None = context.obj
-    text = at or (before.at if before is not None else "")
-    now = time.time_ns()
+    return at or (before.at if before is not None else "")
+
+
+def _past(context: typer.Context, log: Log, at: str) -> Past:
+    text, now = _at(context, at), time.time_ns()
     found = revision(log, text, "--at", now)
     is_time = text and not text.isdigit()
     return Past(log, found, moment(text, "--at", now) if is_time else 0)
@@ -193,3 +198,25 @@ def packets(
             console.print(tree(flight, f"{trace}  {flight.title}", rules))
     if not log.hops:
         typer.echo("No packets: the recorder keeps those of the last 512 traces, while its cluster runs.", err=True)
+
+
+@app.command(name="fork")
+def fork_(
+    context: typer.Context,
+    data_dir: Annotated[str, typer.Option("--data-dir", metavar="NEW", help="The new cluster's folder.")],
+    at: At = "",
+    origin: Annotated[str, typer.Option("--from", envvar="PODWIRE_DATA_DIR", help="The first cluster's folder.")] = (
+        DEFAULT_DATA_DIR
+    ),
+    file: LogFile = "",
+    api_port: Annotated[int, typer.Option(help="The API's port on 127.0.0.1 (0: any free one).")] = 0,
+) -> None:
+    """Start a second cluster from the log at some point, in the background; podwire up continues it later."""
+    from podwire.scripts.cluster.start import Options
+    from podwire.scripts.commands.up import run_up
+
+    log = read(_source(context, origin, file))
+    found = revision(log, _at(context, at), "--at", time.time_ns())
+    fork(log.cut(found), data_dir)
+    typer.echo(f"forked at revision {found}: {rfc3339(log.time_of(found))}")
+    run_up(Options(log.shape.workers, data_dir, api_port, detach=True, ip_family=log.shape.ip_family))

@@ -45,7 +45,13 @@ def up(
     if proxy_mode not in MODES:
         raise UserError(f"--proxy-mode {proxy_mode}: there are {', '.join(MODES)}")
     upstream = read_upstream(upstream_dns)
-    started = start(Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family, upstream))
+    options = Options(nodes, data_dir, api_port, detach, read_apps(app or []), ip_family, upstream)
+    run_up(options, proxy_mode)
+
+
+def run_up(options: Options, proxy_mode: str = "iptables") -> None:
+    """Starts a cluster, or continues the folder's; in the foreground until it ends. Raises UserError."""
+    started = start(options)
     try:
         asyncio.run(bring_up(started, proxy_mode))
     except BaseException:
@@ -53,7 +59,7 @@ def up(
         raise
     typer.echo(f"kubectl --kubeconfig {started.folder.kubeconfig} get nodes")
     typer.echo(f"ssh -F {started.folder.ssh_config} node-1")
-    if not detach:
+    if not options.detach:
         _stay(started)
 
 

@@ -1,7 +1,6 @@
 """Where a log is read: from a running cluster's bus, from a stopped cluster's folder, or from an exported file."""
 
 import asyncio
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +9,17 @@ from podwire.proto.messages import codec
 from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.cluster.client import Client, connected
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError
-from podwire.scripts.cluster.ports import free_port
 from podwire.scripts.errors import UserError
 from podwire.scripts.history import file
 from podwire.scripts.history.log import Log
+from podwire.scripts.history.serving import serving
 from podwire.services.chassis import logs
 from podwire.services.chassis.bus import base, pieces
 from podwire.services.chassis.bus.nats import NatsBus
-from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.eventlog.follow import Follower, Silence
-from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
+from podwire.services.chassis.live.nats_server import NatsServerError
 
 _PATIENCE = 30.0
-_READER = "reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +66,14 @@ async def _of_stopped(folder: ClusterFolder) -> Log:
     if not (folder.nats / "jetstream").is_dir():
         raise UserError(f"--data-dir {folder.path}: there is no event log; podwire up makes one")
     folder.lock()
-    password = secrets.token_hex(16)
-    server = NatsServer(folder.nats, free_port(), Account({_READER: User(password, (">",), (">",))}, password))
-    server.start()
     try:
-        bus = await _reader(folder, server, password)
-        try:
+        async with serving(folder) as bus:
             return await _copied(bus, folder, ())
-        finally:
-            await bus.close()
+    except base.StreamUnavailable:
+        text = "it holds no event log that can be read"
+        raise UserError(f"--data-dir {folder.path}: {text}; see {folder.nats}/nats.log") from None
     finally:
-        server.kill()
         folder.unlock()
-
-
-async def _reader(folder: ClusterFolder, server: NatsServer, password: str) -> NatsBus:
-    async with asyncio.timeout(_PATIENCE):
-        while True:
-            bus = NatsBus("history", RandomStream(secrets.randbits(64)))
-            try:
-                await bus.connect(server.url, _READER, password, timeout=2)
-                await bus.stream_state(2.0)
-            except base.StreamUnavailable:
-                raise UserError(
-                    f"{folder.path}: it holds no event log that can be read; see {folder.nats}/nats.log"
-                ) from None
-            except base.BusError:
-                await asyncio.sleep(0.02)
-            else:
-                return bus
 
 
 async def _copied(bus: NatsBus, folder: ClusterFolder, hops: tuple[Hop, ...]) -> Log:
@@ -105,6 +81,7 @@ async def _copied(bus: NatsBus, folder: ClusterFolder, hops: tuple[Hop, ...]) ->
     shape = folder.previous()
     if shape is None:
         raise UserError(f"{folder.path}/cluster.json cannot be read: it says how many nodes the cluster has")
+    await bus.stream_state(_PATIENCE)
     records: list[base.Stored] = []
     done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from live_cluster import WORKLOAD, LiveCluster, podwire, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+from podwire.proto.kube import resources
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def history(*arguments: str, code: int = 0) -> str:
@@ -69,3 +71,22 @@ def test_what_is_not_there_is_said_in_one_line(
     ):
         error = history(*arguments, code=2)
         assert says in error and len(error.splitlines()) == 1
+
+
+def test_a_fork_lives_on_from_that_point(stopped: tuple[LiveCluster, Path, dict[str, str]], tmp_path: Path) -> None:
+    _, file, told = stopped
+    forked = LiveCluster(tmp_path)
+    try:
+        history("fork", "--log", str(file), "--at", told["at"], "--data-dir", forked.data_dir)
+        until(lambda: forked.missing() or forked.serving("my-api", 2), 30)
+        service = forked.run(lambda client: client.api.get(resources.SERVICES, "default", "my-api"))
+        assert service["metadata"]["resourceVersion"] == told["at"]
+        assert (
+            history("get", "svc", "-A", "-o", "wide", "--at", told["at"], "--data-dir", forked.data_dir) == told["svc"]
+        )
+        until(lambda: forked.connect("node-1"), 30)
+        forked.down()
+        forked.up()  # and is a cluster like any other
+        until(lambda: forked.missing() or forked.connect("node-1"), 30)
+    finally:
+        forked.close()
