@@ -1,17 +1,13 @@
-"""How each component is run: its settings, and its service as a coroutine of a context."""
+"""How each component is run: its settings, and its service."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from podwire.scripts.cluster.layout import CONTROL_PLANE, IMAGES
 from podwire.services.apiserver.service import ApiServer
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.app.service import App
 from podwire.services.app.settings import AppSettings
-from podwire.services.chassis.claim import Container, mirror
-from podwire.services.chassis.context import Context
+from podwire.services.chassis.serving import Make
 from podwire.services.chassis.settings import ProcessSettings
 from podwire.services.cloud_provider.service import CloudProvider
 from podwire.services.cloud_provider.settings import CloudProviderSettings
@@ -41,15 +37,14 @@ from podwire.services.upstream.settings import UpstreamSettings
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component's settings type, its service's class, and what that does with its mirror pod's container."""
+    """A component's settings type, and its service's class."""
 
     settings: type[ProcessSettings]
-    service: Callable[[Context, Any], Any]
-    on_container: Callable[[Any, Container], Awaitable[None]] | None = None
+    service: Make[Any]
 
 
 COMPONENTS = {
-    "apiserver": Component(ApiServerSettings, ApiServer, ApiServer.serve_container),
+    "apiserver": Component(ApiServerSettings, ApiServer),
     "controllers": Component(ControllersSettings, Controllers),
     "scheduler": Component(SchedulerSettings, Scheduler),
     "recorder": Component(RecorderSettings, Recorder),
@@ -64,13 +59,3 @@ COMPONENTS = {
     "ssh": Component(SshSettings, Ssh),
     "upstream": Component(UpstreamSettings, Upstream),
 }
-
-
-async def serve(component: str, context: Context, settings: ProcessSettings) -> None:
-    """Runs a component's service; those of the control plane also take the container of their mirror pod."""
-    kind = COMPONENTS[component]
-    service = kind.service(context, settings)
-    if component in IMAGES:
-        on_container = partial(kind.on_container, service) if kind.on_container else None
-        context.tasks.start(mirror(context, IMAGES[component], CONTROL_PLANE, on_container), name="mirror pod")
-    await service.run()

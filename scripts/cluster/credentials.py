@@ -138,6 +138,13 @@ def kubeconfig(ca: Pair, client: Pair, port: int) -> str:
     return yaml.safe_dump(value, sort_keys=False)
 
 
+def with_port(kubeconfig: str, port: int) -> str:
+    """The same kubeconfig, for another port of the loopback."""
+    value = yaml.safe_load(kubeconfig)
+    value["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    return yaml.safe_dump(value, sort_keys=False)
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Writes a file that only its owner reads."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ class ClusterFile:
     api_port: int
     workers: int
     supervisor: int
+    """The process that holds the cluster; 0: its processes are containers."""
     mqtt_port: int
     observer_password: str
     ip_family: str = "ipv4"
@@ -111,12 +112,21 @@ class ClusterFolder:
 
     def read_cluster(self) -> ClusterFile:
         """How to reach the cluster. Raises FolderError when none runs here."""
-        if not self.is_running:
+        file = self.path / "cluster.json"
+        if not self.is_running and not self.is_of_containers:
             raise FolderError(f"no cluster runs in {self.path}; start one with: podwire up")
         try:
-            return ClusterFile(**json.loads((self.path / "cluster.json").read_text()))
+            return ClusterFile(**json.loads(file.read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise FolderError(f"{self.path}/cluster.json cannot be read ({error}): podwire down, then up") from None
+            raise FolderError(f"{file} cannot be read ({error}): podwire down, then up") from None
+
+    @property
+    def is_of_containers(self) -> bool:
+        """Whether its cluster was started with `docker compose up`."""
+        try:
+            return int(json.loads((self.path / "cluster.json").read_text())["supervisor"]) == 0
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
 
     def read_doors(self) -> list[dict[str, Any]]:
         """The real ports that lead to Services; none while they are not known."""
@@ -127,6 +137,8 @@ class ClusterFolder:
 
     def previous(self) -> Shape | None:
         """What the cluster was made of that last ran here; None where there was none."""
+        if self.is_of_containers:
+            return None
         try:
             known = json.loads((self.path / "cluster.json").read_text())
             return Shape(int(known["workers"]), str(known.get("ip_family", "ipv4")))
@@ -151,6 +163,8 @@ class ClusterFolder:
 
     def read_processes(self) -> list[RunningProcess]:
         """The running processes. Raises FolderError."""
+        if self.is_of_containers:
+            raise FolderError(f"the processes of {self.path} are containers: docker compose ps, docker kill")
         try:
             rows: list[dict[str, Any]] = json.loads((self.path / "processes.json").read_text())
             return [RunningProcess(**row) for row in rows]

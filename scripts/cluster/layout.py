@@ -92,13 +92,13 @@ def layout(
     api = {**api, "service_cluster_ip_range": addressing.services}
     controllers = {**controllers, "cluster_cidr": addressing.pods}
     balancers = {"gateway_machine": OUTSIDE, "pool": addressing.balancers}
-    processes = [ProcessPlan("apiserver", CONTROL_PLANE, "system:apiserver", api)]
+    processes = [_control_plane("apiserver", "system:apiserver", api)]
     processes += [_machine(machine, addressing) for machine in made]
     processes += [
-        ProcessPlan("controllers", CONTROL_PLANE, "system:kube-controllers", controllers),
-        ProcessPlan("scheduler", CONTROL_PLANE, "system:kube-scheduler"),
+        _control_plane("controllers", "system:kube-controllers", controllers),
+        _control_plane("scheduler", "system:kube-scheduler"),
         ProcessPlan("cloud-provider", CONTROL_PLANE, "system:cloud-provider", balancers),
-        ProcessPlan("recorder", CONTROL_PLANE, "system:recorder"),
+        _control_plane("recorder", "system:recorder"),
     ]
     for machine in made:
         processes += _agents(machine.name, static_pods, apps or (), addressing.dns)
@@ -111,6 +111,10 @@ def layout(
     if ssh is not None:
         processes.append(ProcessPlan("ssh", "", "system:ssh", ssh))
     return Layout(made, tuple(processes))
+
+
+def _control_plane(component: str, user: str, settings: dict[str, Any] | None = None) -> ProcessPlan:
+    return ProcessPlan(component, CONTROL_PLANE, user, {**(settings or {}), "mirror_image": IMAGES[component]})
 
 
 def _machine(machine: Machine, addressing: Addressing) -> ProcessPlan:

@@ -16,6 +16,8 @@ from podwire.services.chassis.live.nats_server import NatsServer
 
 Json = dict[str, Any]
 _PAUSE: Final = 0.05
+_REPLICAS: Final = 3
+"""Of the event log on a bus of several servers: it is whole, and writable, while two of three are there."""
 
 
 @dataclass(slots=True)
@@ -58,8 +60,9 @@ async def make_whole(
 
 async def _make_stream(client: Client) -> None:
     while True:
+        replicas = _REPLICAS if client.bus.is_clustered else 1
         try:
-            await client.bus.create_stream(NatsServer.STREAM, 5.0)
+            await client.bus.create_stream({**NatsServer.STREAM, "num_replicas": replicas}, 5.0)
             return
         except BusError:
             await asyncio.sleep(_PAUSE)

@@ -16,15 +16,14 @@ ALIAS: Final = "podwire"
 
 def write(folder: ClusterFolder, plan: Layout) -> None:
     """Makes new keys and writes the files, each readable for its owner alone."""
-    settings = next(process.settings for process in plan.processes if process.component == "ssh")
     (host, host_public), (client, client_public) = _pair(), _pair()
     known = folder.keys / "ssh_known_hosts"
-    write_private(Path(settings["host_key_file"]), host)
+    write_private(folder.keys / "ssh_host_key", host)
     write_private(known, f"{ALIAS} ".encode() + host_public + b"\n")
     write_private(folder.ssh_key, client)
-    write_private(Path(settings["authorized_keys_file"]), client_public + b"\n")
-    names = [*(machine.name for machine in plan.machines), OUTSIDE]
-    write_private(folder.ssh_config, config(names, int(settings["port"]), folder.ssh_key, known).encode())
+    write_private(folder.keys / "ssh_authorized_keys", client_public + b"\n")
+    port = next(process.settings["port"] for process in plan.processes if process.component == "ssh")
+    write_private(folder.ssh_config, config(plan, int(port), folder.ssh_key, known).encode())
 
 
 def _pair() -> tuple[bytes, bytes]:
@@ -37,8 +36,9 @@ def _pair() -> tuple[bytes, bytes]:
     return private, public
 
 
-def config(machines: list[str], port: int, key: Path, known_hosts: Path) -> str:
+def config(plan: Layout, port: int, key: Path, known_hosts: Path) -> str:
     """ssh_config(5): one Host for each machine, whose name is the user's, and what all have in common."""
+    machines = [*(machine.name for machine in plan.machines), OUTSIDE]
     hosts = "".join(f"Host {name}\n    User {name}\n" for name in machines)
     return f"""# Made by podwire up, for: ssh -F {key.parent}/ssh_config {machines[0]} "ip addr"
 {hosts}Host {" ".join(machines)}

@@ -96,7 +96,7 @@ def _start(options: Options, folder: ClusterFolder, plan: Layout) -> Started:
     users = {entry.user: User(secrets.token_urlsafe(24), *permissions(entry, plan)) for entry in plan.processes}
     users[OPERATOR] = User(secrets.token_urlsafe(24), *operator(OPERATOR))
     users[OBSERVER] = User(secrets.token_urlsafe(24), *observer())
-    nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24), mqtt_port))
+    nats = NatsServer(folder.nats, port, Account(users, secrets.token_urlsafe(24)), mqtt_port)
     api_port = int(plan.processes[0].settings["api_port"])
     _write_keys(folder, api_port, credentials.addresses(addressing(options.ip_family)))
     ssh_files.write(folder, plan)

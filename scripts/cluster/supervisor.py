@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Never
 
-from podwire.scripts.cluster.components import COMPONENTS, serve
+from podwire.scripts.cluster.components import COMPONENTS
 from podwire.scripts.cluster.folder import ClusterFolder, RunningProcess
 from podwire.scripts.cluster.layout import ProcessPlan
 from podwire.services.chassis.live.nats_server import NatsServer
@@ -166,9 +166,7 @@ class Supervisor:
             _redirect(self.folder.logs / f"{slot.plan.place}.log")
             family = Family(self._parent_pipe[0], self._claims_pipe[1])
             component = slot.plan.component
-            code = run(
-                component, self._settings(slot), lambda own: lambda context: serve(component, context, own), family
-            )
+            code = run(component, self._settings(slot), COMPONENTS[component].service, family)
         finally:
             sys.stderr.flush()
             os._exit(code)

@@ -17,6 +17,8 @@ def down(
 ) -> None:
     """Stop the cluster. Its event log stays, so that `up` continues it; --purge removes it."""
     folder = ClusterFolder(Path(data_dir))
+    if folder.is_of_containers:
+        raise UserError(f"the processes of {folder.path} are containers: docker compose down ends them")
     if folder.is_running:
         try:
             stop(folder.supervisor())

@@ -12,7 +12,7 @@ import structlog
 
 from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
-from podwire.scripts.cluster.components import COMPONENTS, serve
+from podwire.scripts.cluster.components import COMPONENTS
 from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.scripts.simulation.probing import Prober
@@ -24,6 +24,7 @@ from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.chassis.context import Context, Placement, ProcessEnd
 from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
+from podwire.services.chassis.serving import serve
 from podwire.services.chassis.settings import load
 from podwire.services.chassis.simulation.guard import guarded
 from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop, current_process
@@ -133,7 +134,8 @@ class SimulatedCluster:
     async def _run(self, process: SimulatedProcess) -> None:
         try:
             async with OrderedTaskGroup() as tasks:
-                await serve(process.plan.component, self._context(process, tasks), self._settings(process))
+                component = COMPONENTS[process.plan.component]
+                await serve(self._context(process, tasks), self._settings(process), component.service)
         except ProcessEnd as end:
             structlog.get_logger().info("process ends", process=process.name, reason=str(end))
         except Exception:

@@ -5,4 +5,4 @@ from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.chassis.live.process import main
 
 if __name__ == "__main__":
-    main("apiserver", ApiServerSettings, lambda settings: lambda context: ApiServer(context, settings).run())
+    main("apiserver", ApiServerSettings, ApiServer)

@@ -5,4 +5,4 @@ from podwire.services.app.settings import AppSettings
 from podwire.services.chassis.live.process import main
 
 if __name__ == "__main__":
-    main("app", AppSettings, lambda settings: lambda context: App(context, settings).run())
+    main("app", AppSettings, App)

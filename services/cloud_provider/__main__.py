@@ -5,6 +5,4 @@ from podwire.services.cloud_provider.service import CloudProvider
 from podwire.services.cloud_provider.settings import CloudProviderSettings
 
 if __name__ == "__main__":
-    main(
-        "cloud-provider", CloudProviderSettings, lambda settings: lambda context: CloudProvider(context, settings).run()
-    )
+    main("cloud-provider", CloudProviderSettings, CloudProvider)

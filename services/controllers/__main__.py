@@ -5,4 +5,4 @@ from podwire.services.controllers.service import Controllers
 from podwire.services.controllers.settings import ControllersSettings
 
 if __name__ == "__main__":
-    main("controllers", ControllersSettings, lambda settings: lambda context: Controllers(context, settings).run())
+    main("controllers", ControllersSettings, Controllers)

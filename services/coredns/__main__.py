@@ -5,4 +5,4 @@ from podwire.services.coredns.service import CoreDns
 from podwire.services.coredns.settings import CoreDnsSettings
 
 if __name__ == "__main__":
-    main("coredns", CoreDnsSettings, lambda settings: lambda context: CoreDns(context, settings).run())
+    main("coredns", CoreDnsSettings, CoreDns)

@@ -5,4 +5,4 @@ from podwire.services.kube_proxy.service import KubeProxy
 from podwire.services.kube_proxy.settings import KubeProxySettings
 
 if __name__ == "__main__":
-    main("kube-proxy", KubeProxySettings, lambda settings: lambda context: KubeProxy(context, settings).run())
+    main("kube-proxy", KubeProxySettings, KubeProxy)

@@ -5,4 +5,4 @@ from podwire.services.kubelet.service import Kubelet
 from podwire.services.kubelet.settings import KubeletSettings
 
 if __name__ == "__main__":
-    main("kubelet", KubeletSettings, lambda settings: lambda context: Kubelet(context, settings).run())
+    main("kubelet", KubeletSettings, Kubelet)

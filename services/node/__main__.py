@@ -5,4 +5,4 @@ from podwire.services.node.service import Node
 from podwire.services.node.settings import NodeSettings
 
 if __name__ == "__main__":
-    main("node", NodeSettings, lambda settings: lambda context: Node(context, settings).run())
+    main("node", NodeSettings, Node)

@@ -5,4 +5,4 @@ from podwire.services.recorder.service import Recorder
 from podwire.services.recorder.settings import RecorderSettings
 
 if __name__ == "__main__":
-    main("recorder", RecorderSettings, lambda settings: lambda context: Recorder(context, settings).run())
+    main("recorder", RecorderSettings, Recorder)

@@ -5,4 +5,4 @@ from podwire.services.scheduler.service import Scheduler
 from podwire.services.scheduler.settings import SchedulerSettings
 
 if __name__ == "__main__":
-    main("scheduler", SchedulerSettings, lambda settings: lambda context: Scheduler(context, settings).run())
+    main("scheduler", SchedulerSettings, Scheduler)

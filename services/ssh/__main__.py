@@ -5,4 +5,4 @@ from podwire.services.ssh.service import Ssh
 from podwire.services.ssh.settings import SshSettings
 
 if __name__ == "__main__":
-    main("ssh", SshSettings, lambda settings: lambda context: Ssh(context, settings).run())
+    main("ssh", SshSettings, Ssh)

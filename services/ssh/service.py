@@ -20,7 +20,7 @@ class Ssh:
         """Serves until it is cancelled. Raises OSError for a port that is taken."""
         port = self._settings.port
         serve_health(self._context, lambda: {"port": str(port)})
-        with socket.create_server(("127.0.0.1", port), backlog=_BACKLOG) as listening:
+        with socket.create_server((self._settings.host, port), backlog=_BACKLOG) as listening:
             listening.setblocking(False)
             await _first_connection(listening)
             from podwire.services.ssh.server import serve  # 0.6 s of processor time, spared while nobody logs in

@@ -5,4 +5,4 @@ from podwire.services.upstream.service import Upstream
 from podwire.services.upstream.settings import UpstreamSettings
 
 if __name__ == "__main__":
-    main("upstream", UpstreamSettings, lambda settings: lambda context: Upstream(context, settings).run())
+    main("upstream", UpstreamSettings, Upstream)

@@ -15,7 +15,7 @@ from podwire.scripts.cluster.sessions import run_shell
 
 def podwire(*arguments: str) -> str:
     """The output of a command that must succeed."""
-    command = [sys.executable, "-m", "podwire.scripts.podwire", *arguments]
+    command = [sys.executable, "-m", "podwire.scripts", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 
 

@@ -59,7 +59,7 @@ def test_every_kind_of_fault_heals(kind: str) -> None:
 def explored(hash_seed: str) -> dict[str, object]:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT / "src")}
     options = ["sim", "--seed", "9", "--minutes", "1", "-o", "json"]
-    command = [sys.executable, "-m", "podwire.scripts.podwire", *options]
+    command = [sys.executable, "-m", "podwire.scripts", *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=55, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     found: dict[str, object] = json.loads(done.stdout)

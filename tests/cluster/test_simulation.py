@@ -16,7 +16,7 @@ _DEPENDENCIES = "import sys, msgspec, msgpack, nats, structlog, typer, yaml, cry
 def simulate(interpreter: str, seed: int, hash_seed: str) -> dict[str, object]:
     """The report of `podwire sim` in a process of its own."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT / "src")}
-    command = [interpreter, "-m", "podwire.scripts.podwire", "sim", "--seed", str(seed), "--nodes", "2", "-o", "json"]
+    command = [interpreter, "-m", "podwire.scripts", "sim", "--seed", str(seed), "--nodes", "2", "-o", "json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
     report: dict[str, object] = json.loads(done.stdout)

@@ -46,7 +46,7 @@ def until(missing: Callable[[], str], seconds: float) -> float:
 
 def podwire(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
-    command = [sys.executable, "-m", "podwire.scripts.podwire", *arguments]
+    command = [sys.executable, "-m", "podwire.scripts", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 

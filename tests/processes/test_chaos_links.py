@@ -14,7 +14,7 @@ from live_cluster import LiveCluster, podwire, until
 @contextmanager
 def broken(cluster: LiveCluster, *arguments: str) -> Iterator[None]:
     """Something is broken as long as the block lasts."""
-    command = [sys.executable, "-m", "podwire.scripts.podwire", "chaos", *arguments, "--data-dir", cluster.data_dir]
+    command = [sys.executable, "-m", "podwire.scripts", "chaos", *arguments, "--data-dir", cluster.data_dir]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "processes told" in process.stdout.readline()

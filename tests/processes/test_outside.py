@@ -117,7 +117,7 @@ def test_the_proxy_knows_the_clusters_names(exposed: LiveCluster) -> None:
 
 
 def _proxy(cluster: LiveCluster) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "podwire.scripts.podwire", "proxy", "--port", "0", "--data-dir", cluster.data_dir]
+    command = [sys.executable, "-m", "podwire.scripts", "proxy", "--port", "0", "--data-dir", cluster.data_dir]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

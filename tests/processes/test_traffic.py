@@ -22,7 +22,7 @@ TSHARK = shutil.which("tshark")
 
 def start(cluster: LiveCluster, *arguments: str) -> subprocess.Popen[bytes]:
     """A capture that runs from the moment this returns."""
-    command = [sys.executable, "-m", "podwire.scripts.podwire", "capture", "--data-dir", cluster.data_dir, *arguments]
+    command = [sys.executable, "-m", "podwire.scripts", "capture", "--data-dir", cluster.data_dir, *arguments]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stderr is not None and b"capturing on" in running.stderr.readline()
     return running

@@ -139,6 +139,11 @@ class NatsBus:
     def connected(self) -> bool:
         return bool(self._client.is_connected)
 
+    @property
+    def is_clustered(self) -> bool:
+        """Whether the server is one of several (the client library does not tell; the server's INFO does)."""
+        return bool(self._client._server_info.get("cluster"))
+
     def on_connection(self, listener: Callable[[bool], None]) -> None:
         self._listeners.append(listener)
 

@@ -43,8 +43,29 @@ class Account:
 
     users: dict[str, User]
     system_password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens: for clients, for MQTT clients (the subject a.b is the topic a/b there), and for those who
+    ask how it is (/healthz); 0 is nowhere."""
+
+    port: int
     mqtt_port: int = 0
-    """Where MQTT clients connect (0: nowhere); the subject a.b is the topic a/b there."""
+    monitor_port: int = 0
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One of several servers that are one bus: its name, the port for the others, and how these are reached."""
+
+    name: str
+    port: int
+    user: str
+    password: str
+    others: tuple[str, ...]
+    """host:port of each, this one too."""
 
 
 def binary() -> Path:
@@ -62,25 +83,38 @@ def binary() -> Path:
     return path
 
 
-def configuration(folder: Path, port: int, account: Account) -> str:
-    """The text of nats.conf (JSON is a subset of its syntax)."""
-    mqtt = {"mqtt": {"listen": f"127.0.0.1:{account.mqtt_port}"}} if account.mqtt_port else {}
+def configuration(store: Path, listening: Listening, account: Account, member: Membership | None = None) -> str:
+    """The text of nats.conf (JSON is a subset of its syntax); `store` is JetStream's folder."""
     return json.dumps(
         {
-            **mqtt,
-            "listen": f"127.0.0.1:{port}",
-            "server_name": "podwire",
+            **_doors(listening),
+            **(_cluster(member, listening.host) if member else {}),
+            "server_name": member.name if member else "podwire",
             "max_payload": MAX_PAYLOAD,
             "max_pending": 256 * 1024 * 1024,
             "write_deadline": "60s",
             "ping_interval": "20s",
             "ping_max": 6,
-            "jetstream": {"store_dir": str(folder / "jetstream")},
+            "jetstream": {"store_dir": str(store)},
             "system_account": "SYSTEM",
             "accounts": {"SYSTEM": _system(account), "PODWIRE": _ours(account)},
         },
         indent=1,
     )
+
+
+def _doors(listening: Listening) -> dict[str, object]:
+    host = listening.host
+    mqtt = {"mqtt": {"listen": f"{host}:{listening.mqtt_port}"}} if listening.mqtt_port else {}
+    monitor = {"http": f"127.0.0.1:{listening.monitor_port}"} if listening.monitor_port else {}
+    return {"listen": f"{host}:{listening.port}", **mqtt, **monitor}
+
+
+def _cluster(member: Membership, host: str) -> dict[str, object]:
+    routes = [f"nats://{member.user}:{member.password}@{other}" for other in member.others]
+    authorization = {"user": member.user, "password": member.password}
+    listen = f"{host}:{member.port}"
+    return {"cluster": {"name": "podwire", "listen": listen, "authorization": authorization, "routes": routes}}
 
 
 def _system(account: Account) -> dict[str, object]:
@@ -113,7 +147,6 @@ class NatsServer:
         "storage": "file",
         "retention": "limits",
         "discard": "new",
-        "num_replicas": 1,
         "deny_delete": False,
         "allow_direct": False,
         "max_msgs": -1,
@@ -121,7 +154,7 @@ class NatsServer:
         "max_age": 0,
     }
 
-    def __init__(self, folder: Path, port: int, account: Account) -> None:
+    def __init__(self, folder: Path, port: int, account: Account, mqtt_port: int = 0) -> None:
         self.port = port
         self.url = f"nats://127.0.0.1:{port}"
         self._folder = folder
@@ -130,7 +163,7 @@ class NatsServer:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "nats.conf"
         self._file.touch(mode=0o600)
-        self._file.write_text(configuration(folder, port, account))
+        self._file.write_text(configuration(folder / "jetstream", Listening(port, mqtt_port), account))
 
     @property
     def pid(self) -> int:

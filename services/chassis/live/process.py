@@ -5,8 +5,10 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import structlog
 import uvloop
@@ -19,11 +21,11 @@ from podwire.services.chassis.context import Context, ProcessEnd
 from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.live.clock import LiveClock
+from podwire.services.chassis.serving import Make, serve
 from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
 from podwire.services.chassis.tasks import OrderedTaskGroup
 
-Service = Callable[[Context], Awaitable[None]]
-type Factory[S: ProcessSettings] = Callable[[S], Service]
+_ALIVE_EVERY: Final = 2.0
 
 
 def new_instance() -> str:
@@ -31,7 +33,7 @@ def new_instance() -> str:
     return secrets.token_hex(4)
 
 
-def main[S: ProcessSettings](component: str, kind: type[S], factory: Factory[S]) -> None:
+def main[S: ProcessSettings](component: str, kind: type[S], make: Make[S]) -> None:
     """`python -m podwire.services.<component>`: settings from the environment."""
     given: dict[str, object] = {} if "PODWIRE_INSTANCE" in os.environ else {"instance": new_instance()}
     try:
@@ -39,7 +41,7 @@ def main[S: ProcessSettings](component: str, kind: type[S], factory: Factory[S])
     except SettingsError as error:
         sys.stderr.write(f"podwire {component}: {error}\n")
         sys.exit(2)
-    sys.exit(run(component, settings, factory))
+    sys.exit(run(component, settings, make))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ class Family:
     claims: int
 
 
-def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], family: Family | None = None) -> int:
+def run[S: ProcessSettings](component: str, settings: S, make: Make[S], family: Family | None = None) -> int:
     """Runs a service until it ends; the exit code."""
     logs.configure(settings.log_level, component, settings.instance)
     try:
-        uvloop.run(_run(component, settings, factory(settings), family))
+        uvloop.run(_run(component, settings, make, family))
     except BusError as error:
         structlog.get_logger().error("no bus", reason=str(error))
         return 1
@@ -69,7 +71,7 @@ def run[S: ProcessSettings](component: str, settings: S, factory: Factory[S], fa
     return 0
 
 
-async def _run[S: ProcessSettings](component: str, settings: S, service: Service, family: Family | None) -> None:
+async def _run[S: ProcessSettings](component: str, settings: S, make: Make[S], family: Family | None) -> None:
     loop = asyncio.get_running_loop()
     current = asyncio.current_task()
     assert current is not None
@@ -95,7 +97,9 @@ async def _run[S: ProcessSettings](component: str, settings: S, service: Service
                 faults=faults,
                 on_claim=_teller(family),
             )
-            await service(context)
+            if settings.alive_file:
+                tasks.start(_tell_that_it_lives(bus, Path(settings.alive_file)), name="alive file")
+            await serve(context, settings, make)
     finally:
         await bus.close()
 
@@ -106,3 +110,11 @@ def _teller(family: Family | None) -> Callable[[], None]:
             os.write(family.claims, f"{os.getpid()}\n".encode())
 
     return tell
+
+
+async def _tell_that_it_lives(bus: NatsBus, file: Path) -> None:
+    """The file's time is when the process last had its bus, within two seconds: a container's health."""
+    while True:
+        if bus.connected:
+            file.touch()
+        await asyncio.sleep(_ALIVE_EVERY)

@@ -5,4 +5,4 @@ from podwire.services.cni.flannel.service import Flannel
 from podwire.services.cni.flannel.settings import FlannelSettings
 
 if __name__ == "__main__":
-    main("flannel", FlannelSettings, lambda settings: lambda context: Flannel(context, settings).run())
+    main("flannel", FlannelSettings, Flannel)

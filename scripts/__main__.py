@@ -1,4 +1,4 @@
-"""The podwire command."""
+"""The podwire command: `podwire`, or `python -m podwire.scripts`."""
 
 import sys
 
