@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from podwire.proto.messages.process import Impairment
+
 SCHEMA: Final = 1
 
 
@@ -188,6 +190,33 @@ class FdbDelete(_Operation, frozen=True):
     mac: str
 
 
+class Qdisc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A queue discipline, as tc(8) names its parts: `handle` "1:", `parent` "root", "1:" or the class "1:4".
+
+    `impairment` is netem's; `rate` and `peak_rate` (bytes a second), `burst`, `limit` and `minimum_burst` (bytes) are
+    tbf's; `bands` is prio's. `owner` says for whom it was made.
+    """
+
+    kind: Literal["netem", "tbf", "prio", "sfq"]
+    handle: str
+    parent: str = "root"
+    impairment: Impairment = Impairment()
+    rate: int = 0
+    burst: int = 0
+    limit: int = 0
+    peak_rate: int = 0
+    minimum_burst: int = 0
+    bands: int = 3
+    owner: str = ""
+
+
+class QdiscsReplace(_Operation, frozen=True):
+    """`tc qdisc del dev DEVICE root`, then `tc qdisc add` of each, parents first; all or nothing."""
+
+    device: str
+    qdiscs: tuple[Qdisc, ...] = ()
+
+
 class SysctlWrite(_Operation, frozen=True):
     """`sysctl -w KEY=VALUE`, the key with dots."""
 
@@ -328,6 +357,7 @@ class Read(_Operation, frozen=True):
         "drops",
         "rules",
         "nft-ruleset",
+        "qdiscs",
     ]
     table: str = ""
     family: Literal["ipv4", "ipv6"] = "ipv4"
@@ -353,6 +383,7 @@ type Operation = (
     | NeighbourDelete
     | FdbReplace
     | FdbDelete
+    | QdiscsReplace
     | SysctlWrite
     | IptablesRestore
     | IptablesCommand

@@ -33,8 +33,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Impairment(msgspec.Struct, frozen=True, kw_only=True):
     """What one direction of a link does to frames, as tc-netem(8) has it: probabilities, nanoseconds, bits a second.
 
-    A delayed frame is late by `delay` plus or minus `jitter`; a reordered one is not late at all; `rate` 0 is no limit;
-    more than `limit` frames do not wait.
+    A delayed frame is late by `delay` plus or minus `jitter`; a reordered one is not late at all, and every `gap`th at
+    the earliest; `rate` 0 is no limit; more than `limit` frames do not wait. A correlation says how much each draw
+    follows the one before.
     """
 
     loss: Probability = 0.0
@@ -45,6 +46,12 @@ class Impairment(msgspec.Struct, frozen=True, kw_only=True):
     corrupt: Probability = 0.0
     rate: Duration = 0
     limit: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    gap: Annotated[int, msgspec.Meta(ge=1)] = 1
+    delay_correlation: Probability = 0.0
+    loss_correlation: Probability = 0.0
+    duplicate_correlation: Probability = 0.0
+    reorder_correlation: Probability = 0.0
+    corrupt_correlation: Probability = 0.0
 
 
 class SetFaults(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -18,6 +18,7 @@ type HopKind = Literal[
     "encapsulate",
     "decapsulate",
     "socket",
+    "queue",
     "drop",
 ]
 

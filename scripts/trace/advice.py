@@ -68,6 +68,9 @@ def advice(hop: Hop) -> str:
         if not hop.rule:
             return f"no rule of chain {hop.chain} in table {hop.table} takes it, and its policy is DROP: add a rule"
         return f"rule {hop.rule} of chain {hop.chain} in table {hop.table} drops it{whom}: change or delete that rule"
+    if hop.reason == "QDISC_DROP":
+        whom = f", made for {hop.owner}: delete or pause that object" if hop.owner else ": tc qdisc show tells which"
+        return f"a queue discipline of {hop.device} drops it{whom}"
     if hop.reason == "IP_INHDR":
         if "exceeded" in hop.detail:
             return "the packet had no hop left: send it with a larger TTL, or look for a loop in the routes"

@@ -341,12 +341,18 @@ class Kernel:
         )
 
     def drop(
-        self, packet: Packet, namespace: Namespace, reason: DropReason, detail: str = "", device: str = ""
+        self,
+        packet: Packet,
+        namespace: Namespace,
+        reason: DropReason,
+        detail: str = "",
+        device: str = "",
+        owner: str = "",
     ) -> None:
-        """Count a dead packet, and say so if it was traced."""
+        """Count a dead packet, and say so if it was traced; `owner` is for whom the drop was ordered."""
         self._count_drop(packet, namespace, reason, detail, device)
         if packet.trace:
-            self.hop(packet, "drop", namespace, reason=reason.value, detail=detail, device=device)
+            self.hop(packet, "drop", namespace, reason=reason.value, detail=detail, device=device, owner=owner)
 
     def _count_drop(self, packet: Packet, namespace: Namespace, reason: DropReason, detail: str, device: str) -> None:
         packet.recording = None

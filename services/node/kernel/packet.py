@@ -64,6 +64,7 @@ class Packet:
         "parsed",
         "physical_in",
         "physical_out",
+        "priority",
         "protocol",
         "reassembled",
         "recording",
@@ -89,6 +90,8 @@ class Packet:
         self.physical_in: Device | None = None
         self.physical_out: Device | None = None
         self.mark = 0
+        self.priority = 0
+        """Which class of a queue discipline takes it (major number << 16 | minor), or a number for its map."""
         self.connection: Connection | None = None
         self.direction = 0
         self.connection_state = ""
@@ -284,7 +287,7 @@ class Packet:
         self.connection_state = ""
         self.related = False
         self.ipvs = False
-        self.mark = 0
+        self.mark = self.priority = 0
         self.bridged = False
         self.physical_in = self.physical_out = None
 

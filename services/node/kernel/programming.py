@@ -13,7 +13,7 @@ import msgspec
 from podwire.proto.messages import kernel as messages
 from podwire.services.node.kernel.errors import KernelError
 from podwire.services.node.kernel.kernel import Kernel
-from podwire.services.node.kernel.operations import addresses, entries, ipvs, links, read, routes, rules
+from podwire.services.node.kernel.operations import addresses, entries, ipvs, links, qdiscs, read, routes, rules
 
 REQUESTER_LIMIT: Final = 1024
 _NAMES: Final = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
@@ -36,6 +36,7 @@ HANDLERS: Final[dict[type[Any], Callable[[Kernel, Any], Any]]] = {
     messages.NeighbourDelete: entries.delete_neighbour,
     messages.FdbReplace: entries.replace_fdb,
     messages.FdbDelete: entries.delete_fdb,
+    messages.QdiscsReplace: qdiscs.replace,
     messages.SysctlWrite: entries.write_sysctl,
     messages.IptablesRestore: entries.restore_iptables,
     messages.IptablesCommand: entries.run_iptables,

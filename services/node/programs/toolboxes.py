@@ -49,6 +49,7 @@ from podwire.services.node.programs.ipvsadm import ipvsadm
 from podwire.services.node.programs.sed import sed
 from podwire.services.node.programs.sh import sh
 from podwire.services.node.programs.tar import tar
+from podwire.services.node.programs.tc import tc
 from podwire.services.node.programs.tcpdump.command import tcpdump
 from podwire.services.node.programs.tracepath import tracepath
 from podwire.services.node.programs.watching import watch
@@ -155,6 +156,7 @@ BUSYBOX: Final[dict[str, Program]] = {
     "route": routes.route,
     "sysctl": sysctl,
     "time": system.time_command,
+    "tc": tc,
     "traceroute": traceroute.busybox_traceroute,
     "watch": watch,
     "wget": wget,
@@ -205,6 +207,7 @@ NETWORK_TOOLS: Final[dict[str, Program]] = {
     "sysctl": sysctl,
     "tcpdump": tcpdump,
     "tracepath": tracepath,
+    "tc": tc,
     "traceroute": traceroute.traceroute,
     "wget": wget,
 }

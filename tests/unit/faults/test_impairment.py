@@ -1,5 +1,7 @@
 """What a bad link does to frames, as tc-netem(8) says."""
 
+from itertools import pairwise
+
 import pytest
 
 from podwire.proto.messages.process import Impairment
@@ -95,3 +97,19 @@ def test_a_process_reaches_the_api_server_over_the_same_links(
 def test_two_impairments_of_one_direction_add_up() -> None:
     one, other = Impairment(loss=0.5, delay=1, rate=5), Impairment(loss=0.5, delay=2, rate=3, limit=9)
     assert together(one, other) == Impairment(loss=0.75, delay=3, rate=3, limit=9)
+
+
+def test_a_gap_says_how_many_at_least_keep_their_order() -> None:
+    delays = [delay for delay, _ in carried(Impairment(delay=SECOND, reorder=1, gap=4), 12)[0]]
+    assert delays == [SECOND, SECOND, SECOND, 0] * 3
+
+
+def test_correlated_losses_come_in_runs() -> None:
+    """With a correlation of 1 - 1/n a draw stays near the one before: fewer, longer runs than by chance alone."""
+
+    def runs(correlation: float) -> int:
+        link = ImpairedLink(Impairment(loss=0.5, loss_correlation=correlation), RandomStream(1))
+        fates = [bool(link.carry(FRAME, number)) for number in range(MANY)]
+        return sum(now != then for then, now in pairwise(fates))
+
+    assert runs(0.9) < runs(0) / 2

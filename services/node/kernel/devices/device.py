@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from podwire.services.node.kernel.devices.bridge import Bridge, Port
     from podwire.services.node.kernel.namespace import Namespace
     from podwire.services.node.kernel.packet import Packet
+    from podwire.services.node.kernel.qdiscs.qdisc import Qdisc
     from podwire.services.node.kernel.sockets.capture import PacketSocket
 
 TRANSIT_LIMIT: Final = 64
@@ -55,6 +56,8 @@ class Device:
         self.addresses: list[Address] = []
         self.addresses6: list[Address] = []
         self.port: Port | None = None
+        self.qdisc: Qdisc | None = None
+        """What packets wait in before they leave; None where they do not."""
         self.taps: list[PacketSocket] = []
         self.received = Counter()
         self.sent = Counter()
@@ -80,15 +83,21 @@ class Device:
         packet.transits += 1
         if packet.transits > TRANSIT_LIMIT:
             return self.refuse(packet, DropReason.RECURSION_LIMIT, "forwarding loop")
+        if self.qdisc is not None:
+            packet.recording = None
+            return self.qdisc.enqueue(packet)
         if packet.recording is not None:
             packet.recording.limit_length(self.mtu)
+        return self.leave(packet)
+
+    def leave(self, packet: "Packet") -> None:
+        """Hand a packet to the link: it has waited for nothing, or long enough (dev_hard_start_xmit)."""
         packet.count(self.sent, len(packet.data) + self.link_header)
         if packet.trace:
             self.namespace.kernel.hop(packet, "device-transmit", self.namespace, device=self.name)
         if self.taps or self.namespace.taps:
             self._show(packet, is_outgoing=True)
         self.transmit(packet)
-        return None
 
     def address_link(self, packet: "Packet", next_hop: int) -> None:
         """Fill in the link address of a next hop that need not be resolved."""
@@ -107,10 +116,10 @@ class Device:
     def transmit(self, packet: "Packet") -> None:
         """Put the frame on whatever the device stands for; a dummy device swallows it."""
 
-    def refuse(self, packet: "Packet", reason: DropReason, detail: str) -> None:
-        """Drop on the sending side."""
+    def refuse(self, packet: "Packet", reason: DropReason, detail: str, owner: str = "") -> None:
+        """Drop on the sending side; `owner` is whose doing it is."""
         self.send_drops += 1
-        self.namespace.kernel.drop(packet, self.namespace, reason, detail, device=self.name)
+        self.namespace.kernel.drop(packet, self.namespace, reason, detail, device=self.name, owner=owner)
 
     def receive(self, packet: "Packet") -> None:
         """A frame came in: hand it to the bridge that has this port, or to the protocols."""

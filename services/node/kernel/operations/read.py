@@ -15,7 +15,7 @@ from podwire.services.node.kernel.devices.vxlan import VxlanDevice
 from podwire.services.node.kernel.fib import NextHop, Route
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.namespace import Namespace
-from podwire.services.node.kernel.operations import ipvs
+from podwire.services.node.kernel.operations import ipvs, qdiscs
 from podwire.services.node.kernel.operations.routes import table_name
 from podwire.services.node.kernel.printing.ipset import ipset_save
 from podwire.services.node.kernel.printing.iptables import iptables_save
@@ -189,6 +189,7 @@ _READERS: Final[dict[str, Callable[[Namespace, messages.Read], Any]]] = {
     "conntrack": _flows,
     "ipset-save": lambda namespace, _: ipset_save(namespace),
     "drops": _drops,
+    "qdiscs": lambda namespace, _: qdiscs.read(namespace),
     "ipvs-services": ipvs.read_services,
     "ipvs-connections": ipvs.read_connections,
     "ipvs-timeouts": ipvs.read_timeouts,

@@ -12,7 +12,7 @@ from podwire.services.node.kernel.netfilter.targets.nat import (
     SourceNat,
     SourceNat6,
 )
-from podwire.services.node.kernel.netfilter.targets.other import ConntrackTarget, Log, MarkTarget, NoTrack
+from podwire.services.node.kernel.netfilter.targets.other import Classify, ConntrackTarget, Log, MarkTarget, NoTrack
 from podwire.services.node.kernel.netfilter.targets.reject import Reject, Reject6
 from podwire.services.node.kernel.netfilter.targets.segment_size import SegmentSize
 from podwire.services.node.kernel.netfilter.targets.transparent_proxy import TransparentProxy, TransparentProxy6
@@ -22,6 +22,7 @@ TARGETS: Final[dict[str, type[Target]]] = {
     target.name: target
     for target in (
         Accept,
+        Classify,
         ConnectionMark,
         ConntrackTarget,
         DestinationNat,

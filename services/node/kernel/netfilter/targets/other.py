@@ -1,4 +1,4 @@
-"""Targets that let the packet go on: MARK, LOG, CT, NOTRACK."""
+"""Targets that let the packet go on: MARK, CLASSIFY, LOG, CT, NOTRACK."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -63,6 +63,47 @@ class MarkTarget(Target):
     def describe(self) -> str:
         assert self.operation is not None
         return f"MARK {marking_words(*self.operation)}"
+
+
+class Classify(Target):
+    """CLASSIFY: choose the class of a queue discipline (net/netfilter/xt_CLASSIFY.c)."""
+
+    name = "CLASSIFY"
+    options: ClassVar = {"set-class": 1}
+    hooks = ("OUTPUT", "FORWARD", "POSTROUTING")
+
+    def __init__(self) -> None:
+        self.priority: int | None = None
+
+    def accept(self, option: str, values: Sequence[str]) -> None:
+        major, colon, minor = values[0].partition(":")
+        try:
+            numbers = int(major, 16), int(minor, 16)
+        except ValueError:
+            colon = ""
+            numbers = 0, 0
+        if not colon or max(numbers) > 0xFFFF or min(numbers) < 0:
+            raise NetfilterError(f"Bad class value `{values[0]}'")
+        self.priority = numbers[0] << 16 | numbers[1]
+
+    def finish(self) -> None:
+        if self.priority is None:
+            raise NetfilterError('CLASSIFY: option "--set-class" must be specified')
+
+    def apply(self, packet: Packet, at: "Evaluation") -> str:
+        assert self.priority is not None
+        packet.priority = self.priority
+        return CONTINUE
+
+    def save(self) -> str:
+        return f"--set-class {self._text()}"
+
+    def describe(self) -> str:
+        return f"CLASSIFY set {self._text()}"
+
+    def _text(self) -> str:
+        assert self.priority is not None
+        return f"{self.priority >> 16:x}:{self.priority & 0xFFFF:x}"
 
 
 class Log(Target):
