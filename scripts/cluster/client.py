@@ -8,39 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podwire.proto import subjects
-from podwire.proto.messages import codec
-from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderError
+from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.errors import UserError
 from podwire.services.chassis import logs
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
-from podwire.services.chassis.bus import pieces
-from podwire.services.chassis.bus.base import BusError, NoResponders
+from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.bus.nats import NatsBus
 from podwire.services.chassis.chance import RandomStream
+from podwire.services.chassis.live.clock import LiveClock
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """The operator's bus and API."""
+class Client(Operator):
+    """The operator of a live cluster."""
 
     bus: NatsBus
-    api: ApiClient
     cluster: ClusterFile
     folder: ClusterFolder
-
-    async def ask_machine(self, node: str, call: messages.Call, timeout: float = 10.0) -> messages.Answer:
-        """One call to a machine. Raises UserError."""
-        payload = codec.encode(messages.MachineRequest(call=call))
-        try:
-            answer = await pieces.request(self.bus, subjects.machine(node), payload, timeout)
-        except NoResponders:
-            raise UserError(f"node {node!r}: no such machine, or it has no power (podwire status lists them)") from None
-        except BusError as error:
-            raise UserError(f"node {node!r}: {error}") from None
-        reply: messages.Answer = codec.decode_union(messages.Answer, answer)
-        return reply
 
 
 async def connect(cluster: ClusterFile, folder: ClusterFolder, attempts: int = 1) -> Client:
@@ -55,7 +40,8 @@ async def connect(cluster: ClusterFile, folder: ClusterFolder, attempts: int = 1
                 raise UserError(f"the cluster's bus does not answer: {error}") from None
             bus = NatsBus(bus.name, RandomStream(secrets.randbits(64)))
             await asyncio.sleep(0.02)
-    return Client(bus, ApiClient(bus, cluster.operator), cluster, folder)
+    random = RandomStream(secrets.randbits(64))
+    return Client(bus, ApiClient(bus, cluster.operator), LiveClock(), random, cluster, folder)
 
 
 @asynccontextmanager

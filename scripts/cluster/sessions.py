@@ -1,17 +1,17 @@
 """A program's streams over the bus: numbered frames in, an exit code at the end."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import kubelet as frames
 from podwire.proto.messages import machine as messages
-from podwire.scripts.cluster.client import Client
+from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.bus import pieces
 from podwire.services.chassis.bus.base import BusError
+from podwire.services.chassis.chance import hexadecimal
 from podwire.services.chassis.frames import FrameSession, Received
 
 Take = Callable[[int, bytes], None]
@@ -21,7 +21,7 @@ Take = Callable[[int, bytes], None]
 class _Output:
     """The frames of one session, until its end."""
 
-    def __init__(self, client: Client, node: str, session: str, take: Take) -> None:
+    def __init__(self, client: Operator, node: str, session: str, take: Take) -> None:
         self.ended: asyncio.Future[frames.Exit] = asyncio.get_running_loop().create_future()
         self._place, self._take = node, take
         outgoing, incoming = subjects.stream_input(node, session), subjects.stream_output(node, session)
@@ -40,13 +40,13 @@ class _Output:
 
 
 async def _run(
-    client: Client,
+    client: Operator,
     node: str,
     take: Take,
     open_session: Callable[[str], Awaitable[None]],
     stop: asyncio.Event | None = None,
 ) -> frames.Exit:
-    session = secrets.token_hex(8)
+    session = hexadecimal(client.random, 16)
     output = _Output(client, node, session, take)
     await client.bus.flush()
     loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ async def _end_input(session: FrameSession, stop: asyncio.Event) -> None:
 
 
 async def run_capture(
-    client: Client,
+    client: Operator,
     node: str,
     call: Callable[[str], messages.Capture],
     take: Take,
@@ -86,7 +86,7 @@ async def run_capture(
     await _run(client, node, take, open_session, stop)
 
 
-async def run_shell(client: Client, node: str, line: str, take: Take) -> int:
+async def run_shell(client: Operator, node: str, line: str, take: Take) -> int:
     """Runs a command line on a machine; its exit code. Raises UserError."""
 
     async def open_session(session: str) -> None:
@@ -97,7 +97,7 @@ async def run_shell(client: Client, node: str, line: str, take: Take) -> int:
     return (await _run(client, node, take, open_session)).code
 
 
-async def run_in_pod(client: Client, pod: dict[str, object], command: list[str], take: Take) -> int:
+async def run_in_pod(client: Operator, pod: dict[str, object], command: list[str], take: Take) -> int:
     """Runs a program in a pod's first container, through its kubelet; its exit code. Raises UserError."""
     metadata, spec = _section(pod, "metadata"), _section(pod, "spec")
     containers = spec["containers"]

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.scripts.history.changes import Change, change
@@ -21,6 +22,8 @@ from podwire.scripts.history.log import Log
 from podwire.scripts.history.moments import moment, revision
 from podwire.scripts.history.past import Past, resolve
 from podwire.scripts.history.reading import Source, read
+from podwire.scripts.reach.expectation import read_rules
+from podwire.scripts.trace.cause import cause
 from podwire.scripts.trace.flights import by_trace, flights
 from podwire.scripts.trace.render import for_people, tree
 from podwire.services.apiserver.core.kinds import Kind
@@ -220,3 +223,35 @@ def fork_(
     fork(log.cut(found), data_dir)
     typer.echo(f"forked at revision {found}: {rfc3339(log.time_of(found))}")
     run_up(Options(log.shape.workers, data_dir, api_port, detach=True, ip_family=log.shape.ip_family))
+
+
+@app.command()
+def bisect(
+    context: typer.Context,
+    expect: Annotated[str, typer.Option("--expect", metavar="FILE", help="Rules, as podwire reach --expect has them.")],
+    good: Annotated[str, typer.Option(metavar="RV|TIME", help="When the rules held; else it is looked for.")] = "",
+    bad: Annotated[str, typer.Option(metavar="RV|TIME", help="When they did not; else the last revision.")] = "",
+    via: Annotated[str, typer.Option(metavar="NODE", help="The node that a host outside routes through.")] = "",
+    file: LogFile = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Find the change that broke reachability: the log is cut at candidates, each is started on virtual time, left to
+    settle and probed."""
+    from podwire.scripts.history.bisect import Bisection  # a whole simulated cluster: half a second to import
+
+    rules = read_rules(expect)
+    log, now, began = read(_source(context, data_dir, file)), time.time_ns(), time.monotonic()
+    known_good = revision(log, good, "--good", now) if good else None
+    search = Bisection(log, rules, MANIFESTS / "static", via, lambda line: typer.echo(line, err=True))
+    found = search.run(known_good, revision(log, bad, "--bad", now))
+    typer.echo(_line(change(log.at(found.bad)), "text").strip())
+    for each in differences(log, found.good, found.bad):
+        typer.echo(unified(each, log, found.good, found.bad), nl=False)
+    for line in found.broken.verdict.lines():
+        typer.echo(f"since then  {line}")
+    if found.broken.packets:
+        typer.echo(f"because     {cause(found.broken.packets)}")
+        request = found.broken.packets[0]
+        for_people().print(tree(request, request.title))
+    spent = time.monotonic() - began
+    typer.echo(f"{len(log.events)} events, {found.steps} revisions tried, {spent:.1f} s", err=True)

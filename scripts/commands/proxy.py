@@ -36,7 +36,7 @@ async def _serve(client: Client, port: int, via: str) -> None:
     from podwire.services.node.network.sockets import Network
 
     routers = await node_addresses(client, via, "--via")
-    shell = outside_host(client.bus, LiveClock(), any_addresses(), routers)
+    shell = outside_host(client.bus, LiveClock(), any_addresses(client.random), routers)
     await client.bus.flush()
     made = Proxy(Network(shell, ""), await _name_server(client), DOMAIN, shell.kernel.random, typer.echo)
     try:

@@ -1,32 +1,17 @@
 """`podwire reach`: who can reach whom, by real exchanges."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from podwire.proto.kube import resources
-from podwire.proto.kube.resources import Resource
 from podwire.scripts.cluster.client import Client, run_connected
-from podwire.scripts.cluster.visitors import any_addresses
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.scripts.reach.expectation import Rule, compared, idle, read_rules
-from podwire.scripts.reach.matrix import PROTOCOLS, Matrix, Origin, Protocol, Target
-from podwire.scripts.reach.probing import probe_all
+from podwire.scripts.reach.matrix import PROTOCOLS, Matrix, Protocol
 from podwire.scripts.reach.report import OUTPUTS, Report
-from podwire.scripts.reach.selecting import (
-    living,
-    node_origin,
-    outside_origin,
-    pod_origin,
-    pod_targets,
-    selected,
-    service_targets,
-)
-from podwire.scripts.trace.resolve import node_addresses
+from podwire.scripts.reach.survey import Asked, survey
 from podwire.services.chassis.durations import parse_duration
-
-Json = dict[str, Any]
 
 
 def reach(
@@ -64,18 +49,21 @@ def reach(
     _check(output, port or [], via, external)
     rules = read_rules(expect) if expect else []
 
+    asked = Asked(
+        namespaces=tuple(dict.fromkeys(namespace or ["default"])),
+        ports=tuple(port or []),
+        protocol=wanted_protocol,
+        from_=from_,
+        to=to,
+        services=services,
+        nodes=nodes,
+        external=external,
+        via=via,
+        timeout=seconds,
+    )
+
     async def work(client: Client) -> Report:
-        spaces = list(dict.fromkeys(namespace or ["default"]))
-        await _check_namespaces(client, spaces)
-        pods = living(await _listed(client, resources.PODS, spaces))
-        offered = await _listed(client, resources.SERVICES, spaces) if services else []
-        origins = await _origins(client, selected(pods, from_), nodes, external)
-        targets = [target for pod in selected(pods, to) for target in pod_targets(pod, port or [], wanted_protocol)]
-        for service in selected(offered, to):
-            targets += service_targets(service, port or [], wanted_protocol)
-        _check_found(origins, targets, ", ".join(spaces), from_, to)
-        routers = await node_addresses(client, via, "--via") if via else ()
-        return _report(await probe_all(client, origins, targets, seconds, routers), rules)
+        return _report(await survey(client, asked), rules)
 
     report = run_connected(data_dir, work)
     typer.echo(OUTPUTS[output](report))
@@ -113,40 +101,3 @@ def _check(output: str, ports: list[int], via: str, external: bool) -> None:
             raise UserError(f"--port {port}: a number from 1 to 65535 is needed")
     if via and not external:
         raise UserError(f"--via {via}: it is the way of the host outside; --external is needed with it")
-
-
-# -- what there is
-
-
-async def _listed(client: Client, resource: Resource, namespaces: list[str]) -> list[Json]:
-    found = [entry for space in namespaces for entry in await client.api.list(resource, space)]
-    return sorted(found, key=lambda entry: (entry["metadata"]["namespace"], entry["metadata"]["name"]))
-
-
-async def _check_namespaces(client: Client, wanted: list[str]) -> None:
-    known = [entry["metadata"]["name"] for entry in await client.api.list(resources.NAMESPACES)]
-    for name in wanted:
-        if name not in known:
-            raise UserError(f"--namespace {name}: no such namespace; namespaces are {', '.join(known)}")
-
-
-async def _origins(client: Client, pods: list[Json], nodes: bool, external: bool) -> list[Origin]:
-    origins = [pod_origin(pod) for pod in pods]
-    if nodes:
-        origins += [node_origin(node) for node in await client.api.list(resources.NODES)]
-    return [*origins, outside_origin(any_addresses())] if external else origins
-
-
-def _check_found(origins: list[Origin], targets: list[Target], spaces: str, from_: str, to: str) -> None:
-    if not origins:
-        raise UserError(
-            f"--from {from_}: no pod in namespace {spaces} has such labels"
-            if from_
-            else f"--namespace {spaces}: no pods there; other namespaces are named with -n"
-        )
-    if not targets:
-        raise UserError(
-            f"--to {to}: nothing in namespace {spaces} has such labels and a port to probe (--port names one)"
-            if to
-            else f"--namespace {spaces}: nothing there declares a port to probe; --port names one"
-        )

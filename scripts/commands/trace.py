@@ -1,9 +1,7 @@
 """`podwire trace SOURCE DESTINATION`: one real exchange, followed rule by rule."""
 
-import asyncio
 import json
 import math
-import secrets
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,22 +9,16 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from podwire.proto import subjects
-from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
-from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
-from podwire.scripts.trace.flights import Flight, flights
+from podwire.scripts.trace.exchange import follow
+from podwire.scripts.trace.flights import Flight, chosen, flights
 from podwire.scripts.trace.render import for_people, tree
-from podwire.scripts.trace.resolve import Destination, Source, destination, node_addresses, source
+from podwire.scripts.trace.resolve import Destination, Source, destination, source
 from podwire.scripts.trace.sequence import diagram
 from podwire.scripts.trace.svg import render
-from podwire.services.chassis.bus import pieces
-from podwire.services.chassis.bus.base import BusError
-
-_SETTLE = 0.1
 
 NO_WAY: Final = "no packet left: a host outside has no route there; --via NODE names the node to route through"
 
@@ -63,46 +55,6 @@ def trace(
         return outcome.success
 
     raise typer.Exit(0 if run_connected(data_dir, work) else 1)
-
-
-async def follow(
-    client: Client, start: Source, end: Destination, timeout: float, via: str = ""
-) -> tuple[messages.Outcome, list[Hop]]:
-    """Makes one traced exchange; what came of it and its hops. Raises UserError."""
-    name = secrets.token_hex(8)
-    call = messages.Connect(
-        trace=name,
-        namespace=start.namespace,
-        pod=start.pod,
-        kind=end.kind,
-        address=end.address,
-        port=end.port,
-        host=end.host,
-        path=end.path,
-        timeout=timeout,
-    )
-    answer = await _exchange(client, start, call, via)
-    await asyncio.sleep(_SETTLE)
-    try:
-        payload = await pieces.request(client.bus, subjects.TRACES, name.encode(), 5.0)
-    except BusError as error:
-        raise UserError(f"the recorder does not answer: {error}") from None
-    hops: list[Hop] = codec.decode_union(list[Hop], payload)
-    return answer, hops
-
-
-async def _exchange(client: Client, start: Source, call: messages.Connect, via: str) -> messages.Outcome:
-    if start.is_external:
-        from podwire.scripts.trace.outside import exchange_from_outside  # a kernel: half a second to import
-
-        routers = await node_addresses(client, via, "--via") if via else ()
-        return await exchange_from_outside(client, call, start.addresses, routers)
-    if via:
-        raise UserError(f"--via {via}: only packets from outside take a way that can be chosen; leave it out")
-    answer = await client.ask_machine(start.node, call, call.timeout + 5)
-    if not isinstance(answer, messages.Outcome):
-        raise UserError(answer.message if isinstance(answer, messages.Refused) else "the machine did not trace")
-    return answer
 
 
 def picture(start: Source, end: Destination, outcome: messages.Outcome, found: list[Flight]) -> str:
@@ -160,11 +112,3 @@ def show(
         console.print(f"[dim]{left} more packets of this connection: --all shows them[/]")
     mark = "[green]ok[/]" if outcome.success else "[red]failed[/]"
     console.print(f"{mark}  {escape(outcome.text)}  [dim]{outcome.duration / 1e6:.2f} ms[/]")
-
-
-def chosen(found: list[Flight]) -> list[Flight]:
-    """The first packet, the first reply, and every packet that died."""
-    replies = [flight for flight in found[1:] if flight.is_reply][:1] or found[1:2]
-    dead = [flight for flight in found if flight.died is not None]
-    picked = dict.fromkeys(index for index, flight in enumerate(found) if flight in (*found[:1], *replies, *dead))
-    return [found[index] for index in picked]

@@ -16,8 +16,9 @@ from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.cluster.sessions import run_in_pod, run_shell
 from podwire.scripts.cluster.tables import table
 from podwire.scripts.commands.chaos import find
-from podwire.scripts.commands.trace import follow, show
+from podwire.scripts.commands.trace import show
 from podwire.scripts.errors import UserError
+from podwire.scripts.trace.exchange import follow
 from podwire.scripts.trace.flights import flights
 from podwire.scripts.trace.resolve import destination, source
 

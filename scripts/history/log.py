@@ -55,6 +55,10 @@ class Log:
         """The events up to a revision, it included."""
         return self.events[: bisect_right(self.events, revision, key=lambda event: event.revision)]
 
+    def at(self, revision: int) -> StoredEvent:
+        """The change that made a revision."""
+        return self.until(revision)[-1]
+
     def cut(self, revision: int) -> "Log":
         """The log as it was at a revision, of which it still has all that counts: its floor stays known."""
         kept = tuple(record for record in self.records if record.sequence <= revision)

@@ -14,6 +14,7 @@ from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.components import COMPONENTS
 from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
+from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.scripts.simulation.probing import Prober
 from podwire.services.chassis.api.client import ApiClient
@@ -27,7 +28,7 @@ from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.serving import serve
 from podwire.services.chassis.settings import load
 from podwire.services.chassis.simulation.guard import guarded
-from podwire.services.chassis.simulation.loop import SimulatedClock, SimulationLoop, current_process
+from podwire.services.chassis.simulation.loop import EPOCH, SimulatedClock, SimulationLoop, current_process
 from podwire.services.chassis.tasks import OrderedTaskGroup
 from podwire.services.node.machine import mac_of
 
@@ -63,9 +64,11 @@ class SimulatedProcess:
 class SimulatedCluster:
     """A cluster on one loop. Everything that it does follows from the seed."""
 
-    def __init__(self, seed: int, workers: int, static_pods: Path, ip_family: str = "ipv4") -> None:
+    def __init__(
+        self, seed: int, workers: int, static_pods: Path, ip_family: str = "ipv4", began_ns: int = EPOCH
+    ) -> None:
         self.seed = seed
-        self.loop = SimulationLoop(seed)  # type: ignore[abstract]  # what it does not have raises Forbidden
+        self.loop = SimulationLoop(seed, began_ns)  # type: ignore[abstract]  # what it does not have raises Forbidden
         self.broker = Broker(derive(seed, "broker"), DELAY_NS)
         key = hexadecimal(derive(seed, "service account key"), 64)
         self.addressing = addressing(ip_family)
@@ -85,6 +88,7 @@ class SimulatedCluster:
         self._set_users()
         self.operator = self.broker.connect("operator.cli", OPERATOR)
         self.api = ApiClient(self.operator, OPERATOR)
+        self.client = Operator(self.operator, self.api, self.clock, derive(seed, "operator"))
         self.prober = Prober(self.operator)
         self.errors: list[str] = []
         """What components logged as errors: none of that is foreseen."""

@@ -157,3 +157,11 @@ def _answers(flight: Flight, first: Flight) -> bool:
     if _ICMP.search(flight.summary):
         return any(to in (origin, origin.rpartition(".")[0]) for origin in origins)
     return to in origins
+
+
+def chosen(found: list[Flight]) -> list[Flight]:
+    """The first packet, the first reply, and every packet that died."""
+    replies = [flight for flight in found[1:] if flight.is_reply][:1] or found[1:2]
+    dead = [flight for flight in found if flight.died is not None]
+    picked = dict.fromkeys(index for index, flight in enumerate(found) if flight in (*found[:1], *replies, *dead))
+    return [found[index] for index in picked]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from podwire.proto.kube import resources
 from podwire.proto.kube.families import family_of, host_port, of_family
 from podwire.proto.messages.machine import ExchangeKind
-from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.layout import OUTSIDE
+from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.cluster.visitors import any_addresses
 from podwire.scripts.errors import UserError
 
@@ -66,14 +66,14 @@ class Destination:
         return f"{name}{host_port(self.address, self.port)}" if self.port else f"{name}{self.address}"
 
 
-async def source(client: Client, text: str, namespace: str) -> Source:
+async def source(client: Operator, text: str, namespace: str) -> Source:
     """A pod (`NAME`, `pod/NAME`, `deploy/NAME`, `NAMESPACE/NAME`), a node (`NAME`, `node/NAME`) or `external`.
 
     Raises UserError.
     """
     kind, _, name = text.partition("/")
     if text == OUTSIDE:
-        return Source(OUTSIDE, addresses=any_addresses())
+        return Source(OUTSIDE, addresses=any_addresses(client.random))
     if kind in ("node", "nodes"):
         return await _node_source(client, name)
     if kind not in _PODS and kind not in _WORKLOADS and "/" in text:
@@ -86,7 +86,7 @@ async def source(client: Client, text: str, namespace: str) -> Source:
     raise UserError(f"SOURCE {text}: no such pod in namespace {namespace}")
 
 
-async def _pod(client: Client, name: str, namespace: str) -> Json | None:
+async def _pod(client: Operator, name: str, namespace: str) -> Json | None:
     """The pod of that name, or the first of a workload of that name."""
     pods = await client.api.list(resources.PODS, namespace)
     exact = [pod for pod in pods if pod["metadata"]["name"] == name]
@@ -106,11 +106,11 @@ def pod_source(pod: Json) -> Source:
     return Source(node, metadata["namespace"], metadata["name"], addresses)
 
 
-async def _node_source(client: Client, name: str) -> Source:
+async def _node_source(client: Operator, name: str) -> Source:
     return Source(name, addresses=await node_addresses(client, name, "SOURCE", "neither a pod nor a node"))
 
 
-async def node_addresses(client: Client, name: str, option: str, otherwise: str = "no such node") -> tuple[str, ...]:
+async def node_addresses(client: Operator, name: str, option: str, otherwise: str = "no such node") -> tuple[str, ...]:
     """A machine's own addresses (none while they are not known). Raises UserError."""
     nodes = {node["metadata"]["name"]: node for node in await client.api.list(resources.NODES)}
     if name not in nodes:
@@ -119,7 +119,7 @@ async def node_addresses(client: Client, name: str, option: str, otherwise: str 
     return tuple(str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP")
 
 
-async def destination(client: Client, text: str, namespace: str, protocol: str = "") -> Destination:
+async def destination(client: Operator, text: str, namespace: str, protocol: str = "") -> Destination:
     """A URL, ADDRESS:PORT, ADDRESS (a ping), a Service (`NAME[:PORT]`, `svc/NAME`) or a pod (`pod/NAME[:PORT]`).
 
     An IPv6 address with a port stands in brackets. `protocol` (tcp, udp, sctp, icmp) goes before what the form of the
@@ -139,7 +139,7 @@ async def destination(client: Client, text: str, namespace: str, protocol: str =
     return replace(found, kind=_EXCHANGES[protocol]) if protocol else found
 
 
-async def _without_url(client: Client, text: str, namespace: str, protocol: str) -> Destination:
+async def _without_url(client: Operator, text: str, namespace: str, protocol: str) -> Destination:
     name, port = _split_port(text)
     if _is_address(name):
         return Destination("tcp" if port else "icmp", name, port)
@@ -171,7 +171,7 @@ def _split_port(text: str) -> tuple[str, int]:
     return name, int(port)
 
 
-async def _url(client: Client, text: str, namespace: str) -> Destination:
+async def _url(client: Operator, text: str, namespace: str) -> Destination:
     try:
         parts = urlsplit(text)
         port = parts.port or 80
@@ -186,7 +186,7 @@ async def _url(client: Client, text: str, namespace: str) -> Destination:
     return Destination("http", found.address, port, parts.netloc, path)
 
 
-async def _to_pod(client: Client, name: str, port: int, namespace: str) -> Destination:
+async def _to_pod(client: Operator, name: str, port: int, namespace: str) -> Destination:
     pod = await _pod(client, name, namespace)
     address = ((pod or {}).get("status") or {}).get("podIP", "")
     if not address:
@@ -194,7 +194,7 @@ async def _to_pod(client: Client, name: str, port: int, namespace: str) -> Desti
     return Destination("tcp" if port else "icmp", address, port)
 
 
-async def _to_service(client: Client, name: str, port: int, namespace: str, protocol: str = "TCP") -> Destination:
+async def _to_service(client: Operator, name: str, port: int, namespace: str, protocol: str = "TCP") -> Destination:
     """NAME, NAME.NAMESPACE or NAME.NAMESPACE.svc…; the Service's first port of the protocol if none is given."""
     labels = name.rstrip(".").split(".")
     place = labels[1] if len(labels) > 1 else namespace

@@ -16,7 +16,6 @@ from podwire.proto.messages import machine as messages
 from podwire.proto.messages.machine import RawPacket
 from podwire.scripts.capture.session import CaptureRun, Wanted
 from podwire.scripts.capture_files.reading import read_packets
-from podwire.scripts.cluster import sessions
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.errors import UserError
 from podwire.scripts.inject.fate import Fate
@@ -30,23 +29,9 @@ TSHARK = shutil.which("tshark")
 NODES = ("control-plane", "node-1", "node-2")
 
 
-class Names:
-    """What `secrets` is to a run that must be the same each time."""
-
-    def __init__(self) -> None:
-        self._given = 0
-
-    def token_hex(self, size: int) -> str:
-        self._given += 1
-        return f"{self._given:0{2 * size}x}"
-
-
 @pytest.fixture
-def client(booted: Booted, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(sessions, "secrets", Names())
-    return Client(
-        bus=cast(Any, booted.cluster.operator), api=booted.cluster.api, cluster=cast(Any, 0), folder=cast(Any, 0)
-    )
+def client(booted: Booted) -> Client:
+    return cast(Client, booted.cluster.client)
 
 
 async def pods(booted: Booted) -> tuple[Source, Source, str]:

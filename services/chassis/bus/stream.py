@@ -1,7 +1,7 @@
 """JetStream's stream as the in-memory bus keeps it: stored messages, and the newest sequence of each subject."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from podwire.services.chassis.bus import base
@@ -35,6 +35,12 @@ class Stream:
         for observe in self.observers:
             observe(stored)
         return stored
+
+    def restore(self, messages: Iterable[base.Stored], last: int) -> None:
+        """Begins with what another stream held, at its sequences."""
+        self.messages = {stored.sequence: stored for stored in messages}
+        self.newest = {stored.subject: stored.sequence for stored in self.messages.values()}
+        self.last = last
 
     def purge(self, subject: str, before: int) -> int:
         gone = [sequence for sequence, kept in self.messages.items() if kept.subject == subject]

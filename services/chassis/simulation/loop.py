@@ -19,7 +19,7 @@ from podwire.services.chassis.clock import SECOND
 current_process: contextvars.ContextVar[str] = contextvars.ContextVar("current_process", default="")
 
 EPOCH: Final = 1_700_000_000 * SECOND
-"""Wall time at the start of every simulation."""
+"""Wall time at the start of every simulation that does not go on from another."""
 
 
 class NothingLeft(RuntimeError):
@@ -33,8 +33,9 @@ class Forbidden(RuntimeError):
 class SimulationLoop(asyncio.AbstractEventLoop):
     """Runs coroutines in virtual time."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, began_ns: int = EPOCH) -> None:
         self.now_ns = 0
+        self.began_ns = began_ns
         self.steps = 0
         self.failures: list[dict[str, Any]] = []
         self._random = RandomStream(seed)
@@ -245,7 +246,7 @@ class SimulatedClock:
         self._loop, self.skew_ns = loop, skew_ns
 
     def now_ns(self) -> int:
-        return EPOCH + self._loop.now_ns + self.skew_ns
+        return self._loop.began_ns + self._loop.now_ns + self.skew_ns
 
     def monotonic_ns(self) -> int:
         return self._loop.now_ns
