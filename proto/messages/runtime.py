@@ -114,6 +114,8 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     address: str = ""
     additional_addresses: list[str] = msgspec.field(default_factory=list)
+    network: str = ""
+    """Its network namespace on the machine ("" for the machine's own), as CRI's verbose information has it."""
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from podwire.services.apiserver.service import ApiServer
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.app.service import App
 from podwire.services.app.settings import AppSettings
+from podwire.services.chaos.service import Chaos
+from podwire.services.chaos.settings import ChaosSettings
 from podwire.services.chassis.serving import Make
 from podwire.services.chassis.settings import ProcessSettings
 from podwire.services.cloud_provider.service import CloudProvider
@@ -55,6 +57,7 @@ COMPONENTS = {
     "coredns": Component(CoreDnsSettings, CoreDns),
     "outside": Component(OutsideSettings, Outside),
     "cloud-provider": Component(CloudProviderSettings, CloudProvider),
+    "chaos": Component(ChaosSettings, Chaos),
     "app": Component(AppSettings, App),
     "ssh": Component(SshSettings, Ssh),
     "upstream": Component(UpstreamSettings, Upstream),

@@ -99,6 +99,7 @@ def layout(
         _control_plane("scheduler", "system:kube-scheduler"),
         ProcessPlan("cloud-provider", CONTROL_PLANE, "system:cloud-provider", balancers),
         _control_plane("recorder", "system:recorder"),
+        ProcessPlan("chaos", CONTROL_PLANE, "system:chaos-controller-manager"),
     ]
     for machine in made:
         processes += _agents(machine.name, static_pods, apps or (), addressing.dns)

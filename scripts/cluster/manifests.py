@@ -20,6 +20,7 @@ Json = dict[str, Any]
 KINDS: Final[dict[str, Resource]] = {
     entry.kind: entry
     for entry in (
+        resources.DEFINITIONS,
         resources.CONFIG_MAPS,
         resources.SERVICE_ACCOUNTS,
         resources.DAEMON_SETS,
@@ -33,7 +34,7 @@ KINDS: Final[dict[str, Resource]] = {
 def load_manifests(folder: Path, addressing: Addressing, proxy_mode: str = "iptables") -> list[tuple[Resource, Json]]:
     """The objects of a folder's manifests, in order of file name, for a cluster with these networks."""
     texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
-    bodies: list[Json] = [body for text in texts for body in yaml.safe_load_all(text)]
+    bodies: list[Json] = [body for text in texts for body in yaml.load_all(text, Loader=yaml.CSafeLoader)]
     for body in bodies:
         fit = _FITTED.get((body["kind"], body["metadata"]["name"]))
         if fit is not None:

@@ -100,6 +100,10 @@ def _cloud_provider(plan: ProcessPlan, layout: Layout) -> Subjects:
     return (subjects.kernel(OUTSIDE),), ()
 
 
+def _chaos(plan: ProcessPlan, layout: Layout) -> Subjects:
+    return ("kernel.*", "runtime.*"), ()
+
+
 def _ssh(plan: ProcessPlan, layout: Layout) -> Subjects:
     return ("machine.*", "stream.*.*.in"), ("stream.*.*.out",)
 
@@ -116,6 +120,7 @@ _OWN: Final[dict[str, Callable[[ProcessPlan, Layout], Subjects]]] = {
     "coredns": _claimant,
     "app": _claimant,
     "upstream": _claimant,
+    "chaos": _chaos,
     "ssh": _ssh,
     "outside": _outside,
     "cloud-provider": _cloud_provider,

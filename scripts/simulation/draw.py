@@ -40,6 +40,7 @@ _SINGLE: Final = (
     "scheduler",
     "recorder",
     "cloud-provider",
+    "chaos",
     "outside",
     "coredns/0",
     "coredns/1",

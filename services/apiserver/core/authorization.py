@@ -97,6 +97,12 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "recorder": (_READ,),
     "outside": (_READ,),
     "cloud-provider": (_READ, _EVENTS, Rule(("update", "patch"), ("services/status",))),
+    "chaos-controller-manager": (
+        _READ,
+        _EVENTS,
+        Rule(("delete", "patch"), ("pods",)),
+        Rule(("create", "delete", "patch"), ("networkchaos", "podchaos", "schedules")),
+    ),
     "operator": (_ALL,),
 }
 

@@ -47,6 +47,7 @@ class SandboxRecord:
             created_at=self.created_at,
             address=self.address,
             additional_addresses=list(self.addresses[1:]),
+            network=self.namespace,
         )
 
 

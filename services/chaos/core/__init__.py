@@ -1,0 +1,1 @@
+"""What chaos objects mean, without I/O."""
