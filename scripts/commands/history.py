@@ -122,9 +122,9 @@ def get(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show objects as they were, as kubectl get showed them."""
-    wanted = asked(arguments, "" if everywhere else namespace, selector, output)
     log = read(_source(context, data_dir, file))
     past = _past(context, log, at)
+    wanted = asked(arguments, "" if everywhere else namespace, selector, output, past.kinds)
     text = listing(past, wanted)
     _warn_of_last_states(wanted.kinds)
     if text:

@@ -12,7 +12,7 @@ from podwire.scripts.cluster.tables import aligned, cell
 from podwire.scripts.errors import UserError
 from podwire.scripts.history.past import TABLE, Past, collection, resolve, without_managers
 from podwire.services.apiserver.core.json_types import Json
-from podwire.services.apiserver.core.kinds import Kind
+from podwire.services.apiserver.core.kinds import BUILT_IN, Kind
 from podwire.services.apiserver.core.presentation import to_yaml
 
 OUTPUTS = ("", "wide", "name", "yaml", "json")
@@ -34,7 +34,9 @@ class Asked:
         return [("labelSelector", self.selector)] if self.selector else []
 
 
-def asked(arguments: Sequence[str], namespace: str, selector: str, output: str) -> Asked:
+def asked(
+    arguments: Sequence[str], namespace: str, selector: str, output: str, known: Sequence[Kind] = BUILT_IN
+) -> Asked:
     """What arguments as `pods`, `pods web-0`, `svc/web deploy/api` ask for. Raises UserError."""
     if output not in OUTPUTS:
         raise UserError(f"--output {output}: {', '.join(OUTPUTS[1:])}: one of them is needed")
@@ -43,9 +45,9 @@ def asked(arguments: Sequence[str], namespace: str, selector: str, output: str) 
         pairs = [word.partition("/") for word in arguments]
         if not all(kind and slash and name for kind, slash, name in pairs):
             raise UserError(f"{' '.join(arguments)}: with a TYPE/NAME, all must be TYPE/NAME")
-        named = tuple((resolve(kind)[0], name) for kind, _, name in pairs)
+        named = tuple((resolve(kind, known)[0], name) for kind, _, name in pairs)
         return Asked((), named, namespace, "", output)
-    kinds = tuple(resolve(first))
+    kinds = tuple(resolve(first, known))
     return Asked(kinds, tuple((kind, name) for name in rest for kind in kinds), namespace, selector, output)
 
 

@@ -49,10 +49,15 @@ class Past:
         value: Json = msgspec.json.decode(response.body)
         return value
 
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """Every kind that was served, those of definitions included."""
+        return catalogue(self._store).kinds
+
     def everything(self) -> dict[tuple[str, str, str, str], Json]:
         """All objects by API version, kind, namespace and name; without those of which only the last state is kept."""
         found: dict[tuple[str, str, str, str], Json] = {}
-        for kind in catalogue(self._store).kinds:
+        for kind in self.kinds:
             if kind.answered or kind.stored_as or kind.storage in LAST_STATE_ONLY:
                 continue
             for value in self._store.objects(kind.storage):
@@ -61,14 +66,14 @@ class Past:
         return found
 
 
-def resolve(text: str) -> list[Kind]:
+def resolve(text: str, known: Sequence[Kind] = BUILT_IN) -> list[Kind]:
     """The kinds of a kubectl argument: `po`, `pods`, `deployments.apps`, `all`, comma-separated. Raises UserError."""
-    return [kind for word in text.split(",") for kind in _resolve(word)]
+    return [kind for word in text.split(",") for kind in _resolve(word, known)]
 
 
-def _resolve(word: str) -> list[Kind]:
+def _resolve(word: str, known: Sequence[Kind]) -> list[Kind]:
     wanted, _, group = word.lower().partition(".")
-    listed = [kind for kind in BUILT_IN if not kind.answered]
+    listed = [kind for kind in known if not kind.answered]
     named = [kind for kind in listed if wanted in (kind.resource, kind.singular, *kind.short_names)]
     if group:
         named = [kind for kind in named if f"{kind.version}.{kind.group}" == group or kind.group.startswith(group)]

@@ -109,10 +109,11 @@ def judged(probe: Probe, answer: Answer, timeout: float) -> Result:
     if not isinstance(answer, Outcome):
         said = answer.message if isinstance(answer, Refused) else "the machine did not probe"
         return Result(probe, "not probed", said)
-    return Result(probe, _verdict(answer, timeout), answer.text, answer.duration)
+    return Result(probe, verdict(answer, timeout), answer.text, answer.duration)
 
 
-def _verdict(outcome: Outcome, timeout: float) -> Verdict:
+def verdict(outcome: Outcome, timeout: float) -> Verdict:
+    """How an exchange that waited for so many seconds ended."""
     if outcome.success:
         return "reached"
     return "no answer" if outcome.text in (no_answer(timeout), _NO_MORE_RETRIES) else "refused"
