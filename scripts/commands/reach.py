@@ -1,6 +1,6 @@
 """`podwire reach`: who can reach whom, by real exchanges."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,7 +11,10 @@ from podwire.scripts.reach.expectation import Rule, compared, idle, read_rules
 from podwire.scripts.reach.matrix import PROTOCOLS, Matrix, Protocol
 from podwire.scripts.reach.report import OUTPUTS, Report
 from podwire.scripts.reach.survey import Asked, survey
+from podwire.scripts.reach.svg import picture
 from podwire.services.chassis.durations import parse_duration
+
+_OUTPUTS: Final = {**OUTPUTS, "svg": picture}
 
 
 def reach(
@@ -24,12 +27,14 @@ def reach(
     from_: Annotated[str, typer.Option("--from", metavar="SELECTOR", help="Pods that probe, by labels.")] = "",
     to: Annotated[str, typer.Option("--to", metavar="SELECTOR", help="Pods and Services probed, by labels.")] = "",
     services: Annotated[bool, typer.Option("--services", help="Probe Services' cluster IPs too.")] = False,
-    nodes: Annotated[bool, typer.Option("--nodes", help="Let every node probe too.")] = False,
-    external: Annotated[bool, typer.Option("--external", help="Let a host outside probe too.")] = False,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Let every node probe (with --port be probed) too.")] = False,
+    external: Annotated[
+        bool, typer.Option("--external", help="Let a host outside probe (with --port be probed) too.")
+    ] = False,
     via: Annotated[str, typer.Option(metavar="NODE", help="The node that the host outside routes through.")] = "",
     timeout: Annotated[str, typer.Option(help="How long to wait for an answer, as in 500ms.")] = "1s",
     expect: Annotated[str, typer.Option(metavar="FILE", help="Rules to compare with; exit 1 where it differs.")] = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json, junit or markdown.")] = "table",
+    output: Annotated[str, typer.Option("--output", "-o", help="table, json, junit, markdown or svg.")] = "table",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Probe every pod against every pod, and print who reaches whom.
@@ -52,6 +57,7 @@ def reach(
     asked = Asked(
         namespaces=tuple(dict.fromkeys(namespace or ["default"])),
         ports=tuple(port or []),
+        machine_ports=tuple(port or []),
         protocol=wanted_protocol,
         from_=from_,
         to=to,
@@ -66,8 +72,8 @@ def reach(
         return _report(await survey(client, asked), rules)
 
     report = run_connected(data_dir, work)
-    typer.echo(OUTPUTS[output](report))
-    if output in ("json", "junit"):
+    typer.echo(_OUTPUTS[output](report), nl=output != "svg")
+    if output in ("json", "junit", "svg"):
         typer.echo(report.matrix.tally(), err=True)
     raise typer.Exit(1 if report.differences else 0)
 
@@ -94,8 +100,8 @@ def _seconds(text: str) -> float:
 
 
 def _check(output: str, ports: list[int], via: str, external: bool) -> None:
-    if output not in OUTPUTS:
-        raise UserError(f"--output {output}: {', '.join(OUTPUTS)}: one of them is needed")
+    if output not in _OUTPUTS:
+        raise UserError(f"--output {output}: {', '.join(_OUTPUTS)}: one of them is needed")
     for port in ports:
         if not 0 < port < 65536:
             raise UserError(f"--port {port}: a number from 1 to 65535 is needed")

@@ -45,12 +45,14 @@ def scope(rules: Sequence[Rule], namespaces: Sequence[str], timeout: float) -> A
     """Who must be looked at so that all that the rules name is probed, of the namespaces that there are."""
     places = list(_places(rules))
     named = [known for known in namespaces if any(matches(place, known) for place in places)]
-    origins = [rule.origin for rule in rules]
+    ends = [name for rule in rules for name in (rule.origin, rule.target)]
+    machines = [rule.port for rule in rules if rule.port is not None and "/" not in rule.target and rule.target != "*"]
     return Asked(
+        machine_ports=tuple(dict.fromkeys(machines)),
         namespaces=tuple(named) or ("default",),
         services=any(rule.target == "*" or rule.target.startswith("svc/") for rule in rules),
-        nodes=any("/" not in origin and origin not in ("*", OUTSIDE) for origin in origins),
-        external=OUTSIDE in origins,
+        nodes=any("/" not in name and name not in ("*", OUTSIDE) for name in ends),
+        external=OUTSIDE in ends,
         timeout=timeout,
     )
 

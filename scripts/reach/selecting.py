@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from podwire.proto.kube.families import family_of
+from podwire.proto.kube.families import IPV6, family_of
 from podwire.proto.kube.labels import LabelSelector, matches_labels, parse_term, split_terms
+from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.layout import OUTSIDE
 from podwire.scripts.reach.matrix import PROTOCOLS, Origin, Protocol, Target
 from podwire.scripts.trace.resolve import Source, pod_source
@@ -49,6 +50,23 @@ def pod_targets(pod: Json, ports: Sequence[int], protocol: Protocol | None) -> l
     """A pod's ports: those asked for (TCP unless said otherwise), else those that its containers declare."""
     wanted = _asked(ports, protocol) or _declared(_container_ports(pod), "containerPort", protocol)
     return [Target(_name(pod), _address(pod), *port) for port in wanted]
+
+
+def node_targets(node: Json, ports: Sequence[int], protocol: Protocol | None) -> list[Target]:
+    """A machine's ports that are asked for."""
+    return [Target(node["metadata"]["name"], _machine_address(node), *port) for port in _asked(ports, protocol)]
+
+
+def outside_targets(nodes: Sequence[Json], ports: Sequence[int], protocol: Protocol | None) -> list[Target]:
+    """Ports of the host outside that is always there: the gateway of the machines' network, in the nodes' family."""
+    family = "ipv6" if nodes and family_of(_machine_address(nodes[0])) == IPV6 else "ipv4"
+    address = ADDRESSING[family].outside[0].partition("/")[0]
+    return [Target(OUTSIDE, address, *port) for port in _asked(ports, protocol)]
+
+
+def _machine_address(node: Json) -> str:
+    addresses = (node.get("status") or {}).get("addresses") or []
+    return next((str(entry["address"]) for entry in addresses if entry["type"] == "InternalIP"), "")
 
 
 def service_targets(service: Json, ports: Sequence[int], protocol: Protocol | None) -> list[Target]:

@@ -14,7 +14,9 @@ from podwire.scripts.reach.probing import probe_all
 from podwire.scripts.reach.selecting import (
     living,
     node_origin,
+    node_targets,
     outside_origin,
+    outside_targets,
     pod_origin,
     pod_targets,
     selected,
@@ -31,6 +33,9 @@ class Asked:
 
     namespaces: tuple[str, ...] = ("default",)
     ports: tuple[int, ...] = ()
+    """Of pods and Services, in the place of those that they declare."""
+    machine_ports: tuple[int, ...] = ()
+    """Of nodes and of the host outside, which declare none."""
     protocol: Protocol | None = None
     from_: str = ""
     to: str = ""
@@ -59,7 +64,20 @@ async def ends(client: Operator, asked: Asked) -> tuple[list[Origin], list[Targe
     targets = [target for pod in selected(pods, asked.to) for target in pod_targets(pod, ports, protocol)]
     for service in selected(offered, asked.to):
         targets += service_targets(service, ports, protocol)
-    return origins, targets
+    return origins, [*targets, *await _machines(client, asked)]
+
+
+async def _machines(client: Operator, asked: Asked) -> list[Target]:
+    """Machines and the host outside as targets: they declare no ports, so that only those asked for are probed."""
+    if not (asked.machine_ports and (asked.nodes or asked.external)):
+        return []
+    nodes = await client.api.list(resources.NODES)
+    found = [
+        node_targets(node, asked.machine_ports, asked.protocol) for node in selected(nodes, asked.to) if asked.nodes
+    ]
+    if asked.external and not asked.to:
+        found.append(outside_targets(nodes, asked.machine_ports, asked.protocol))
+    return [target for targets in found for target in targets]
 
 
 async def _listed(client: Operator, resource: Resource, namespaces: Sequence[str]) -> list[Json]:

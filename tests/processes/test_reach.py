@@ -59,7 +59,7 @@ def test_the_truth_table_of_a_cluster(cluster: LiveCluster, tmp_path: Path) -> N
         (["--timeout", "1"], "--timeout 1: a duration above 0 and up to 1h is needed, as in 500ms"),
         (["--protocol", "icmp"], "--protocol icmp: tcp, udp or sctp is needed"),
         (["--port", "0"], "--port 0: a number from 1 to 65535 is needed"),
-        (["-o", "xml"], "--output xml: table, json, junit, markdown: one of them is needed"),
+        (["-o", "xml"], "--output xml: table, json, junit, markdown, svg: one of them is needed"),
         (["-n", "nope"], "--namespace nope: no such namespace; namespaces are default, "),
         (["-n", "kube-public"], "--namespace kube-public: no pods there"),
         (["--from", "app=nobody"], "--from app=nobody: no pod in namespace default has such labels"),

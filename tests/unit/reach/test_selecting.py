@@ -8,7 +8,9 @@ from podwire.scripts.reach.matrix import Protocol
 from podwire.scripts.reach.selecting import (
     living,
     node_origin,
+    node_targets,
     outside_origin,
+    outside_targets,
     pod_origin,
     pod_targets,
     selected,
@@ -89,3 +91,22 @@ def test_pods_that_have_ended_are_nobody() -> None:
 )
 def test_selectors_are_kubectls(selector: str, names: list[str]) -> None:
     assert [each["metadata"]["name"] for each in selected([pod("a"), pod("b")], selector)] == names
+
+
+def machine(name: str, address: str) -> Json:
+    addresses = [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": address}]
+    return {"metadata": {"name": name}, "status": {"addresses": addresses}}
+
+
+def test_machines_and_the_host_outside_are_probed_on_ports_that_are_asked_for() -> None:
+    node = machine("node-1", "172.18.0.3")
+    assert [(str(each), each.address) for each in node_targets(node, [22, 80], None)] == [
+        ("node-1 tcp/22", "172.18.0.3"),
+        ("node-1 tcp/80", "172.18.0.3"),
+    ]
+    assert [(str(each), each.address) for each in outside_targets([node], [53], "udp")] == [
+        ("external udp/53", "172.18.0.1")
+    ]
+    assert node_targets(node, [], None) == []
+    (sixth,) = outside_targets([machine("node-1", "fc00:f853:ccd:e793::3")], [80], None)
+    assert sixth.address == "fc00:f853:ccd:e793::1"
