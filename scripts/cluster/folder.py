@@ -51,6 +51,8 @@ class RunningProcess:
     pid: int
     claimed: bool
     restarts: int
+    place: str = ""
+    """Where another takes its place: `component@node`, or the component."""
 
 
 class ClusterFolder:
@@ -65,6 +67,7 @@ class ClusterFolder:
         self.ssh_config = self.path / "ssh_config"
         self.ssh_key = self.path / "ssh_key"
         self.doors = self.path / "doors.json"
+        self._holds = self.path / "held"
         self._lock: int | None = None
 
     def make(self) -> None:
@@ -170,6 +173,24 @@ class ClusterFolder:
             return [RunningProcess(**row) for row in rows]
         except (OSError, ValueError, TypeError) as error:
             raise FolderError(f"{self.path}/processes.json cannot be read: {error}") from None
+
+    def hold(self, place: str, until: float) -> None:
+        """Nothing is started at a place before `until` (time.monotonic, seconds), also if who asked for it is gone."""
+        self._holds.mkdir(mode=0o700, exist_ok=True)
+        new = self._holds / f"{place}.new"
+        new.write_text(str(until))
+        new.replace(self._holds / place)
+
+    def held_until(self, place: str) -> float:
+        """When a process may be started at a place again (0: at once)."""
+        try:
+            return float((self._holds / place).read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    def release_all(self) -> None:
+        """Everything may be started."""
+        shutil.rmtree(self._holds, ignore_errors=True)
 
     def remove(self) -> None:
         """Removes the folder and everything in it."""

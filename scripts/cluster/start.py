@@ -52,6 +52,7 @@ def start(options: Options) -> Started:
         folder.lock()
         _check_continued(options, folder)
         folder.doors.unlink(missing_ok=True)
+        folder.release_all()
         plan = _plan(options, folder)
         return _start(options, folder, plan)
     except (FolderError, AddressingError, LayoutError, NatsServerError) as error:

@@ -24,6 +24,7 @@ from podwire.services.chassis.settings import ProcessSettings, load
 _SHORT_LIFE: Final = 1.0
 _LONGEST_PAUSE: Final = 2.0
 _TICK: Final = 1.0
+NATS: Final = "nats"
 
 
 @dataclass(slots=True)
@@ -81,7 +82,6 @@ class Supervisor:
             signal.signal(number, self._stop)
         gc.collect()
         gc.freeze()
-        self._nats_pid = self.nats.start()
         self._slots = [_Slot(plan) for plan in self.plans]
 
     def _stop(self, *_: object) -> None:
@@ -120,7 +120,7 @@ class Supervisor:
             if pid == 0:
                 return
             if pid == self._nats_pid:
-                self._nats_pid = self.nats.start()
+                self._nats_pid = 0
                 continue
             slot = next((slot for slot in self._slots if slot.pid == pid), None)
             if slot is not None:
@@ -143,10 +143,14 @@ class Supervisor:
 
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
+        if not self._nats_pid and self.folder.held_until(NATS) <= now:
+            self._nats_pid = self.nats.start()
         for slot in self._slots:
             if not slot.pid and slot.due <= now:
-                slot.instance, slot.started = new_instance(), now
-                slot.pid = self._fork(slot)
+                slot.due = min(self.folder.held_until(slot.plan.place), now + _TICK)
+                if slot.due <= now:
+                    slot.instance, slot.started = new_instance(), now
+                    slot.pid = self._fork(slot)
 
     def _fork(self, slot: _Slot) -> int:
         pid = os.fork()
@@ -186,12 +190,9 @@ class Supervisor:
     # -- telling and ending
 
     def _tell(self) -> None:
-        running = [
-            RunningProcess(slot.plan.component, slot.plan.node, slot.instance, slot.pid, slot.claimed, slot.restarts)
-            for slot in self._slots
-            if slot.pid
-        ]
-        running.append(RunningProcess("nats", "", "nats", self._nats_pid, False, 0))
+        running = [_running(slot) for slot in self._slots if slot.pid]
+        if self._nats_pid:
+            running.append(RunningProcess(NATS, "", NATS, self._nats_pid, False, 0, NATS))
         if running != self._told:
             self.folder.write_processes(running)
             self._told = running
@@ -201,6 +202,11 @@ class Supervisor:
             if slot.pid:
                 _kill(slot.pid)
         self.nats.kill()
+
+
+def _running(slot: _Slot) -> RunningProcess:
+    plan = slot.plan
+    return RunningProcess(plan.component, plan.node, slot.instance, slot.pid, slot.claimed, slot.restarts, plan.place)
 
 
 def _redirect(log: Path) -> None:

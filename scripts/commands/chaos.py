@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import signal
 import time
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Annotated, Final
 import typer
 
 from podwire.proto.messages.process import Impairment
+from podwire.scripts.chaos import processes
 from podwire.scripts.chaos.amounts import bits_a_second, nanoseconds, share
 from podwire.scripts.chaos.links import BadDirection
 from podwire.scripts.chaos.standing import Standing, Wrong, macs, tell
 from podwire.scripts.cluster.client import Client, run_connected
-from podwire.scripts.cluster.folder import ClusterFolder, FolderError, RunningProcess
+from podwire.scripts.cluster.folder import ClusterFolder, FolderError
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.clock import SECOND
@@ -23,28 +23,61 @@ from podwire.services.chassis.clock import SECOND
 _TELL_EVERY: Final = 1.0
 app = typer.Typer(help="Break the running cluster.", no_args_is_help=True)
 
+Machine = Annotated[str, typer.Argument(help="control-plane, node-1, …, or external")]
 Target = Annotated[str, typer.Argument(help="kube-proxy@node-1, coredns/0, node-2, apiserver, nats, …")]
 
 
 @app.command()
-def kill(target: Target, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """kill -9; the supervisor keeps a new process waiting."""
-    _send(target, signal.SIGKILL, "killed", data_dir)
+def kill(
+    target: Target,
+    duration: Annotated[str, typer.Option("--duration", help="Nothing takes its place for so long, as in 30s.")] = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """kill -9; the supervisor starts another at once, or after --duration."""
+    seconds = nanoseconds("--duration", duration) / SECOND if duration else 0.0
+    processes.kill(_folder(data_dir), target, seconds)
+    typer.echo(f"killed {target}" + (f"; back in {duration}" if duration else ""))
+
+
+@app.command("crash-loop")
+def crash_loop(
+    target: Target,
+    times: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    every: Annotated[str, typer.Option(help="The time between, as in 2s.")] = "2s",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """kill -9, again and again."""
+    folder, pause_seconds = _folder(data_dir), nanoseconds("--every", every) / SECOND
+    for number in range(1, times + 1):
+        processes.kill_when_there(folder, target, pause_seconds)
+        typer.echo(f"killed {target} {number} of {times}")
+
+
+@app.command("power-off")
+def power_off(
+    machine: Machine,
+    duration: Annotated[str, typer.Option("--duration", help="Until it boots again, as in 30s.")] = "10s",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """A machine loses its power, with all that runs on it; it boots with a new boot id and an empty kernel."""
+    ended = processes.power_off(_folder(data_dir), machine, nanoseconds("--duration", duration) / SECOND)
+    typer.echo(f"{machine} has no power: {', '.join(ended)}; it boots in {duration}")
 
 
 @app.command()
 def pause(target: Target, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """SIGSTOP: the process does nothing, and is not dead."""
-    _send(target, signal.SIGSTOP, "paused", data_dir)
+    processes.send(_folder(data_dir), target, signal.SIGSTOP)
+    typer.echo(f"paused {target}")
 
 
 @app.command()
 def resume(target: Target, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """SIGCONT."""
-    _send(target, signal.SIGCONT, "resumed", data_dir)
+    processes.send(_folder(data_dir), target, signal.SIGCONT)
+    typer.echo(f"resumed {target}")
 
 
-Machine = Annotated[str, typer.Argument(help="control-plane, node-1, …, or external")]
 OneWay = Annotated[bool, typer.Option("--one-way", help="Only what SOURCE sends to TARGET.")]
 Lasting = Annotated[str, typer.Option("--duration", help="As in 30s; without it until Ctrl-C.")]
 
@@ -106,10 +139,11 @@ def skew(
 
 @app.command()
 def heal(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Makes all links whole and all clocks right, whoever spoiled them."""
+    """Makes all links whole and all clocks right, and starts what is kept dead, whoever did it."""
 
     async def main(client: Client) -> int:
         Standing(client.folder.path).remove_all()
+        client.folder.release_all()
         return await tell(client, Wrong())
 
     typer.echo(f"healed; {run_connected(data_dir, main)} processes told")
@@ -156,55 +190,10 @@ async def _keep_telling(client: Client, standing: Standing, seconds: float) -> N
         await tell(client, standing.all())
 
 
-def _send(target: str, number: signal.Signals, done: str, data_dir: str) -> None:
+def _folder(data_dir: str) -> ClusterFolder:
     folder = ClusterFolder(Path(data_dir))
     try:
         folder.read_cluster()
-        process = find(target, folder.read_processes())
     except FolderError as error:
         raise UserError(str(error)) from None
-    try:
-        os.kill(process.pid, number)
-    except ProcessLookupError:
-        raise UserError(f"{target}: process {process.pid} has just ended; try again") from None
-    typer.echo(f"{done} {target} (pid {process.pid})")
-
-
-def find(target: str, processes: list[RunningProcess]) -> RunningProcess:
-    """The process that a target names: COMPONENT, COMPONENT@NODE, COMPONENT/INDEX, or a machine's name.
-
-    Raises UserError with the targets that there are.
-    """
-    candidates = _candidates(target, processes)
-    if len(candidates) == 1:
-        return candidates[0]
-    known = ", ".join(dict.fromkeys(name(entry, processes) for entry in processes))
-    if not candidates:
-        raise UserError(f"target {target!r}: there is no such process; there are {known}")
-    choices = ", ".join(name(entry, processes) for entry in candidates)
-    raise UserError(f"target {target!r} is ambiguous: {choices}")
-
-
-def _candidates(target: str, processes: list[RunningProcess]) -> list[RunningProcess]:
-    component, at, node = target.partition("@")
-    if at:
-        return [entry for entry in processes if (entry.component, entry.node) == (component, node)]
-    component, slash, index = target.partition("/")
-    if slash:
-        serving = [entry for entry in processes if entry.component == component and entry.claimed]
-        return serving[int(index) : int(index) + 1] if index.isdigit() else []
-    machines = [entry for entry in processes if entry.component == "node" and entry.node == target]
-    return machines or [entry for entry in processes if entry.component == target]
-
-
-def name(process: RunningProcess, processes: list[RunningProcess]) -> str:
-    """The shortest target that names a process."""
-    if process.component == "node":
-        return process.node
-    same = [entry for entry in processes if entry.component == process.component]
-    if len(same) == 1:
-        return process.component
-    if process.node:
-        return f"{process.component}@{process.node}"
-    serving = [entry for entry in same if entry.claimed]
-    return f"{process.component}/{serving.index(process)}" if process in serving else process.component
+    return folder

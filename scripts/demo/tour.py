@@ -11,11 +11,11 @@ import typer
 import yaml
 
 from podwire.proto.kube import resources
+from podwire.scripts.chaos.targets import find
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.cluster.sessions import run_in_pod, run_shell
 from podwire.scripts.cluster.tables import table
-from podwire.scripts.commands.chaos import find
 from podwire.scripts.commands.trace import show
 from podwire.scripts.errors import UserError
 from podwire.scripts.trace.exchange import follow

@@ -47,6 +47,7 @@ def new_cluster(tmp_path: Path) -> Iterator[Callable[[], LiveCluster]]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-kubectl-table", action="store_true", help="write docs/kubectl.md from this run")
+    parser.addoption("--write-failure-modes", action="store_true", help="write docs/failure-modes.md from this run")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -15,10 +15,10 @@ from typing import Any, Final
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.messages import machine as messages
+from podwire.scripts.chaos.targets import find
 from podwire.scripts.cluster.client import Client, connect
 from podwire.scripts.cluster.folder import ClusterFolder, RunningProcess
 from podwire.scripts.cluster.readiness import is_ready
-from podwire.scripts.commands.chaos import find
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.api.client import ApiError, ApiUnavailable
 

@@ -13,7 +13,7 @@ EXCLUDED_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 def fit_nodes(nodes: Iterable[Node]) -> dict[str, tuple[str, ...]]:
     """The addresses of the machines that may take packets, by name: Ready, and not excluded by their label.
 
-    The control plane may (its taint is for pods). Upstream: service controller's getNodeConditionPredicate.
+    The control plane is: kubeadm labels it so. Upstream: service controller's getNodeConditionPredicate.
     """
     found = {
         node.metadata.name: tuple(node.internal_ips)

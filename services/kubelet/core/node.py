@@ -8,6 +8,7 @@ from podwire.services.kubelet.core.container_status import timestamp
 Json = dict[str, Any]
 
 CONTROL_PLANE_TAINT = "node-role.kubernetes.io/control-plane"
+EXCLUDED_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 VERSION = "v1.33.0"
 CAPACITY = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 
@@ -25,7 +26,8 @@ class NodeFacts:
 
 
 def new_node(facts: NodeFacts) -> Json:
-    """The object with which a kubelet registers its node."""
+    """The object with which a kubelet registers its node; a control plane's has the labels and the taint that kubeadm
+    marks it with (cmd/kubeadm/app/phases/markcontrolplane)."""
     labels = {
         "kubernetes.io/hostname": facts.name,
         "kubernetes.io/os": "linux",
@@ -35,7 +37,7 @@ def new_node(facts: NodeFacts) -> Json:
     }
     spec: Json = {}
     if facts.control_plane:
-        labels[CONTROL_PLANE_TAINT] = ""
+        labels |= {CONTROL_PLANE_TAINT: "", EXCLUDED_LABEL: ""}
         spec = {"taints": [{"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"}]}
     return {"metadata": {"name": facts.name, "labels": labels}, "spec": spec}
 

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from podwire.proto.messages import machine as messages
 from podwire.proto.messages.telemetry import Hop
+from podwire.scripts.chaos.targets import find, name
 from podwire.scripts.cluster.folder import RunningProcess
-from podwire.scripts.commands.chaos import find, name
 from podwire.scripts.commands.trace import chosen, show
 from podwire.scripts.errors import UserError
 from podwire.scripts.trace.flights import Flight, flights, identity, inner
