@@ -16,12 +16,15 @@ from podwire.scripts.chaos.links import BadDirection
 from podwire.scripts.chaos.standing import Standing, Wrong, macs, tell
 from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError
+from podwire.scripts.commands import chaos_plan
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.clock import SECOND
 
 _TELL_EVERY: Final = 1.0
 app = typer.Typer(help="Break the running cluster.", no_args_is_help=True)
+app.command()(chaos_plan.run)
+app.command()(chaos_plan.pods)
 
 Machine = Annotated[str, typer.Argument(help="control-plane, node-1, …, or external")]
 Target = Annotated[str, typer.Argument(help="kube-proxy@node-1, coredns/0, node-2, apiserver, nats, …")]
