@@ -87,7 +87,6 @@ class Chaos:
                 await self._try(resource, chaos, self._advance(resource, chaos))
         for schedule in list(self._objects(SCHEDULES)):
             await self._try(SCHEDULES, schedule, self._schedule(schedule))
-        await self._delete_orphans()
         await self._keep()
 
     async def _try(self, resource: Resource, chaos: Json, work: Coroutine[Any, Any, None]) -> None:
@@ -287,12 +286,3 @@ class Chaos:
         except ApiError as error:
             if error.code != 404:
                 raise
-
-    async def _delete_orphans(self) -> None:
-        """What a Schedule made goes with it."""
-        known = [schedule["metadata"]["uid"] for schedule in self._objects(SCHEDULES)]
-        for resource in EXPERIMENTS:
-            for child in list(self._objects(resource)):
-                owner = schedules.schedule_uid(child)
-                if owner and owner not in known and not experiment.is_going(child):
-                    await self._try(resource, child, self._delete(child))

@@ -14,6 +14,7 @@ from podwire.services.chassis.health import serve_health
 from podwire.services.controllers.collector import Collector
 from podwire.services.controllers.core.cluster import Cluster, Shelf
 from podwire.services.controllers.core.writes import Json
+from podwire.services.controllers.custom_kinds import CustomKinds
 from podwire.services.controllers.hand import Hand
 from podwire.services.controllers.loop import Loop
 from podwire.services.controllers.namespace_end import NamespaceEnd
@@ -46,6 +47,7 @@ WATCHED: Final = (
     resources.VOLUMES,
     resources.VOLUME_CLAIMS,
     resources.STORAGE_CLASSES,
+    resources.DEFINITIONS,
 )
 
 
@@ -88,6 +90,7 @@ class Controllers:
     def _watch(self) -> None:
         context = self._context
         watching = Watching(context.bus, context.clock, self._client, context.tasks)
+        self._custom_kinds = CustomKinds(watching, self._cluster, self._collector.on_change)
         for resource in WATCHED:
             watch: Watch[Json] = watching.watch(resource, dict, self._listener(resource))
             self._watches[resource] = watch
@@ -100,6 +103,7 @@ class Controllers:
                 loop.on_change(resource, key)
             self._collector.on_change(resource, key)
             self._namespace_end.on_change(resource, key)
+            self._custom_kinds.on_change(resource, key)
 
         return on_change
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.messages.machine import Connect, Outcome
@@ -136,6 +138,7 @@ def test_a_delay_is_on_the_way_to_its_target_alone_and_ends_with_its_duration(bo
     play(booted, scene)
 
 
+@pytest.mark.slow
 def test_a_pause_heals_for_a_while(booted: Booted) -> None:
     async def scene(stage: Stage) -> None:
         await stage.chaos("lossy", action="loss", loss={"loss": "100"})
@@ -154,6 +157,7 @@ def test_a_pause_heals_for_a_while(booted: Booted) -> None:
     play(booted, scene)
 
 
+@pytest.mark.slow
 def test_faults_outlive_the_controllers_and_come_back_after_a_boot(booted: Booted) -> None:
     async def scene(stage: Stage) -> None:
         cluster = booted.cluster
@@ -181,6 +185,7 @@ def test_faults_outlive_the_controllers_and_come_back_after_a_boot(booted: Boote
     play(booted, scene)
 
 
+@pytest.mark.slow
 def test_pods_are_killed_fail_and_lose_containers(booted: Booted) -> None:
     async def scene(stage: Stage) -> None:
         near = {"pods": {"default": ["near"]}}
@@ -213,6 +218,7 @@ def test_pods_are_killed_fail_and_lose_containers(booted: Booted) -> None:
     play(booted, scene)
 
 
+@pytest.mark.slow
 def test_a_schedule_makes_one_a_minute_and_keeps_the_last(booted: Booted) -> None:
     async def scene(stage: Stage) -> None:
         spec = {"mode": "all", "selector": CLIENT, "action": "loss", "loss": {"loss": "100"}, "duration": "20s"}

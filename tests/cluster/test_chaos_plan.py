@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 
 from podwire.proto.kube import resources
@@ -48,6 +49,7 @@ def test_the_documented_plan_passes(booted: Booted) -> None:
     assert during.said.startswith("held in 0 of 3 tries; not after 0.0 s: no answer within 1 s")
 
 
+@pytest.mark.slow
 def test_a_check_that_does_not_hold_fails_and_all_is_healed(booted: Booted) -> None:
     plan = read_plan(str(DEMO / "cut-off.plan.yaml"))
     strict = [msgspec.structs.replace(check, during="holds") for check in plan.checks]
@@ -57,6 +59,7 @@ def test_a_check_that_does_not_hold_fails_and_all_is_healed(booted: Booted) -> N
     assert all(row.passed for row in report.rows if row.when == "after")
 
 
+@pytest.mark.slow
 def test_nothing_is_broken_where_the_steady_state_does_not_hold(booted: Booted) -> None:
     plan = read_plan(str(DEMO / "cut-off.plan.yaml"))
     http = plan.checks[0].http

@@ -100,6 +100,7 @@ class Watch[T]:
         self.revision = 0
         self.foreign = 0
         self.synced = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
         self._watching, self._resource, self._view = watching, resource, view
         self._on_change, self._namespace, self._wanted = on_change, namespace, wanted
         self._follower: Follower = watching.log.follow(
@@ -114,6 +115,11 @@ class Watch[T]:
     def named(self, namespace: str, name: str) -> T | None:
         """The object of that name."""
         return self.objects.get(ObjectKey(self._resource.group, self._resource.resource, namespace, name))
+
+    def end(self) -> None:
+        """Watches no more; what was seen stays."""
+        if self.task is not None:
+            self.task.cancel()
 
     async def run(self) -> None:
         """Keeps the objects current until cancelled."""
@@ -196,7 +202,7 @@ class Watching:
     ) -> Watch[T]:
         """A running watch; await its `synced` before acting on `objects`."""
         watch = Watch(self, resource, view, on_change, namespace, wanted)
-        self._tasks.start(watch.run(), name=f"watch {resource.resource}")
+        watch.task = self._tasks.start(watch.run(), name=f"watch {resource.resource}")
         return watch
 
 

@@ -37,14 +37,15 @@ def suspects(cluster: Cluster) -> list[Suspect]:
 
 def suspect(resource: Resource, value: Json, cluster: Cluster) -> Suspect | None:
     """The suspicion against one object; None when an owner is there, or is of a kind that is not watched."""
-    known = {(each.api_version, each.kind): each for each in cluster.shelves}
+    known = {(each.group, each.kind): each for each in cluster.shelves}
     meta = value["metadata"]
     references = items(meta, "ownerReferences")
     if not references or is_going(value):
         return None
     owners = []
     for reference in references:
-        owner_resource = known.get((reference.get("apiVersion", ""), reference.get("kind", "")))
+        group = str(reference.get("apiVersion", "")).rpartition("/")[0]
+        owner_resource = known.get((group, reference.get("kind", "")))
         if owner_resource is None:
             return None
         namespace = meta.get("namespace", "") if owner_resource.namespaced else ""
