@@ -18,6 +18,7 @@ from podwire.scripts.cluster.folder import ClusterFolder
 from podwire.services.chassis import logs
 
 _UP_SECONDS: Final = 300.0
+_SERVICE: Final = '{{.Label "com.docker.compose.service"}}'
 _PORTS: Final = ("API", "BUS", "MQTT", "SSH")
 
 
@@ -73,8 +74,9 @@ class Composed:
         return self._docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
 
     def services(self) -> list[str]:
-        """The names of all services that are in use."""
-        return sorted(self.compose("config", "--services").split())
+        """The names of all services that have containers."""
+        own = ("--filter", f"label=com.docker.compose.project={self._project}")
+        return sorted(set(self._docker("ps", "--all", *own, "--format", _SERVICE).split()))
 
     def kill(self, service: str) -> None:
         """`docker kill`: SIGKILL, and the restart policy does not apply."""

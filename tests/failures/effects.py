@@ -20,12 +20,13 @@ NEW_SERVICES = "new Services from node-1"
 NEW_BALANCERS = "new load balancers"
 EXEC = "kubectl exec on node-1"
 TRACES = "recorded traces"
+FAULTS = "new NetworkChaos objects"
 SSH = "ssh to machines"
 EVERYTHING: Final = (
     *(SAME_NODE, OTHER_NODE, CLUSTER_IP, NAMES, NODE_PORT, BALANCER),
-    *(READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, TRACES, SSH),
+    *(READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, FAULTS, TRACES, SSH),
 )
-_THE_API: Final = (READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC)
+_THE_API: Final = (READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ EFFECTS: Final = (
     ),
     Effect("coredns", (NAMES,), "Names time out; addresses work."),
     Effect("cloud-provider", (NEW_BALANCERS,), "New load balancers get no address; existing ones go on."),
+    Effect("chaos", (FAULTS,), "What is injected stays; no experiment begins or heals."),
     Effect("recorder", (TRACES,), "Traces are told, and nobody keeps them."),
     Effect("ssh", (SSH,), "The machines cannot be reached by SSH; podwire ssh goes over the bus."),
     Effect(

@@ -17,17 +17,18 @@ from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.cluster.sessions import run_in_pod
+from podwire.services.chaos.core import kinds
 from podwire.services.chassis.bus import pieces
 
 from . import effects
 from .load import Stream
-from .workload import NODE_PORT, SERVER_PORT, Addresses, service, sleeper
+from .workload import NODE_PORT, SERVER_PORT, Addresses, delay_for, service, sleeper
 
 Json = dict[str, Any]
 _TIMEOUT: Final = 1.5
 _LOOK_EVERY: Final = 0.05
 _AT_ONCE: Final = {"gracePeriodSeconds": 0}
-_KINDS: Final = ("started", "placed", "served", "balanced")
+_KINDS: Final = ("started", "placed", "served", "balanced", "slowed")
 _NO_HOPS: Final = len(codec.encode([]))
 _NAME: Final = "web.default.svc.cluster.local."
 
@@ -56,6 +57,7 @@ class Uses:
             Stream(effects.NEW_SERVICES, self._new_service, 1.0, 5.0),
             Stream(effects.NEW_BALANCERS, self._new_balancer, 1.0, 4.0),
             Stream(effects.EXEC, self._exec, 1.0, 4.0),
+            Stream(effects.FAULTS, self._inject, 1.0, 4.0),
             Stream(effects.TRACES, self._trace, 0.5),
             Stream(effects.SSH, self._ssh, 0.5),
         ]
@@ -156,6 +158,14 @@ class Uses:
         code = await run_in_pod(self._client, pod, ["true"], lambda channel, data: None)
         return "" if code == 0 else f"exit code {code}"
 
+    async def _inject(self) -> str:
+        name = self._name("slowed")
+        await self._client.api.create(kinds.NETWORK, "default", delay_for("sleeper", name))
+        while not _is_injected(await self._client.api.get(kinds.NETWORK, "default", name)):
+            await asyncio.sleep(_LOOK_EVERY)
+        await self._client.api.delete(kinds.NETWORK, "default", name)
+        return ""
+
     # -- watching and logging in
 
     async def _trace(self) -> str:
@@ -180,11 +190,16 @@ class Uses:
 
     async def clean(self) -> None:
         """Deletes what uses that failed have left."""
-        for resource in (resources.PODS, resources.SERVICES):
+        for resource in (resources.PODS, resources.SERVICES, kinds.NETWORK):
             for body in await self._client.api.list(resource, "default"):
                 name = body["metadata"]["name"]
                 if name.partition("-")[0] in _KINDS:
                     await self._client.api.delete(resource, "default", name, _AT_ONCE)
+
+
+def _is_injected(experiment: Json) -> bool:
+    conditions = (experiment.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == "AllInjected" and entry["status"] == "True" for entry in conditions)
 
 
 def _ssh_port(config: Path) -> int:

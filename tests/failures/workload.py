@@ -32,13 +32,21 @@ def server(node: str) -> Json:
 def sleeper(name: str, node: str = "") -> Json:
     """A pod that does nothing, on this node or wherever it is put."""
     spec: Json = {"containers": [{"name": "c", "image": "busybox", "command": ["sleep", "infinity"]}]}
-    return {"metadata": {"name": name}, "spec": spec | ({"nodeName": node} if node else {})}
+    metadata = {"name": name, "labels": {"app": name}}
+    return {"metadata": metadata, "spec": spec | ({"nodeName": node} if node else {})}
 
 
 def service(name: str, kind: str = "ClusterIP", node_port: int = 0) -> Json:
     """A Service with the servers behind it."""
     port: Json = {"port": 80, "targetPort": SERVER_PORT} | ({"nodePort": node_port} if node_port else {})
     return {"metadata": {"name": name}, "spec": {"type": kind, "selector": {"app": "web"}, "ports": [port]}}
+
+
+def delay_for(app: str, name: str) -> Json:
+    """A NetworkChaos object that makes what these pods send a millisecond late."""
+    selector = {"namespaces": ["default"], "labelSelectors": {"app": app}}
+    spec = {"action": "delay", "mode": "all", "selector": selector, "delay": {"latency": "1ms"}, "duration": "1h"}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ async def deploy(client: Client) -> Addresses:
     for node in WORKERS:
         await client.api.create(resources.PODS, "default", server(node))
     await client.api.create(resources.PODS, "default", sleeper("caller", "node-1"))
+    await client.api.create(resources.PODS, "default", sleeper("sleeper", "node-2"))
     await client.api.create(resources.SERVICES, "default", service("web", "LoadBalancer", NODE_PORT))
     async with asyncio.timeout(_PATIENCE):
         while (found := await _addresses(client)) is None:
