@@ -107,6 +107,18 @@ async def test_a_request_that_waits_when_the_server_dies_fails_at_once(harness: 
             await asking
 
 
+async def test_a_flush_that_is_given_up_leaves_the_connection_whole(harness: Harness) -> None:
+    bus, inbox = await harness.connect("r", "admin"), Inbox()
+    bus.subscribe("a", inbox.take)
+    given_up = asyncio.get_running_loop().create_task(bus.flush())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    await bus.flush()
+    bus.publish("a", b"still heard")
+    await inbox.until(lambda: len(inbox.messages) == 1)
+
+
 async def test_a_payload_over_the_limit_is_refused(harness: Harness) -> None:
     client = await harness.connect("c", "admin")
     with pytest.raises(base.PayloadTooLarge):

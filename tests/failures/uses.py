@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -176,11 +177,11 @@ class Uses:
         return ""
 
     async def _ssh(self) -> str:
-        reader, writer = await asyncio.open_connection("127.0.0.1", _ssh_port(self._client.folder.ssh_config))
-        try:
-            banner = await reader.readline()
-        finally:
-            writer.close()
+        loop, port = asyncio.get_running_loop(), _ssh_port(self._client.folder.ssh_config)
+        with socket.socket() as connection:
+            connection.setblocking(False)
+            await loop.sock_connect(connection, ("127.0.0.1", port))
+            banner = await loop.sock_recv(connection, 64)
         return "" if banner.startswith(b"SSH-2.0-") else f"it says {banner!r}"
 
     # -- names

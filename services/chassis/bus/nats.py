@@ -24,6 +24,7 @@ from podwire.services.chassis.chance import RandomBits, hexadecimal
 RECONNECT_EVERY: Final = 0.1
 _WRONG_LAST_SEQUENCE: Final = 10071
 _NO_MESSAGE: Final = 10037
+_FLUSH: Final = 10.0
 _HEARTBEAT_NS: Final = int(base.HEARTBEAT_INTERVAL * 1e9)
 
 logger = structlog.get_logger()
@@ -52,6 +53,18 @@ class _AtOnce(asyncio.Queue[Msg]):
 
     def put_nowait(self, item: Msg) -> None:
         self._handle(item)
+
+
+class _Pong(asyncio.Future[bool]):
+    """The server's answer to a PING, which may come when nobody waits any more.
+
+    The client library's own flush leaves a cancelled future in its list; the answer then ends its read loop, and the
+    connection hears nothing ever after (tried with 2.16).
+    """
+
+    def set_result(self, result: bool, /) -> None:
+        if not self.done():
+            super().set_result(result)
 
 
 class _Subscription:
@@ -198,10 +211,15 @@ class NatsBus:
         # The client's PING overtakes what its flusher has not yet written.
         while self._client.pending_data_size and self.connected:
             await asyncio.sleep(0)
+        if not self.connected:
+            raise base.Disconnected("the bus is away")
+        pong = _Pong()
         try:
-            await self._client.flush(timeout=10)
+            await self._client._send_ping(pong)
+            async with asyncio.timeout(_FLUSH):
+                await pong
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise base.Disconnected(str(error)) from None
+            raise base.Disconnected(str(error) or f"no answer within {_FLUSH} s") from None
 
     async def append(self, subject: str, payload: bytes, expected: int | None, timeout: float) -> int:
         headers = None if expected is None else {"Nats-Expected-Last-Subject-Sequence": str(expected)}
