@@ -8,8 +8,8 @@ from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chaos.core import experiment, network, pods, schedules, selecting
-from podwire.services.chaos.core.kinds import EXPERIMENTS, NETWORK, SCHEDULES, BadChaos, Json
+from podwire.services.chaos.core import experiment, names, network, pods, schedules, selecting
+from podwire.services.chaos.core.kinds import DNS, EXPERIMENTS, NETWORK, SCHEDULES, BadChaos, Json
 from podwire.services.chaos.injection import Injection
 from podwire.services.chaos.settings import ChaosSettings
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
@@ -141,8 +141,9 @@ class Chaos:
         nodes = {key.name: node for key, node in self._watches[resources.NODES].objects.items()}
         random = self._context.random
         if resource is not NETWORK:
-            pods.check(spec)
-            found = pods.identifiers(spec, selecting.select(spec, namespace, all_pods, nodes, random))
+            kind = names if resource is DNS else pods
+            kind.check(spec)
+            found = kind.identifiers(spec, selecting.select(spec, namespace, all_pods, nodes, random))
             if not found:
                 raise BadChaos("no container is selected")
             return [experiment.new_record(identifier, network.SOURCE) for identifier in found]
@@ -185,6 +186,8 @@ class Chaos:
             return "" if operation == "Recover" else f'pods "{name}" not found'
         if resource is NETWORK:
             return await self._injection.network(pod, self._wanted(record["id"]))
+        if resource is DNS:
+            return ""
         if operation == "Recover":
             return await self._injection.recover(chaos, pod)
         return await self._injection.apply(chaos, pod, "".join(container))
@@ -216,6 +219,8 @@ class Chaos:
     ) -> None:
         """Writes status and finalizers where they are new."""
         status, held = experiment.status(chaos, records, wanted), experiment.finalizers(chaos, records)
+        if resource is DNS:
+            status["addresses"] = names.addresses(records, self._addresses())
         meta = chaos["metadata"]
         if status == section(chaos, "status") and held == items(meta, "finalizers"):
             return

@@ -56,7 +56,7 @@ class _Running:
         self._context, self._container = context, container
         self._cluster, measures = Cluster(), Measures()
         self._upstreams = Upstreams(container)
-        self._serving = Serving(container, self._upstreams, measures)
+        self._serving = Serving(container, self._upstreams, measures, self._cluster.experiments)
         self._pages = Pages(container, self._serving, self._cluster, measures)
         watching = Watching(context.bus, context.clock, ApiClient(context.bus, USER), context.tasks)
         self._watched = Watched(watching, self._cluster)

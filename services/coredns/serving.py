@@ -2,9 +2,11 @@
 
 import asyncio
 import struct
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Final
 
+from podwire.proto.kube.chaos import DnsChaos
+from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis import dns_wire as wire
 from podwire.services.chassis.claim import Address, Connection, Container, UdpSocket
 from podwire.services.chassis.clock import SECOND
@@ -22,7 +24,14 @@ AnswerSteps = Generator[Ask, Message, bytes | None]
 class Serving:
     """Answers by `servers`, which may be exchanged for others at any time."""
 
-    def __init__(self, container: Container, upstreams: Upstreams, measures: Measures) -> None:
+    def __init__(
+        self,
+        container: Container,
+        upstreams: Upstreams,
+        measures: Measures,
+        experiments: Mapping[ObjectKey, DnsChaos],
+    ) -> None:
+        self._experiments = experiments
         self.servers: list[core.Server] = []
         self.answered = 0
         self._container, self._upstreams, self._measures = container, upstreams, measures
@@ -59,7 +68,7 @@ class Serving:
         begun = context.clock.monotonic_ns()
         try:
             query, response, server = yield from core.serve(
-                self.servers, port, data, peer, over_udp, begun, context.random
+                self.servers, port, data, peer, over_udp, begun, context.random, self._experiments
             )
         except wire.Refusal as refusal:
             self._measures.malformed.add()

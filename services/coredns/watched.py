@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.chaos import DNS_CHAOS, DnsChaos
 from podwire.proto.kube.meta import Namespace
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.kube.pod import Pod
@@ -18,6 +19,7 @@ class Watched:
     def __init__(self, watching: Watching, cluster: Cluster) -> None:
         self._watching, self._cluster = watching, cluster
         self._watches: dict[str, Watch[object]] = {}
+        self._experiments: Watch[DnsChaos] | None = None
 
     def start(self, *, pods: bool) -> None:
         """Opens what is not yet open."""
@@ -27,6 +29,14 @@ class Watched:
         self._follow(resources.ENDPOINT_SLICES, EndpointSlice, cluster.set_slice)
         if pods:
             self._follow(resources.PODS, Pod, cluster.set_pod)
+        if self._experiments is None:
+            self._experiments = self._watching.watch(DNS_CHAOS, DnsChaos, self._experiment_changed)
+
+    def _experiment_changed(self, key: ObjectKey | None) -> None:
+        """Experiments hold up nobody: their kind may not be there."""
+        objects = self._experiments.objects if self._experiments is not None else {}
+        for each in (key,) if key is not None else (*self._cluster.experiments, *objects):
+            self._cluster.set_experiment(each, objects.get(each))
 
     def _follow[T](self, resource: Resource, view: type[T], put: Callable[[ObjectKey, T | None], None]) -> None:
         if resource.resource in self._watches:

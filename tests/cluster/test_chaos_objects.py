@@ -9,6 +9,8 @@ import pytest
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.messages.machine import Connect, Outcome
+from podwire.scripts.chaos.checks import carry_out
+from podwire.scripts.chaos.plan import Check, Dns
 from podwire.services.chassis.api.client import ApiError
 
 from .conftest import Booted
@@ -17,6 +19,7 @@ from .operating import ask, shell
 Json = dict[str, Any]
 NETWORK = Resource("chaos-mesh.org", "v1alpha1", "networkchaos", "NetworkChaos")
 POD = Resource("chaos-mesh.org", "v1alpha1", "podchaos", "PodChaos")
+DNS = Resource("chaos-mesh.org", "v1alpha1", "dnschaos", "DNSChaos")
 SCHEDULES = Resource("chaos-mesh.org", "v1alpha1", "schedules", "Schedule")
 MILLISECOND = 1_000_000
 SECOND = 1000 * MILLISECOND
@@ -239,6 +242,39 @@ def test_a_schedule_makes_one_a_minute_and_keeps_the_last(booted: Booted) -> Non
 
         await stage.until(none_left, 30, "what the schedule made is gone")
         assert await stage.took("near") is not None
+
+    play(booted, scene)
+
+
+@pytest.mark.slow
+def test_names_are_answered_wrongly_for_those_who_are_selected(booted: Booted) -> None:
+    async def scene(stage: Stage) -> None:
+        async def resolved(source: str, name: str) -> str:
+            pod = await stage.pod(source)
+            call = Dns(from_=source, name=f"{name}.svc.cluster.local")
+            check = Check(name="x", dns=call)
+            assert pod["metadata"]["name"] == source
+            return (await carry_out(booted.cluster.client, check, "default")).said
+
+        right = await resolved("client", "kubernetes.default")
+        assert right == "10.96.0.1"
+        await stage.chaos("wrong", DNS, action="error", patterns=["kubernetes.*"])
+        await stage.condition("wrong", "AllInjected", DNS)
+        await asyncio.sleep(1)
+        assert await resolved("client", "kubernetes.default") == "SERVFAIL"
+        assert await resolved("near", "kubernetes.default") == right
+        assert await resolved("client", "kube-dns.kube-system") == "10.96.0.10"
+        await stage.gone("wrong", DNS)
+        await asyncio.sleep(1)
+        assert await resolved("client", "kubernetes.default") == right
+        await stage.chaos("random", DNS, action="random", selector=SERVER, duration="10s")
+        await stage.condition("random", "AllInjected", DNS)
+        await asyncio.sleep(1)
+        answers = {await resolved("near", "kubernetes.default") for _ in range(3)}
+        assert len(answers) > 1 and right not in answers
+        await stage.condition("random", "AllRecovered", DNS)
+        await asyncio.sleep(1)
+        assert await resolved("near", "kubernetes.default") == right
 
     play(booted, scene)
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from podwire.proto.kube.chaos import DNS_CHAOS
 from podwire.proto.kube.resources import Resource
 
 type Json = dict[str, Any]
@@ -9,9 +10,10 @@ type Json = dict[str, Any]
 GROUP: Final = "chaos-mesh.org"
 NETWORK: Final = Resource(GROUP, "v1alpha1", "networkchaos", "NetworkChaos")
 POD: Final = Resource(GROUP, "v1alpha1", "podchaos", "PodChaos")
+DNS: Final = DNS_CHAOS
 SCHEDULES: Final = Resource(GROUP, "v1alpha1", "schedules", "Schedule")
-EXPERIMENTS: Final = (NETWORK, POD)
-FIELDS: Final = {NETWORK.kind: "networkChaos", POD.kind: "podChaos"}
+EXPERIMENTS: Final = (NETWORK, POD, DNS)
+FIELDS: Final = {NETWORK.kind: "networkChaos", POD.kind: "podChaos", DNS.kind: "dnsChaos"}
 """Where a Schedule has the spec of each kind."""
 
 

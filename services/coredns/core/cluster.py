@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from podwire.proto.kube.chaos import DnsChaos
 from podwire.proto.kube.meta import Namespace
 from podwire.proto.kube.network import EndpointSlice, Service
 from podwire.proto.kube.pod import Pod
@@ -38,6 +39,8 @@ class Cluster:
     serial: int = 0
     services: dict[ServiceName, Service] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=dict)
+    experiments: dict[ObjectKey, DnsChaos] = field(default_factory=dict)
+    """The DNSChaos objects that have somebody."""
     _slices: dict[ServiceName, dict[ObjectKey, EndpointSlice]] = field(default_factory=dict)
     _slice_owner: dict[ObjectKey, ServiceName] = field(default_factory=dict)
     _by_cluster_ip: dict[str, ServiceName] = field(default_factory=dict)
@@ -52,6 +55,12 @@ class Cluster:
         self.namespaces.pop(key.name, None)
         if namespace is not None:
             self.namespaces[key.name] = namespace
+
+    def set_experiment(self, key: ObjectKey, chaos: DnsChaos | None) -> None:
+        """A DNSChaos is as given, or is gone (None)."""
+        self.experiments.pop(key, None)
+        if chaos is not None and chaos.status.addresses:
+            self.experiments[key] = chaos
 
     def set_service(self, key: ObjectKey, service: Service | None) -> None:
         """A Service is as given, or is gone (None)."""

@@ -8,6 +8,8 @@ import dns.message
 import dns.rcode
 import dns.rdataclass
 
+from podwire.proto.kube.chaos import DnsChaos
+from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis import dns_wire as wire
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.coredns.core.cluster import Cluster
@@ -17,6 +19,7 @@ from podwire.services.coredns.core.endpoints import configure as configure_endpo
 from podwire.services.coredns.core.plugins import (
     autopath,
     cache,
+    dns_chaos,
     forward,
     hosts,
     kubernetes,
@@ -230,6 +233,8 @@ _BUILDERS: Final[dict[str, Callable[[ServerBlock, Surroundings, Server], Plugin]
 
 # -- queries
 
+_NO_EXPERIMENTS: Final[Mapping[ObjectKey, DnsChaos]] = {}
+
 
 def server_for(servers: list[Server], name: str, port: int) -> Server | None:
     """The server on a port whose zone is the longest that a name lies in."""
@@ -238,9 +243,16 @@ def server_for(servers: list[Server], name: str, port: int) -> Server | None:
 
 
 def serve(
-    servers: list[Server], port: int, payload: bytes, client: Address, over_udp: bool, now_ns: int, random: RandomBits
+    servers: list[Server],
+    port: int,
+    payload: bytes,
+    client: Address,
+    over_udp: bool,
+    now_ns: int,
+    random: RandomBits,
+    experiments: Mapping[ObjectKey, DnsChaos] = _NO_EXPERIMENTS,
 ) -> Generator[Ask, Message, tuple[Query, Message, Server | None]]:
-    """A message's response, step by step. Raises wire.Refusal."""
+    """A message's response, step by step; chaos experiments come before every plugin. Raises wire.Refusal."""
     message = wire.read(payload)
     question = message.question[0]
     name = question.name.to_text().lower()
@@ -248,6 +260,8 @@ def serve(
     if message.edns > 0:
         return query, reply(query, dns.rcode.BADVERS), None
     server = server_for(servers, name, port)
+    if experiments and (wrong := dns_chaos.answer(experiments, query)) is not None:
+        return query, wrong, server
     if server is None or (question.rdclass != dns.rdataclass.IN and _CLASSES not in server.plugins):
         return query, reply(query, dns.rcode.REFUSED), server
     try:

@@ -1,5 +1,7 @@
 """The other plugins, each alone or with the one it needs."""
 
+from dataclasses import replace
+
 import dns.flags
 import dns.message
 import dns.rcode
@@ -14,14 +16,19 @@ from tests.unit.coredns.conftest import (
     add_service,
     answering,
     corefile,
+    key,
     texts,
 )
 
+from podwire.proto.kube.chaos import DnsChaos
+from podwire.proto.messages import codec
+from podwire.services.chassis.chance import RandomStream
 from podwire.services.coredns.core.cluster import Cluster
+from podwire.services.coredns.core.plugins import dns_chaos
 from podwire.services.coredns.core.plugins.cache import Cache
 from podwire.services.coredns.core.plugins.forward import Forward
 from podwire.services.coredns.core.plugins.loop import Loop
-from podwire.services.coredns.core.query import Ask, UpstreamFailure
+from podwire.services.coredns.core.query import Ask, Query, UpstreamFailure
 
 KUBERNETES = "kubernetes cluster.local {\n    pods verified\n  }"
 
@@ -349,3 +356,25 @@ def test_log_of_other_names_and_in_another_format(make_dns: MakeDns) -> None:
     made.ask("www.example.com")
     made.ask("www.example.org")
     assert made.said == ["[INFO] udp Request: www.example.com. A 7"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("google.com", "google.com.", True),
+        ("google.com", "www.google.com.", False),
+        ("chaos-mesh.*", "chaos-mesh.org.", True),
+        ("github.?om", "github.com.", True),
+        ("github.?om", "github.om.", False),
+        ("GitHub.com", "github.com.", True),
+    ],
+)
+def test_patterns_of_chaos_experiments(pattern: str, name: str, fits: bool) -> None:
+    """As "Simulate DNS Faults" of Chaos Mesh's documentation describes them."""
+    value = {"spec": {"action": "error", "patterns": [pattern]}, "status": {"addresses": ["10.244.1.2"]}}
+    experiments = {key("x"): codec.decode(DnsChaos, codec.encode(value))}
+    message = dns.message.make_query(name, "A", id=1)
+    query = Query(message, name, dns.rdatatype.A, ("10.244.1.2", 5000), True, 40, 0, RandomStream(1))
+    wrong = dns_chaos.answer(experiments, query)
+    assert (wrong is not None and wrong.rcode() == dns.rcode.SERVFAIL) == fits
+    assert dns_chaos.answer(experiments, replace(query, client=("10.244.1.3", 5000))) is None
