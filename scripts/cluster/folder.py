@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from podwire.scripts.cluster.credentials import write_private
+from podwire.services.chassis.bus.base import MAX_PAYLOAD
 
 DEFAULT: Final = ".podwire"
 
@@ -68,6 +69,7 @@ class ClusterFolder:
         self.ssh_key = self.path / "ssh_key"
         self.doors = self.path / "doors.json"
         self._holds = self.path / "held"
+        self.acknowledged = self.path / "acknowledged"
         self._lock: int | None = None
 
     def make(self) -> None:
@@ -77,6 +79,18 @@ class ClusterFolder:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise FolderError(f"{self.path}: {error.strerror}; choose another with --data-dir") from None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one message of the largest size fits."""
+        return shutil.disk_usage(self.path).free >= MAX_PAYLOAD
+
+    def check_room(self) -> None:
+        """Raises FolderError where there is no room for another message."""
+        if not self.has_room:
+            free = shutil.disk_usage(self.path).free
+            text = f"{free:,} bytes are free on its disk, and at least {MAX_PAYLOAD:,} are needed"
+            raise FolderError(f"{self.path}: {text}; make room, or choose another with --data-dir")
 
     def lock(self) -> None:
         """Takes the folder; held until the process ends, inherited by what it forks. Raises FolderError."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from podwire import compose
 from podwire.scripts.cluster import credentials, ssh_files
 from podwire.scripts.cluster.addressing import AddressingError, addressing
@@ -50,13 +52,31 @@ def start(options: Options) -> Started:
         addressing(options.ip_family)
         folder.make()
         folder.lock()
+        folder.check_room()
         _check_continued(options, folder)
+        _check_files(folder)
         folder.doors.unlink(missing_ok=True)
         folder.release_all()
         plan = _plan(options, folder)
         return _start(options, folder, plan)
     except (FolderError, AddressingError, LayoutError, NatsServerError) as error:
         raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{error.filename or folder.path}: {error.strerror}") from None
+
+
+def _check_files(folder: ClusterFolder) -> None:
+    """What an earlier life left must be whole before anything is written to it. Raises UserError, OSError."""
+    from podwire.scripts.history.verifying import verify  # a continued cluster's only
+
+    if (key := folder.keys / "sa.key").exists():
+        try:
+            load_pem_private_key(key.read_bytes(), password=None)
+        except ValueError:
+            text = "it is no private key in PEM; put it back, or remove it (tokens made before then end)"
+            raise UserError(f"{key}: {text}") from None
+    if folder.nats.exists() or folder.acknowledged.exists():
+        verify(folder)
 
 
 def _check_continued(options: Options, folder: ClusterFolder) -> None:
@@ -80,6 +100,7 @@ def _plan(options: Options, folder: ClusterFolder) -> Layout:
         "api_key_file": str(folder.keys / "apiserver.key"),
         "api_ca_file": str(folder.keys / "ca.crt"),
         "service_account_key_file": str(folder.keys / "sa.key"),
+        "acknowledged_file": str(folder.acknowledged),
     }
     controllers = {"root_ca_file": str(folder.keys / "ca.crt")}
     ssh = {

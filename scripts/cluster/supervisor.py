@@ -58,6 +58,7 @@ class Supervisor:
     _claims_pipe: tuple[int, int] = (0, 0)
     _wakeup: tuple[int, int] = (0, 0)
     _told: list[RunningProcess] = field(default_factory=list)
+    _had_room: bool = True
 
     def run(self) -> None:
         """Blocks until stopped; then kills everything that it started."""
@@ -66,6 +67,7 @@ class Supervisor:
             while not self._stopping:
                 self._start_what_is_due()
                 self._tell()
+                self._mind_the_disk()
                 self._wait()
                 self._read_claims()
                 self._reap()
@@ -172,7 +174,10 @@ class Supervisor:
             component = slot.plan.component
             code = run(component, self._settings(slot), COMPONENTS[component].service, family)
         finally:
-            sys.stderr.flush()
+            try:
+                sys.stderr.flush()
+            except OSError:  # a full disk
+                pass
             os._exit(code)
 
     def _settings(self, slot: _Slot) -> ProcessSettings:
@@ -194,8 +199,19 @@ class Supervisor:
         if self._nats_pid:
             running.append(RunningProcess(NATS, "", NATS, self._nats_pid, False, 0, NATS))
         if running != self._told:
-            self.folder.write_processes(running)
+            try:
+                self.folder.write_processes(running)
+            except OSError:
+                return  # a full disk: the next turn tries again
             self._told = running
+
+    def _mind_the_disk(self) -> None:
+        """A disk that was full has room again: nats-server refuses to write until it is started anew (2.15)."""
+        has_room = self.folder.has_room
+        if has_room and not self._had_room:
+            self.nats.kill()
+            self._nats_pid = 0
+        self._had_room = has_room
 
     def _kill_all(self) -> None:
         for slot in self._slots:

@@ -48,7 +48,7 @@ def fork(log: Log, data_dir: str) -> ClusterFolder:
 
 
 async def _fill(folder: ClusterFolder, log: Log) -> None:
-    async with serving(folder) as bus:
+    async with serving(folder.nats) as bus:
         await bus.create_stream(NatsServer.STREAM, _PATIENCE)
         waiting: list[Stored] = []
         for stored in whole(log):

@@ -8,11 +8,11 @@ from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.cluster.client import Client, connected
-from podwire.scripts.cluster.folder import ClusterFolder, FolderError
+from podwire.scripts.cluster.folder import ClusterFolder, FolderError, Shape
 from podwire.scripts.errors import UserError
 from podwire.scripts.history import file
 from podwire.scripts.history.log import Log
-from podwire.scripts.history.serving import serving
+from podwire.scripts.history.serving import JETSTREAM, serving_copy
 from podwire.services.chassis import logs
 from podwire.services.chassis.bus import base, pieces
 from podwire.services.chassis.bus.nats import NatsBus
@@ -40,16 +40,19 @@ def read(source: Source) -> Log:
         return file.load(Path(source.file))
     folder = ClusterFolder(Path(source.data_dir))
     try:
-        if folder.is_running:
+        if folder.is_running or folder.is_of_containers:
             return asyncio.run(_of_running(source.data_dir))
-        return asyncio.run(_of_stopped(folder))
+        return read_stopped(folder)
     except (FolderError, NatsServerError) as error:
         raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"{error.filename or folder.path}: {error.strerror}") from None
 
 
 async def _of_running(data_dir: str) -> Log:
     async with connected(data_dir) as client:
-        return await _copied(client.bus, client.folder, await _hops(client))
+        shape = Shape(client.cluster.workers, client.cluster.ip_family)
+        return await _copied(client.bus, shape, await _hops(client))
 
 
 async def _hops(client: Client) -> tuple[Hop, ...]:
@@ -61,26 +64,31 @@ async def _hops(client: Client) -> tuple[Hop, ...]:
     return tuple(codec.decode_union(list[Hop], payload))
 
 
-async def _of_stopped(folder: ClusterFolder) -> Log:
-    """Starts the folder's NATS server for as long as it takes to read; the folder is held meanwhile."""
-    if not (folder.nats / "jetstream").is_dir():
-        raise UserError(f"--data-dir {folder.path}: there is no event log; podwire up makes one")
-    folder.lock()
+class NoLog(UserError):
+    """The folder has no event log, or none that can be read."""
+
+
+def read_stopped(folder: ClusterFolder) -> Log:
+    """The log of a cluster that does not run; nothing of it is touched. Raises NoLog, UserError, OSError."""
+    if not (folder.nats / JETSTREAM).exists():
+        raise NoLog(f"{folder.path}: there is no event log")
     try:
-        async with serving(folder) as bus:
-            return await _copied(bus, folder, ())
+        return asyncio.run(_of_stopped(folder))
     except base.StreamUnavailable:
-        text = "it holds no event log that can be read"
-        raise UserError(f"--data-dir {folder.path}: {text}; see {folder.nats}/nats.log") from None
-    finally:
-        folder.unlock()
+        raise NoLog(f"{folder.path}: there is no event log that can be read") from None
 
 
-async def _copied(bus: NatsBus, folder: ClusterFolder, hops: tuple[Hop, ...]) -> Log:
-    """Everything that the stream holds now."""
+async def _of_stopped(folder: ClusterFolder) -> Log:
     shape = folder.previous()
     if shape is None:
-        raise UserError(f"{folder.path}/cluster.json cannot be read: it says how many nodes the cluster has")
+        text = "it says how many nodes the cluster has; put a copy back"
+        raise UserError(f"{folder.path}/cluster.json cannot be read: {text}")
+    async with serving_copy(folder.nats) as bus:
+        return await _copied(bus, shape, ())
+
+
+async def _copied(bus: NatsBus, shape: Shape, hops: tuple[Hop, ...]) -> Log:
+    """Everything that the stream holds now."""
     await bus.stream_state(_PATIENCE)
     records: list[base.Stored] = []
     done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -95,7 +103,7 @@ async def _copied(bus: NatsBus, folder: ClusterFolder, hops: tuple[Hop, ...]) ->
     try:
         last = await asyncio.wait_for(done, _PATIENCE)
     except TimeoutError:
-        raise UserError(f"{folder.path}: the event log does not answer within {_PATIENCE:g} s") from None
+        raise UserError(f"the event log does not answer within {_PATIENCE:g} s") from None
     finally:
         follower.close()
         following.cancel()

@@ -1,6 +1,7 @@
 """The API server's shell: follows the log, answers on the bus and over HTTPS, beats, compacts, repairs."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 from podwire.proto import subjects
@@ -15,6 +16,7 @@ from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.json_types import pack
 from podwire.services.apiserver.core.store import Changed, stored_form
 from podwire.services.apiserver.definitions_loop import DefinitionsLoop
+from podwire.services.apiserver.high_water import HighWater
 from podwire.services.apiserver.replica import Replica
 from podwire.services.apiserver.settings import ApiServerSettings
 from podwire.services.apiserver.signing import token_key
@@ -52,6 +54,7 @@ class ApiServer:
         serve_health(self._context, self._facts)
         await self._read_floor()
         self.replica.listen(self._on_change)
+        self._write_down_revisions()
         start = self._context.tasks.start
         start(self.replica.run(), name="follow the event log")
         await self.replica.current.wait()
@@ -97,6 +100,12 @@ class ApiServer:
             except (LogUnavailable, codec.ForeignMessage) as error:
                 self._context.log.warning("the event log's floor cannot be read", reason=str(error))
                 await asyncio.sleep(_RETRY)
+
+    def _write_down_revisions(self) -> None:
+        if not self._settings.acknowledged_file:
+            return
+        high_water = HighWater(Path(self._settings.acknowledged_file))
+        self.replica.listen(lambda changed: high_water.reach(changed.revision) if changed is not None else None)
 
     def _on_change(self, changed: Changed | None) -> None:
         if changed is None or changed.key.resource in _BOOTSTRAP_RESOURCES:

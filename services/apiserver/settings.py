@@ -23,6 +23,8 @@ class ApiServerSettings(ProcessSettings, frozen=True, kw_only=True):
     history_bytes: int = 1 << 30
     """How many bytes of changes stay readable, at most."""
     compaction_seconds: int = 60
+    acknowledged_file: str = ""
+    """Where the newest applied revision is written down; without one it is not."""
 
     def __post_init__(self) -> None:
         try:

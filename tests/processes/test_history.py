@@ -67,7 +67,7 @@ def test_what_is_not_there_is_said_in_one_line(
         (("--log", str(cut)), "the file ends too early"),
         (("--log", str(file), "--at", "999999"), "the log ends at revision"),
         (("get", "nothing", "--log", str(file)), 'the server doesn\'t have a resource type "nothing"'),
-        (("--data-dir", str(tmp_path / "none")), "there is no event log; podwire up makes one"),
+        (("--data-dir", str(tmp_path / "none")), "there is no event log"),
     ):
         error = history(*arguments, code=2)
         assert says in error and len(error.splitlines()) == 1

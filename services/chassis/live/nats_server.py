@@ -182,6 +182,19 @@ class NatsServer:
             )
         return self._child.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the child lives."""
+        return self._child is not None and self._child.poll() is None
+
+    def complaint(self) -> str:
+        """The last line of the log in which the server says what is wrong ("" for none)."""
+        try:
+            lines = (self._folder / "nats.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line for line in reversed(lines) if "[ERR]" in line or "[FTL]" in line), "")
+
     def kill(self) -> None:
         """kill -9."""
         if self._child is not None:
