@@ -46,10 +46,12 @@ class _Before:
     at: str
 
 
-def _source(context: typer.Context, data_dir: str, file: str) -> Source:
+def _source(context: typer.Context, data_dir: str, file: str, parameter: str = "data_dir") -> Source:
     before: _Before | None = context.obj
-    own = Source(data_dir, file)
-    return before.source if before is not None and own == Source(DEFAULT_DATA_DIR) else own
+    said = context.get_parameter_source(parameter)
+    if before is None or file or (said is not None and said.name == "COMMANDLINE"):
+        return Source(data_dir, file)
+    return before.source
 
 
 @app.callback()
@@ -72,6 +74,8 @@ def history(
     """
     source = Source(data_dir, file)
     if context.invoked_subcommand is not None:
+        if any((namespace, kind, name, since, by, follow_)):
+            raise UserError(f"{context.invoked_subcommand}: only --at, --log and --data-dir may stand before it")
         context.obj = _Before(source, at)
         return
     if output not in _OUTPUTS:
@@ -218,7 +222,7 @@ def fork_(
     from podwire.scripts.cluster.start import Options
     from podwire.scripts.commands.up import run_up
 
-    log = read(_source(context, origin, file))
+    log = read(_source(context, origin, file, "origin"))
     found = revision(log, _at(context, at), "--at", time.time_ns())
     fork(log.cut(found), data_dir)
     typer.echo(f"forked at revision {found}: {rfc3339(log.time_of(found))}")

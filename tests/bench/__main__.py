@@ -5,7 +5,7 @@ import sys
 
 from tests.bench.table import Row, show
 
-PARTS = ("cluster", "api", "wire", "kernels", "services", "proxy", "dns", "programming", "simulation")
+PARTS = ("cluster", "api", "wire", "kernels", "services", "proxy", "dns", "programming", "simulation", "testing")
 
 
 def main(chosen: list[str]) -> int:

@@ -1,8 +1,12 @@
 """`podwire history` over real processes: the same past from a running cluster, a stopped one and an exported file."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live_cluster import WORKLOAD, LiveCluster, podwire, until
@@ -52,6 +56,15 @@ def test_the_past_is_the_same_wherever_it_is_read(stopped: tuple[LiveCluster, Pa
         )  # fmt: skip  # one question
 
 
+def test_what_is_said_before_the_subcommand_counts_more_than_the_environment(
+    stopped: tuple[LiveCluster, Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, file, told = stopped
+    monkeypatch.setenv("PODWIRE_DATA_DIR", str(tmp_path / "none"))
+    wanted = ("get", "svc", "-A", "-o", "wide", "--at", told["at"])
+    assert history("--log", str(file), *wanted) == history(*wanted, "--log", str(file)) == told["svc"]
+
+
 def test_packets_come_with_the_log(stopped: tuple[LiveCluster, Path, dict[str, str]]) -> None:
     _, file, _ = stopped
     assert "socket       tcp LISTEN" in history("packets", "--log", str(file))
@@ -67,6 +80,7 @@ def test_what_is_not_there_is_said_in_one_line(
         (("--log", str(cut)), "the file ends too early"),
         (("--log", str(file), "--at", "999999"), "the log ends at revision"),
         (("get", "nothing", "--log", str(file)), 'the server doesn\'t have a resource type "nothing"'),
+        (("-n", "default", "get", "pods"), "get: only --at, --log and --data-dir may stand before it"),
         (("--data-dir", str(tmp_path / "none")), "there is no event log"),
     ):
         error = history(*arguments, code=2)
@@ -90,3 +104,25 @@ def test_a_fork_lives_on_from_that_point(stopped: tuple[LiveCluster, Path, dict[
         until(lambda: forked.missing() or forked.connect("node-1"), 30)
     finally:
         forked.close()
+
+
+def test_changes_are_followed_as_they_happen(tmp_path: Path) -> None:
+    cluster = LiveCluster(tmp_path)
+    cluster.up()
+    command = [sys.executable, "-m", "podwire.scripts", "history", "-f", "--name", "told", "-o", "json"]
+    body: dict[str, Any] = {"metadata": {"name": "told"}, "data": {"a": "1"}}
+    patch = {"data": {"a": "2"}}
+    try:
+        with subprocess.Popen(
+            [*command, "--data-dir", cluster.data_dir], stdout=subprocess.PIPE, text=True
+        ) as following:
+            assert following.stdout is not None
+            cluster.apply((resources.CONFIG_MAPS, body))
+            cluster.run(lambda client: client.api.patch(resources.CONFIG_MAPS, "default", "told", patch))
+            first, second = (json.loads(following.stdout.readline()) for _ in range(2))
+            following.send_signal(signal.SIGINT)
+            assert following.wait(timeout=30) in (0, 130)
+    finally:
+        cluster.close()
+    assert (first["verb"], second["verb"]) == ("create", "update")
+    assert second["fields"] == [{"path": "data.a", "before": "1", "after": "2"}]
