@@ -1,6 +1,7 @@
 """Where a log is read: from a running cluster's bus, from a stopped cluster's folder, or from an exported file."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,10 +102,22 @@ async def _copied(bus: NatsBus, shape: Shape, hops: tuple[Hop, ...]) -> Log:
     follower = Follower(bus, wanted, 1, records.append, on_current, records.clear, Silence())
     following = asyncio.get_running_loop().create_task(follower.run())
     try:
-        last = await asyncio.wait_for(done, _PATIENCE)
+        last = await _while_it_goes_on(done, records)
     except TimeoutError:
         raise UserError(f"the event log does not answer within {_PATIENCE:g} s") from None
     finally:
         follower.close()
         following.cancel()
     return Log(follower.birth, shape, tuple(records), last, hops)
+
+
+async def _while_it_goes_on(done: asyncio.Future[int], records: Sequence[base.Stored]) -> int:
+    """Waits as long as records come: a log of a gigabyte takes its time. Raises TimeoutError."""
+    known = -1
+    while len(records) > known:
+        known = len(records)
+        try:
+            return await asyncio.wait_for(asyncio.shield(done), _PATIENCE)
+        except TimeoutError:
+            continue
+    raise TimeoutError

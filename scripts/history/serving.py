@@ -46,7 +46,7 @@ async def serving(folder: Path) -> AsyncIterator[NatsBus]:
 @asynccontextmanager
 async def serving_copy(folder: Path) -> AsyncIterator[NatsBus]:
     """The same on a copy: a server that starts mends files as it sees fit. Raises OSError, too."""
-    with tempfile.TemporaryDirectory(prefix="podwire-log-") as place:
+    with tempfile.TemporaryDirectory(prefix="podwire-log-", dir=_roomy(folder)) as place:
         try:
             shutil.copytree(folder / JETSTREAM, Path(place) / JETSTREAM)
         except shutil.Error as error:  # one entry for each file that could not be copied
@@ -54,6 +54,17 @@ async def serving_copy(folder: Path) -> AsyncIterator[NatsBus]:
             raise UserError(f"{source}: {str(why).partition('] ')[2] or why}") from None
         async with serving(Path(place)) as bus:
             yield bus
+
+
+def _roomy(folder: Path) -> Path:
+    """Where a copy of the folder's log fits. Raises UserError."""
+    needed = sum(path.stat().st_size for path in (folder / JETSTREAM).rglob("*") if path.is_file())
+    places = (Path(tempfile.gettempdir()), folder)
+    for place in places:
+        if shutil.disk_usage(place).free > needed:
+            return place
+    where = " or ".join(map(str, places))
+    raise UserError(f"{folder}: the event log is read from a copy, and {needed:,} bytes are not free in {where}")
 
 
 async def _connected(server: NatsServer, password: str) -> NatsBus:

@@ -96,12 +96,14 @@ Call = Apply | Delete | Get | Listing | Exec | Exchange | Chaos | Wait | Listen
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answer: a value, or what went wrong; the virtual time (seconds since the boot) and the last revision."""
+    """The answer: a value, or what went wrong; the virtual time (seconds since the boot) and the last revision; what
+    components have logged as errors since the answer before."""
 
     value: Any = None
     error: str = ""
     now: float = 0.0
     revision: int = 0
+    logged: list[str] = []
 
 
 class Outcome(msgspec.Struct, frozen=True):

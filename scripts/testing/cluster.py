@@ -136,6 +136,8 @@ class Cluster:
         self.chaos = Chaos(self)
         self.exchanges: list[Exchange] = []
         """Every exchange of this test, in order."""
+        self.errors: list[str] = []
+        """What components have logged as errors, which is never foreseen: a defect of podwire, most likely."""
         self.now = 0.0
         """Virtual seconds since the cluster booted, as of the last call."""
         self.revision = 0
@@ -152,6 +154,7 @@ class Cluster:
         if told is None:
             raise ClusterError("the cluster's process is gone")
         self.now, self.revision = told.now, told.revision
+        self.errors += told.logged
         if told.error:
             raise ClusterError(told.error)
         return told.value

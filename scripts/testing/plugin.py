@@ -91,4 +91,6 @@ def pytest_runtest_makereport(
     if report.failed and made is not None and made.exchanges:
         last = made.exchanges[-1]
         report.sections.append(("podwire: the last exchange", f"{last}\n{last.cause}\n\n{last.trace.rstrip()}"))
+    if report.failed and made is not None and made.errors:
+        report.sections.append(("podwire: errors of components", "\n".join(made.errors)))
     return report

@@ -72,7 +72,8 @@ class Served:
             error = str(failure)
         except Exception:
             error = traceback.format_exc()
-        return calls.Told(value, error, self.cluster.loop.now_ns / SECOND, self.cluster.broker.stream.last)
+        logged, self.cluster.errors[:] = list(self.cluster.errors), []
+        return calls.Told(value, error, self.cluster.loop.now_ns / SECOND, self.cluster.broker.stream.last, logged)
 
     async def _apply(self, call: calls.Apply) -> list[str]:
         applied = await self._objects.apply(call)
