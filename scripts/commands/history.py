@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -31,8 +31,12 @@ from podwire.services.apiserver.core.presentation import to_yaml
 from podwire.services.apiserver.core.times import rfc3339
 from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
 
+if TYPE_CHECKING:
+    from podwire.scripts.history.bisect import Found
+
 app = typer.Typer(help="The event log; the cluster as it was.", invoke_without_command=True)
 
+Machines = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
 At = Annotated[str, typer.Option("--at", metavar="RV|TIME", help="A revision, a time, or how long ago (5m).")]
 LogFile = Annotated[str, typer.Option("--log", metavar="FILE", help="An exported log, instead of a cluster's.")]
 _OUTPUTS: Final = ("text", "json", "yaml")
@@ -96,7 +100,7 @@ def history(
 
 def _print(found: list[Change], output: str) -> None:
     if output == "json":
-        typer.echo(json.dumps([each.as_json() for each in found], indent=1, ensure_ascii=False))
+        _print_json([each.as_json() for each in found])
     elif output == "yaml":
         typer.echo(to_yaml([each.as_json() for each in found]), nl=False)
     else:
@@ -163,18 +167,32 @@ def diff(
     old: Annotated[str, typer.Argument(metavar="A", help="A revision, a time, or how long ago.")],
     new: Annotated[str, typer.Argument(metavar="B", help="The same; the last revision if left out.")] = "",
     brief: Annotated[bool, typer.Option("--brief", "-q", help="Only which objects differ.")] = False,
+    output: Machines = "text",
     file: LogFile = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show what is not the same at two revisions, as kubectl diff does; ends with 1 if anything is not."""
+    _check_output(output)
     log, now = read(_source(context, data_dir, file)), time.time_ns()
     left, right = revision(log, old, "A", now), revision(log, new, "B", now)
     found = differences(log, left, right)
-    for each in found:
-        typer.echo(f"{each.what}  {each.file}" if brief else unified(each, log, left, right), nl=brief)
+    if output == "json":
+        _print_json([each.as_json() for each in found])
+    else:
+        for each in found:
+            typer.echo(f"{each.what}  {each.file}" if brief else unified(each, log, left, right), nl=brief)
     counts = {what: sum(each.what == what for each in found) for what in ("created", "deleted", "changed")}
     typer.echo(f"{left} to {right}: " + ", ".join(f"{count} {what}" for what, count in counts.items()), err=True)
     raise typer.Exit(1 if found else 0)
+
+
+def _check_output(output: str) -> None:
+    if output not in ("text", "json"):
+        raise UserError(f"--output {output}: text or json is needed")
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 @app.command()
@@ -236,6 +254,7 @@ def bisect(
     good: Annotated[str, typer.Option(metavar="RV|TIME", help="When the rules held; else it is looked for.")] = "",
     bad: Annotated[str, typer.Option(metavar="RV|TIME", help="When they did not; else the last revision.")] = "",
     via: Annotated[str, typer.Option(metavar="NODE", help="The node that a host outside routes through.")] = "",
+    output: Machines = "text",
     file: LogFile = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -243,11 +262,21 @@ def bisect(
     settle and probed."""
     from podwire.scripts.history.bisect import Bisection  # a whole simulated cluster: half a second to import
 
+    _check_output(output)
     rules = read_rules(expect)
     log, now, began = read(_source(context, data_dir, file)), time.time_ns(), time.monotonic()
     known_good = revision(log, good, "--good", now) if good else None
     search = Bisection(log, rules, MANIFESTS / "static", via, lambda line: typer.echo(line, err=True))
     found = search.run(known_good, revision(log, bad, "--bad", now))
+    spent = time.monotonic() - began
+    if output == "json":
+        _print_json(found.as_json(log))
+    else:
+        _tell(log, found)
+    typer.echo(f"{len(log.events)} events, {found.steps} revisions tried, {spent:.1f} s", err=True)
+
+
+def _tell(log: Log, found: "Found") -> None:
     typer.echo(_line(change(log.at(found.bad)), "text").strip())
     for each in differences(log, found.good, found.bad):
         typer.echo(unified(each, log, found.good, found.bad), nl=False)
@@ -257,5 +286,3 @@ def bisect(
         typer.echo(f"because     {cause(found.broken.packets)}")
         request = found.broken.packets[0]
         for_people().print(tree(request, request.title))
-    spent = time.monotonic() - began
-    typer.echo(f"{len(log.events)} events, {found.steps} revisions tried, {spent:.1f} s", err=True)

@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from podwire.scripts.errors import UserError
+from podwire.scripts.history.changes import change
+from podwire.scripts.history.difference import differences
 from podwire.scripts.history.log import Log
 from podwire.scripts.reach.checking import Verdict, check
 from podwire.scripts.reach.expectation import Judgement, Rule
 from podwire.scripts.reach.matrix import Probe
 from podwire.scripts.simulation.replay import Replay
+from podwire.scripts.trace.cause import cause
 from podwire.scripts.trace.exchange import follow
 from podwire.scripts.trace.flights import Flight, flights
 from podwire.scripts.trace.resolve import Destination
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
 
 _TIMEOUT: Final = 1.0
@@ -41,6 +47,20 @@ class Found:
     bad: int
     broken: Broken
     steps: int
+
+    def as_json(self, log: Log) -> Json:
+        """All that is found, for machines."""
+        packets = self.broken.packets
+        return {
+            "good": self.good,
+            "bad": self.bad,
+            "tried": self.steps,
+            "change": change(log.at(self.bad)).as_json(),
+            "objects": [each.as_json() for each in differences(log, self.good, self.bad)],
+            "differences": self.broken.verdict.lines(),
+            "cause": cause(packets) if packets else "",
+            "hops": [msgspec.to_builtins(hop) for flight in packets for hop in flight.hops],
+        }
 
 
 @dataclass(slots=True)

@@ -30,6 +30,12 @@ class Difference:
         """What happened to it."""
         return "created" if self.before is None else "deleted" if self.after is None else "changed"
 
+    def as_json(self) -> Json:
+        """Both states, without managedFields."""
+        names = dict(zip(("apiVersion", "kind", "namespace", "name"), self.name, strict=True))
+        states = {"before": without_managers(self.before), "after": without_managers(self.after)}
+        return {"what": self.what, **names, **states}
+
     @property
     def file(self) -> str:
         """`apps.v1.Deployment.default.web`."""

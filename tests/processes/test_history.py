@@ -16,6 +16,9 @@ from podwire.proto.kube import resources
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
+BREAKING = {"spec": {"ports": [{"port": 80, "targetPort": 81, "protocol": "TCP"}]}}
+
+
 def history(*arguments: str, code: int = 0) -> str:
     done = podwire("history", *arguments)
     assert done.returncode == code and "Traceback" not in done.stderr, (done.stdout, done.stderr)
@@ -31,11 +34,13 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveClus
         cluster.apply(*WORKLOAD)
         until(lambda: cluster.serving("my-api", 2), 30)
         assert podwire("trace", "--data-dir", cluster.data_dir, "node-1", "my-api:80").returncode == 0
+        broken = cluster.run(lambda client: client.api.patch(resources.SERVICES, "default", "my-api", BREAKING))
         here = ("--data-dir", cluster.data_dir)
         created = json.loads(history(*here, "--name", "my-api", "--kind", "svc", "-o", "json"))[0]
         file = cluster.folder.path.parent / "exported"
         history("export", str(file), *here)
         told = {"before": str(created["revision"] - 1), "at": str(created["revision"]), "by": created["user"]}
+        told["broken"] = broken["metadata"]["resourceVersion"]
         for name in ("pods", "svc"):
             told[name] = history("get", name, "-A", "-o", "wide", "--at", told["at"], *here)
         cluster.down()
@@ -63,6 +68,23 @@ def test_what_is_said_before_the_subcommand_counts_more_than_the_environment(
     monkeypatch.setenv("PODWIRE_DATA_DIR", str(tmp_path / "none"))
     wanted = ("get", "svc", "-A", "-o", "wide", "--at", told["at"])
     assert history("--log", str(file), *wanted) == history(*wanted, "--log", str(file)) == told["svc"]
+
+
+def test_the_change_that_broke_reachability_is_found(
+    stopped: tuple[LiveCluster, Path, dict[str, str]], tmp_path: Path
+) -> None:
+    _, file, told = stopped
+    rules = tmp_path / "reach.yaml"
+    rules.write_text("- {from: default/my-api-*, to: svc/default/my-api, port: 80, allowed: true}\n")
+    question = ("bisect", "--expect", str(rules), "--log", str(file))
+    found = json.loads(history(*question, "-o", "json"))
+    assert str(found["bad"]) == told["broken"] and found["good"] < found["bad"]
+    assert found["change"]["name"] == "my-api" and found["change"]["resource"] == "services"
+    assert [(each["what"], each["kind"]) for each in found["objects"]] == [("changed", "Service")]
+    assert "but rule 1 wants it allowed" in found["differences"][0]
+    assert "NO_SOCKET no TCP socket on port 81" in found["cause"]
+    refused = history(*question, "--bad", str(int(told["broken"]) - 1), code=2)
+    assert "all is as the rules want it there" in refused
 
 
 def test_packets_come_with_the_log(stopped: tuple[LiveCluster, Path, dict[str, str]]) -> None:
