@@ -26,7 +26,7 @@ EVERYTHING: Final = (
     *(SAME_NODE, OTHER_NODE, CLUSTER_IP, NAMES, NODE_PORT, BALANCER),
     *(READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, FAULTS, TRACES, SSH),
 )
-_THE_API: Final = (READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, FAULTS)
+THE_API: Final = (READS, WRITES, NEW_PODS, PLACING, NEW_SERVICES, NEW_BALANCERS, EXEC, FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Effect:
 
 
 EFFECTS: Final = (
-    Effect("apiserver", _THE_API, "Nothing can change or be read; what is programmed stays programmed."),
+    Effect("apiserver", THE_API, "Nothing can change or be read; what is programmed stays programmed."),
     Effect(
         "nats",
         tuple(name for name in EVERYTHING if name != SSH),
@@ -90,7 +90,7 @@ EFFECTS: Final = (
     ),
     Effect(
         "control-plane",
-        (*_THE_API, TRACES),
+        (*THE_API, TRACES),
         "All that runs on it is away; the workers' traffic goes on.",
         (NAMES,),
     ),

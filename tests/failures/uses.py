@@ -13,12 +13,14 @@ import dns.rcode
 
 from podwire.proto import subjects
 from podwire.proto.kube import resources
+from podwire.proto.kube.resources import Resource
 from podwire.proto.messages import codec
 from podwire.proto.messages import machine as messages
 from podwire.scripts.cluster.client import Client
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.cluster.sessions import run_in_pod
 from podwire.services.chaos.core import kinds
+from podwire.services.chassis.api.client import ApiError
 from podwire.services.chassis.bus import pieces
 
 from . import effects
@@ -195,7 +197,15 @@ class Uses:
             for body in await self._client.api.list(resource, "default"):
                 name = body["metadata"]["name"]
                 if name.partition("-")[0] in _KINDS:
-                    await self._client.api.delete(resource, "default", name, _AT_ONCE)
+                    await self._delete_if_there(resource, name)
+
+    async def _delete_if_there(self, resource: Resource, name: str) -> None:
+        """What a use that was cut off had deleted may still be listed."""
+        try:
+            await self._client.api.delete(resource, "default", name, _AT_ONCE)
+        except ApiError as error:
+            if error.code != 404:
+                raise
 
 
 def _is_injected(experiment: Json) -> bool:
