@@ -50,12 +50,13 @@ def test_damage_is_seen(tmp_path_factory: pytest.TempPathFactory, position: int,
     [
         (b"", "it is no log that podwire exported ("),
         (b"nothing of the sort", "it is no log that podwire exported, or it is damaged (Not a gzipped file"),
-        (gzip.compress(b"\x80"), "it is no log that podwire exported (Object missing required field `birth`)"),
+        (gzip.compress(b"\x80", mtime=0), "it is no log that podwire exported (Object missing required field `birth`)"),
         (
-            gzip.compress(msgspec.msgpack.encode({"format": "other"})),
+            gzip.compress(msgspec.msgpack.encode({"format": "other"}), mtime=0),
             "it is no log that podwire exported (Invalid enum",
         ),
     ],
+    ids=["empty", "no gzip", "no fields", "another format"],
 )
 def test_another_file_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / "log").write_bytes(content)
