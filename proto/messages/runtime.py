@@ -179,6 +179,14 @@ class StopContainer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     grace: float = 0.0
 
 
+class ShiftClock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The wall clock of the programs that run in a container (not of those executed later) is `offset` ns off; 0 sets
+    it right. Idempotent."""
+
+    container: str
+    offset: int
+
+
 class RemoveContainer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Forgets a container, killing it if need be. Idempotent."""
 
@@ -277,6 +285,7 @@ Call = (
     | CreateContainer
     | StartContainer
     | StopContainer
+    | ShiftClock
     | RemoveContainer
     | ListAll
     | ReadLog

@@ -27,6 +27,18 @@ class Injection:
             return str(error)
         return ""
 
+    async def clock(self, pod: Json, container: str, offset: int) -> str:
+        """Shifts the clock of a container's programs by `offset` (ns) in all."""
+        try:
+            found = pods.container_of(pod, container)
+        except BadChaos as error:
+            return str(error) if offset else ""
+        try:
+            await self._machines.shift_clock(pod["spec"].get("nodeName", ""), found, offset)
+        except MachineFailed as error:
+            return str(error)
+        return ""
+
     def forget(self, identifier: str) -> None:
         """A pod is gone."""
         self._machines.forget(identifier)

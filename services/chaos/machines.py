@@ -34,6 +34,8 @@ class Machines:
         self._kernels: dict[str, KernelClient] = {}
         self._made: dict[str, tuple[str, str, PodNetwork]] = {}
         """What was programmed last for a pod: its machine's boot id, its network namespace, and what."""
+        self._shifted: dict[str, tuple[str, int]] = {}
+        """By how much the clock of a container is off, and its machine's boot id."""
 
     async def make(self, pod: Json, network: PodNetwork) -> None:
         """Makes a pod's network what it should be; nothing is sent where it is so. Raises MachineFailed."""
@@ -58,6 +60,13 @@ class Machines:
         """Ends a container with SIGKILL. Raises MachineFailed."""
         answer = await self._ask(node, runtime.ListAll(), "")
         await self._ask(node, runtime.StopContainer(container=container), answer.boot_id)
+
+    async def shift_clock(self, node: str, container: str, offset: int) -> None:
+        """Sets how far (ns) the clock of a container's programs is off. Raises MachineFailed."""
+        answer = await self._ask(node, runtime.ListAll(), "")
+        if self._shifted.get(container) != (answer.boot_id, offset):
+            await self._ask(node, runtime.ShiftClock(container=container, offset=offset), answer.boot_id)
+            self._shifted[container] = (answer.boot_id, offset)
 
     async def _place(self, node: str, pod: Json) -> tuple[str, str]:
         """The boot id of the pod's machine, and the pod's network namespace there."""

@@ -8,8 +8,8 @@ from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chaos.core import experiment, names, network, pods, schedules, selecting
-from podwire.services.chaos.core.kinds import DNS, EXPERIMENTS, NETWORK, SCHEDULES, BadChaos, Json
+from podwire.services.chaos.core import clocks, experiment, names, network, pods, schedules, selecting
+from podwire.services.chaos.core.kinds import DNS, EXPERIMENTS, NETWORK, POD, SCHEDULES, TIME, BadChaos, Json
 from podwire.services.chaos.injection import Injection
 from podwire.services.chaos.settings import ChaosSettings
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
@@ -23,6 +23,7 @@ USER: Final = "system:chaos-controller-manager"
 _RETRY: Final = 1 * SECOND
 _RESYNC: Final = 5 * SECOND
 """How often what is injected is looked at: a machine may have booted since, a pod may have another namespace."""
+_CHECKS: Final = {POD: pods.check, DNS: names.check, TIME: clocks.check}
 _SAID: Final = {"Run": ("Started", "Experiment has started"), "Stop": ("Deleted", "Experiment has been deleted")}
 
 
@@ -141,9 +142,9 @@ class Chaos:
         nodes = {key.name: node for key, node in self._watches[resources.NODES].objects.items()}
         random = self._context.random
         if resource is not NETWORK:
-            kind = names if resource is DNS else pods
-            kind.check(spec)
-            found = kind.identifiers(spec, selecting.select(spec, namespace, all_pods, nodes, random))
+            _CHECKS[resource](spec)
+            identifiers = pods.identifiers if resource is POD else names.identifiers
+            found = identifiers(spec, selecting.select(spec, namespace, all_pods, nodes, random))
             if not found:
                 raise BadChaos("no container is selected")
             return [experiment.new_record(identifier, network.SOURCE) for identifier in found]
@@ -188,14 +189,16 @@ class Chaos:
             return await self._injection.network(pod, self._wanted(record["id"]))
         if resource is DNS:
             return ""
+        if resource is TIME:
+            return await self._injection.clock(pod, container[0], clocks.wanted(record["id"], self._in_force(TIME)))
         if operation == "Recover":
             return await self._injection.recover(chaos, pod)
         return await self._injection.apply(chaos, pod, "".join(container))
 
-    def _in_force(self) -> list[tuple[Json, list[Json]]]:
-        """The NetworkChaos objects that are to be injected, with their records."""
+    def _in_force(self, resource: Resource) -> list[tuple[Json, list[Json]]]:
+        """The objects of a kind that are to be injected, with their records."""
         found = []
-        for chaos in self._objects(NETWORK):
+        for chaos in self._objects(resource):
             records = experiment.records_of(chaos)
             try:
                 running = experiment.desired_phase(chaos, self._context.clock.now_ns()) == "Run"
@@ -206,7 +209,7 @@ class Chaos:
         return found
 
     def _wanted(self, identifier: str) -> network.PodNetwork:
-        return network.wanted(identifier, self._in_force(), self._addresses())
+        return network.wanted(identifier, self._in_force(NETWORK), self._addresses())
 
     def _addresses(self) -> dict[str, tuple[str, ...]]:
         return {
@@ -240,20 +243,23 @@ class Chaos:
         return _SAID[wanted]
 
     async def _keep(self) -> None:
-        """What is injected stays so: machines boot, pods move to other namespaces, targets get other addresses."""
-        injected = dict.fromkeys(
-            str(record["id"])
-            for _, records in self._in_force()
-            for record in records
-            if record.get("phase") == experiment.INJECTED
-        )
-        if not injected:
-            return
-        self._again_at(self._context.clock.now_ns() + _RESYNC)
-        for identifier in injected:
-            pod = self._watches[resources.PODS].named(*identifier.split("/"))
-            if pod is not None:
-                await self._injection.network(pod, self._wanted(identifier))
+        """What is injected stays so: machines boot, containers start again, targets get other addresses."""
+        for resource in (NETWORK, TIME):
+            for identifier in self._injected(resource):
+                self._again_at(self._context.clock.now_ns() + _RESYNC)
+                namespace, name, *container = identifier.split("/")
+                pod = self._watches[resources.PODS].named(namespace, name)
+                if pod is None:
+                    continue
+                if resource is NETWORK:
+                    await self._injection.network(pod, self._wanted(identifier))
+                else:
+                    offset = clocks.wanted(identifier, self._in_force(TIME))
+                    await self._injection.clock(pod, container[0], offset)
+
+    def _injected(self, resource: Resource) -> list[str]:
+        records = (record for _, records in self._in_force(resource) for record in records)
+        return list(dict.fromkeys(str(record["id"]) for record in records if record["phase"] == experiment.INJECTED))
 
     # -- schedules
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from podwire.scripts.chaos.plan import Check, Dns
 from podwire.services.chassis.api.client import ApiError
 
 from .conftest import Booted
-from .operating import ask, shell
+from .operating import ask, execute, shell
 
 Json = dict[str, Any]
 NETWORK = Resource("chaos-mesh.org", "v1alpha1", "networkchaos", "NetworkChaos")
 POD = Resource("chaos-mesh.org", "v1alpha1", "podchaos", "PodChaos")
 DNS = Resource("chaos-mesh.org", "v1alpha1", "dnschaos", "DNSChaos")
+TIME = Resource("chaos-mesh.org", "v1alpha1", "timechaos", "TimeChaos")
 SCHEDULES = Resource("chaos-mesh.org", "v1alpha1", "schedules", "Schedule")
 MILLISECOND = 1_000_000
 SECOND = 1000 * MILLISECOND
@@ -275,6 +277,50 @@ def test_names_are_answered_wrongly_for_those_who_are_selected(booted: Booted) -
         await stage.condition("random", "AllRecovered", DNS)
         await asyncio.sleep(1)
         assert await resolved("near", "kubernetes.default") == right
+
+    play(booted, scene)
+
+
+@pytest.mark.slow
+def test_the_clocks_of_programs_go_wrong(booted: Booted) -> None:
+    async def scene(stage: Stage) -> None:
+        async def wrong(name: str) -> int:
+            """How many seconds the clock of a pod's web server is off."""
+            address = (await stage.pod(name))["status"]["podIP"]
+            command = f"curl -sI http://{address} | sed -n 's/^Date: //p'; date +%s"
+            output, code = await execute(booted, await stage.pod("client"), ["sh", "-c", command])
+            said, right = output.replace("\r", "").strip().splitlines()
+            assert code == 0, output
+            return round(parsedate_to_datetime(said).timestamp()) - int(right)
+
+        async def is_wrong(name: str, seconds: int) -> bool:
+            return abs(await wrong(name) - seconds) <= 1
+
+        assert await is_wrong("near", 0)
+        await stage.chaos("late", TIME, timeOffset="-10m100ns", selector=SERVER)
+        await stage.condition("late", "AllInjected", TIME)
+        assert await is_wrong("near", -600) and await is_wrong("far", -600) and await is_wrong("client", 0)
+        assert (await execute(booted, await stage.pod("near"), ["date", "+%s"]))[0].strip() == (
+            await shell(booted, "node-1", "date +%s")
+        )[0].strip()
+        only = {"pods": {"default": ["far"]}}
+        await stage.chaos("early", TIME, timeOffset="1h", selector=only, duration="20s")
+        await stage.condition("early", "AllInjected", TIME)
+        assert await is_wrong("far", 3000) and await is_wrong("near", -600)
+        await stage.condition("early", "AllRecovered", TIME)
+        assert await is_wrong("far", -600)
+        await stage.chaos("kill", POD, action="container-kill", containerNames=["main"], selector=SERVER)
+        await stage.condition("kill", "AllInjected", POD)
+        await asyncio.sleep(12)
+        assert await is_wrong("near", -600)
+        await stage.gone("late", TIME)
+        assert await is_wrong("near", 0) and await is_wrong("far", 0)
+        system = {"namespaces": ["kube-system"], "labelSelectors": {"k8s-app": "kube-dns"}}
+        await stage.chaos("refused", TIME, timeOffset="1h", selector=system, mode="one")
+        await stage.condition("refused", "AllInjected", TIME, value="False")
+        await asyncio.sleep(2)
+        assert "coredns is a process of the cluster's own" in " ".join(await stage.said("refused"))
+        await stage.gone("refused", TIME)
 
     play(booted, scene)
 

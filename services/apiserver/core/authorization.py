@@ -101,7 +101,7 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {
         _READ,
         _EVENTS,
         Rule(("delete", "patch"), ("pods",)),
-        Rule(("create", "delete", "patch"), ("networkchaos", "podchaos", "dnschaos", "schedules")),
+        Rule(("create", "delete", "patch"), ("networkchaos", "podchaos", "dnschaos", "timechaos", "schedules")),
     ),
     "operator": (_ALL,),
 }

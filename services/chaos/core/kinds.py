@@ -11,9 +11,10 @@ GROUP: Final = "chaos-mesh.org"
 NETWORK: Final = Resource(GROUP, "v1alpha1", "networkchaos", "NetworkChaos")
 POD: Final = Resource(GROUP, "v1alpha1", "podchaos", "PodChaos")
 DNS: Final = DNS_CHAOS
+TIME: Final = Resource(GROUP, "v1alpha1", "timechaos", "TimeChaos")
 SCHEDULES: Final = Resource(GROUP, "v1alpha1", "schedules", "Schedule")
-EXPERIMENTS: Final = (NETWORK, POD, DNS)
-FIELDS: Final = {NETWORK.kind: "networkChaos", POD.kind: "podChaos", DNS.kind: "dnsChaos"}
+EXPERIMENTS: Final = (NETWORK, POD, DNS, TIME)
+FIELDS: Final = {NETWORK.kind: "networkChaos", POD.kind: "podChaos", DNS.kind: "dnsChaos", TIME.kind: "timeChaos"}
 """Where a Schedule has the spec of each kind."""
 
 

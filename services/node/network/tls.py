@@ -13,6 +13,7 @@ from typing import Final
 from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.simulation.loop import SimulatedClock
 from podwire.services.node.network.sockets import TcpStream
+from podwire.services.node.process_clock import clock_of_machine
 
 _RECORD: Final = 65536
 _UNKNOWN_ISSUER: Final = (18, 19, 20, 21)
@@ -153,7 +154,7 @@ def _kind(code: int) -> str:
 
 def refuse_in_simulation(clock: Clock) -> None:
     """Raises TlsFailure where what is random must not be."""
-    if isinstance(clock, SimulatedClock):
+    if isinstance(clock_of_machine(clock), SimulatedClock):
         raise TlsFailure("simulation", "TLS is not built for simulations: its random bytes would differ in every run")
 
 

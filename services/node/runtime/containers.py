@@ -13,6 +13,7 @@ from podwire.services.node.files import ContainerFiles, Files, Mounted
 from podwire.services.node.images.catalogue import find_image
 from podwire.services.node.images.image import Image
 from podwire.services.node.process import Program
+from podwire.services.node.process_clock import ProcessClock, executed
 from podwire.services.node.processes import TERMINATE, signal_number
 from podwire.services.node.runtime import programs
 from podwire.services.node.runtime.attachments import main_streams
@@ -143,12 +144,21 @@ class Containers:
         streams = main_streams(record, self._machine.clock)
         process = programs.container_process(self._machine, record, image, arguments, streams)
         process.is_main = True
+        process.clock = executed(ProcessClock(self._machine.clock, record.shift))
         if record.terminal is not None:
             record.tasks.append(self._machine.tasks.start(record.terminal.pump(), name="terminal"))
         record.main = programs.begin(process, program)
         process = replace(process, running=record.main)
         code = await record.main.run(lambda: programs.run_in_place(process, program))
         self.exited(record, code, "Completed" if code == 0 else "Error")
+
+    def shift_clock(self, record: ContainerRecord, offset: int) -> None:
+        """Shifts the wall clock of the programs that run in it by `offset` (ns) in all. Raises CallFailed."""
+        if record.config.claimed:
+            text = f"{record.config.name} is a process of the cluster's own, whose clock is its machine's"
+            raise CallFailed("Unimplemented", text)
+        if offset != record.shift.offset:
+            record.shift.offset, record.shift.since = offset, self._machine.clock.monotonic_ns()
 
     # -- ending
 

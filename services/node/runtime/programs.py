@@ -8,6 +8,7 @@ from podwire.services.node.images.image import Image
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.pipes import BrokenPipe, Reader, Writer
 from podwire.services.node.process import Process, Program
+from podwire.services.node.process_clock import clock_of_machine, executed
 from podwire.services.node.processes import PidNamespace, Running
 from podwire.services.node.runtime.records import ContainerRecord, SandboxRecord
 
@@ -91,7 +92,7 @@ def begin(process: Process, program: Program) -> Running:
         process.arguments,
         process.running,
         user=process.user,
-        started_at=process.clock.now_ns(),
+        started_at=clock_of_machine(process.clock).now_ns(),
         graceful=is_terminable(program),
         has_terminal=process.is_terminal,
     )
@@ -102,6 +103,7 @@ def begin(process: Process, program: Program) -> Running:
 
 async def run(process: Process, program: Program) -> int:
     """Runs a program as a process of its own; its exit code."""
+    process = replace(process, clock=executed(process.clock))
     running = begin(process, program)
     return await running.run(lambda: run_in_place(replace(process, running=running), program))
 

@@ -13,6 +13,7 @@ from podwire.proto.messages.runtime import (
 )
 from podwire.services.node.files import ContainerFiles
 from podwire.services.node.pipes import Pipe, Writer
+from podwire.services.node.process_clock import Shift
 from podwire.services.node.processes import PidNamespace, Running
 from podwire.services.node.runtime.logs import ContainerLog
 from podwire.services.node.terminal import Terminal
@@ -75,6 +76,8 @@ class ContainerRecord:
     terminal: Terminal | None = None
     main: Running | None = None
     """Its first process, once it runs."""
+    shift: Shift = field(default_factory=Shift)
+    """Of the clock that its programs read."""
     attached: list[dict[str, Writer]] = field(default_factory=list)
     """Where else its output goes: writers for "stdout" and "stderr" of each attached client."""
 

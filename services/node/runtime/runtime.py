@@ -77,6 +77,8 @@ class Runtime:
                 containers.start(containers.get(name), claimant)
             case messages.StopContainer(container=name, grace=grace):
                 containers.stop(name, grace)
+            case messages.ShiftClock(container=name, offset=offset):
+                containers.shift_clock(containers.running(name), offset)
             case messages.RemoveContainer(container=name):
                 containers.remove(name)
             case messages.ReadLog(container=name, start=start, wait=wait):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podwire.proto.messages.kernel import IptablesRestore, Operation, QdiscsReplace
-from podwire.services.chaos.core import amounts, experiment, network, programming, schedules, selecting
+from podwire.services.chaos.core import amounts, clocks, experiment, network, programming, schedules, selecting
 from podwire.services.chaos.core import pods as pod_chaos
 from podwire.services.chaos.core.kinds import BadChaos
 from podwire.services.chassis.chance import RandomStream
@@ -263,3 +263,30 @@ def test_a_schedule_that_cannot_be_read_is_named() -> None:
         schedules.decide(schedule(schedule="sometimes"), [], NOW)
     with pytest.raises(BadChaos, match=r"spec.podChaos: is needed for the type PodChaos"):
         schedules.decide(schedule(type="PodChaos"), [], NOW + 90 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"), [("-10m100ns", -600 * SECOND - 100), ("1h30m", 5400 * SECOND), ("+1.5s", 1_500_000_000)]
+)
+def test_how_far_a_clock_goes_wrong(text: str, nanoseconds: int) -> None:
+    assert clocks.offset({"timeOffset": text}) == nanoseconds
+
+
+@pytest.mark.parametrize("spec", [{"timeOffset": "soon"}, {"timeOffset": "--1m"}, {"timeOffset": ""}])
+def test_what_is_no_offset_is_refused(spec: Json) -> None:
+    with pytest.raises(BadChaos, match=r"spec\.timeOffset .*: a duration with its sign is needed"):
+        clocks.check(spec)
+
+
+def test_only_the_wall_clock_is_shifted() -> None:
+    clocks.check({"timeOffset": "1s", "clockIds": ["CLOCK_REALTIME"]})
+    with pytest.raises(BadChaos, match=r"spec\.clockIds 'CLOCK_MONOTONIC': only CLOCK_REALTIME can be shifted"):
+        clocks.check({"timeOffset": "1s", "clockIds": ["CLOCK_MONOTONIC"]})
+
+
+def test_offsets_add_up() -> None:
+    mine, other = experiment.new_record("d/a/main", "."), experiment.new_record("d/b/main", ".")
+    held = [({"spec": {"timeOffset": "-1m"}}, [mine]), ({"spec": {"timeOffset": "90s"}}, [mine, other])]
+    assert clocks.wanted("d/a/main", held) == 30 * SECOND
+    assert clocks.wanted("d/b/main", held) == 90 * SECOND
+    assert clocks.wanted("d/c/main", held) == 0

@@ -10,6 +10,7 @@ from typing import Final
 from podwire.services.node.files import FileError, normal
 from podwire.services.node.pipes import BrokenPipe, NoInput, Pipe, Sink
 from podwire.services.node.process import Process
+from podwire.services.node.process_clock import clock_of_machine, executed
 from podwire.services.node.processes import INTERRUPT, QUIT, TERMINATE, Running, signal_name
 from podwire.services.node.programs import system
 from podwire.services.node.programs.shell.builtins import BUILTINS
@@ -72,7 +73,7 @@ class Shell:
             list(words),
             process.running,
             user=process.user,
-            started_at=process.clock.now_ns(),
+            started_at=clock_of_machine(process.clock).now_ns(),
             has_terminal=process.is_terminal,
             background=background,
         )
@@ -457,7 +458,7 @@ class Shell:
             return 127
         if self._becomes and self.owns_process and process.running is not None:
             process.running.become(arguments, graceful=is_terminable(program))
-            return await run_in_place(process, program)
+            return await run_in_place(replace(process, clock=executed(process.clock)), program)
         return await run(process, program)
 
     def become(self) -> None:
