@@ -11,7 +11,7 @@ from podwire.proto.kube import resources
 from podwire.proto.messages.machine import Connect, Outcome
 from podwire.scripts.simulation.history import PodHistory
 from podwire.scripts.simulation.probing import Prober, Silent
-from podwire.scripts.simulation.workload import CALLER, HTTP_PORT, NAMESPACE, UDP_PORT, WEB
+from podwire.scripts.simulation.workload import CALLER, HTTP_PORT, NAMESPACE, POD_HTTP_PORT, UDP_PORT, WEB
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
 from podwire.services.chassis.chance import RandomBits, below, choose
 
@@ -64,7 +64,7 @@ class Callers:
 
     def http(self, source: str, target: str) -> Connect:
         """A request for the name of the pod that serves."""
-        port = HTTP_PORT if target == self.service else 8080
+        port = HTTP_PORT if target == self.service else POD_HTTP_PORT
         return _from(source, kind="http", address=target, port=port, path="/hostname")
 
     def datagram(self, source: str) -> Connect:

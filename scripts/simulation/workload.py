@@ -22,6 +22,10 @@ WEB: Final = "web"
 CALLER: Final = "caller"
 HTTP_PORT: Final = 80
 UDP_PORT: Final = 81
+POD_HTTP_PORT: Final = 9376
+POD_UDP_PORT: Final = 9377
+"""Nobody else listens there: a machine that boots has a new disk, so another pod may have the address of one before
+that stands in endpoints for a moment longer."""
 _FAILURES: Final = (ApiError, ApiUnavailable)
 _CHANGE_EVERY_MS: Final = 15_000
 NOTES: Final = tuple(f"note-{number}" for number in range(4))
@@ -43,8 +47,8 @@ def _workload(kind_spec: Json, name: str, template: Json) -> Json:
 
 def _service(name: str, **spec: Any) -> Json:
     ports = [
-        {"name": "http", "port": HTTP_PORT, "targetPort": 8080},
-        {"name": "udp", "port": UDP_PORT, "targetPort": 8081, "protocol": "UDP"},
+        {"name": "http", "port": HTTP_PORT, "targetPort": POD_HTTP_PORT},
+        {"name": "udp", "port": UDP_PORT, "targetPort": POD_UDP_PORT, "protocol": "UDP"},
     ]
     return {"metadata": {"name": name}, "spec": {"selector": {"app": WEB}, "ports": ports, **spec}}
 
@@ -52,8 +56,8 @@ def _service(name: str, **spec: Any) -> Json:
 _SERVER: Final[Json] = {
     "name": "server",
     "image": "registry.k8s.io/e2e-test-images/agnhost:2.53",
-    "args": ["netexec", "--http-port=8080", "--udp-port=8081"],
-    "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5},
+    "args": ["netexec", f"--http-port={POD_HTTP_PORT}", f"--udp-port={POD_UDP_PORT}"],
+    "readinessProbe": {"httpGet": {"path": "/healthz", "port": POD_HTTP_PORT}, "periodSeconds": 5},
 }
 _IDLE: Final[Json] = {"name": "idle", "image": "registry.k8s.io/pause:3.10"}
 
