@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 from kubectl import Kubectl, binaries, in_namespace
@@ -48,6 +49,15 @@ spec:
   mode: one
   selector: {labelSelectors: {app: client}}
   delay: {latency: 300ms, correlation: "100", jitter: 0ms}
+"""
+LATE = """
+apiVersion: chaos-mesh.org/v1alpha1
+kind: TimeChaos
+metadata: {name: time-shift-example}
+spec:
+  mode: one
+  selector: {labelSelectors: {app: server}}
+  timeOffset: '-10m100ns'
 """
 OTHERS = """
 apiVersion: chaos-mesh.org/v1alpha1
@@ -101,7 +111,7 @@ def kubectl(cluster: LiveCluster) -> Iterator[Kubectl]:
     made("apply", "-f", "-", stdin=PODS)
     made("wait", "--for=condition=Ready", "--timeout=30s", "pod/client", "pod/server")
     yield made
-    made("delete", "networkchaos,podchaos,schedule", "--all", "--timeout=30s")
+    made("delete", "networkchaos,podchaos,timechaos,schedule", "--all", "--timeout=30s")
 
 
 def curl(kubectl: Kubectl) -> tuple[int, float]:
@@ -112,9 +122,9 @@ def curl(kubectl: Kubectl) -> tuple[int, float]:
     return done.returncode, float(done.stdout or 0)
 
 
-def phase(kubectl: Kubectl, name: str, condition: str) -> str:
+def phase(kubectl: Kubectl, name: str, condition: str, kind: str = "networkchaos") -> str:
     """ "" once a condition of an experiment is True."""
-    conditions = json.loads(kubectl("get", "networkchaos", name, "-o", "json")).get("status", {}).get("conditions", [])
+    conditions = json.loads(kubectl("get", kind, name, "-o", "json")).get("status", {}).get("conditions", [])
     return "" if {"type": condition, "status": "True"} in conditions else f"{name}: {conditions}"
 
 
@@ -140,6 +150,23 @@ def test_tc_shows_a_delay(kubectl: Kubectl) -> None:
     assert shown == "qdisc netem 1: root refcnt 2 limit 1000 delay 300ms\n"
     kubectl("delete", "networkchaos", "delay", "--timeout=20s")
     assert curl(kubectl)[1] < 0.3
+
+
+def lateness(kubectl: Kubectl) -> int:
+    """How many seconds the server's clock is behind."""
+    address = kubectl("get", "pod", "server", "-o", "jsonpath={.status.podIP}")
+    head = kubectl("exec", "client", "--", "curl", "-sI", f"http://{address}")
+    date = next(line.partition(": ")[2] for line in head.splitlines() if line.startswith("Date: "))
+    return int(kubectl("exec", "server", "--", "date", "+%s")) - round(parsedate_to_datetime(date).timestamp())
+
+
+def test_a_server_has_a_wrong_clock(kubectl: Kubectl) -> None:
+    assert -1 <= lateness(kubectl) <= 5
+    kubectl("apply", "-f", "-", stdin=LATE)
+    until(lambda: phase(kubectl, "time-shift-example", "AllInjected", "timechaos"), 10)
+    assert 599 <= lateness(kubectl) <= 605
+    kubectl("delete", "timechaos", "time-shift-example", "--timeout=20s")
+    assert -1 <= lateness(kubectl) <= 5
 
 
 def test_every_documented_field_is_taken(kubectl: Kubectl) -> None:
