@@ -36,6 +36,7 @@ def test_a_run_follows_from_its_seed_alone(seeds: Seeds) -> None:
     assert first.digest != other.digest
 
 
+@pytest.mark.slow
 def test_every_invariant_holds_through_a_few_seeds(seeds: Seeds) -> None:
     findings = {finding.seed: finding for finding in seeds.run_many(iter(range(1, 4)), jobs=2)}
     assert sorted(findings) == [1, 2, 3]
@@ -71,6 +72,7 @@ def test_the_order_of_sets_has_no_influence_on_faults_and_their_healing() -> Non
     assert explored("1") == explored("2")
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_something_is_shrunk_saved_and_run_again(
     seeds: Seeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from .effects import EVERYTHING, Seen
+from .effects import EVERYTHING, Seen, noticed
 from .scene import Report
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "failure-modes.md"
@@ -25,8 +25,8 @@ def rows(reports: list[Report]) -> list[str]:
 
 def _row(report: Report) -> str:
     effect = report.effect
-    broken = [entry for entry in report.seen if entry.broken]
-    working = [entry.name for entry in report.seen if not entry.broken]
+    broken = [entry for entry in report.seen if noticed(effect, entry)]
+    working = [entry.name for entry in report.seen if not noticed(effect, entry)]
     works = "everything else" if 0 < len(working) < len(EVERYTHING) else "everything" if working else "nothing"
     told = "; ".join(_told(entry) for entry in broken) or "nothing"
     return f"| {effect.absent} | {effect.seconds:g} s | {told} | {works} | {effect.why} |"

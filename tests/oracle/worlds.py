@@ -290,6 +290,7 @@ def _empty(sender: socket.socket) -> None:
 UNLIMITED: Final = {"net.ipv4.icmp_ratemask": "0", "net.ipv6.icmp.ratelimit": "0"}
 """ICMP errors without limits of rate, which would depend on how fast the test runs."""
 _QUIET: Final = {
+    "net.ipv4.ip_forward": "0",
     "net.ipv4.conf.all.send_redirects": "0",
     "net.ipv4.conf.default.send_redirects": "0",
     "net.ipv4.conf.all.rp_filter": "0",
@@ -301,4 +302,5 @@ _QUIET: Final = {
     "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "1000000000",
     "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "1000000000",
 }
-"""What would come in between: redirects, and what IPv6 says by itself when a link comes up."""
+"""What would come in between: the host's own ip_forward, which a namespace begins with (a container engine sets it);
+redirects, and what IPv6 says by itself when a link comes up."""

@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from live_cluster import LiveCluster, podwire
 
+pytestmark = pytest.mark.slow
+
 RULES = """
 - {to: "*/my-api-*", port: 80, allowed: true}
 - {to: svc/default/my-api, allowed: true}

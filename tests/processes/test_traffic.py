@@ -17,6 +17,8 @@ from scapy.utils import wrpcap
 from podwire.scripts.capture_files.reading import read_packets
 from podwire.scripts.inject import Fields, inject_file, inject_packets
 
+pytestmark = pytest.mark.slow
+
 TSHARK = shutil.which("tshark")
 
 

@@ -53,6 +53,7 @@ def test_every_byte_arrives_once_and_in_order(loss: int, jitter: int) -> None:
     assert transfer(network, server, client, DATA[:50000], 300 * SECOND) == DATA[:50000]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ten_megabytes_through_a_bad_network() -> None:
     """5 % of the frames are lost, 5 % overtaken, 1 % come twice."""

@@ -168,8 +168,14 @@ def damaged(draw: st.DrawFn, good: list[list[str]], word: st.SearchStrategy[str]
     return words
 
 
+WAITS = ("ping",)
+"""Tools that wait for answers: each line takes many turns of the loop."""
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("tool", sorted(WORDS))
+@pytest.mark.parametrize(
+    "tool", [pytest.param(tool, marks=pytest.mark.slow) if tool in WAITS else tool for tool in sorted(WORDS)]
+)
 @settings(max_examples=130, deadline=None)
 @given(st.data())
 def test_no_words_abort_a_tool_or_break_the_kernel(tool: str, data: st.DataObject) -> None:
