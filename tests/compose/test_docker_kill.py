@@ -24,7 +24,7 @@ _ONE_IN_THREE = (effects.CLUSTER_IP, effects.NODE_PORT, effects.BALANCER, effect
 OF_CONTAINERS = {
     "outside": next(effect for effect in EFFECTS if effect.absent == "external"),
     "node-1": Effect("node-1", _FROM_NODE_1, "The callers' machine has no power.", (effects.BALANCER,)),
-    "node-2": Effect("node-2", (), "One of three servers is gone.", _ONE_IN_THREE),
+    "node-2": Effect("node-2", (effects.FAULTS,), "A server and the pod for faults are gone.", _ONE_IN_THREE),
     "control-plane": Effect(
         "control-plane",
         (effects.READS, effects.TRACES),
