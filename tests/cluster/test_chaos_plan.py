@@ -1,5 +1,6 @@
 """A plan in a whole cluster, on virtual time: the example of the documentation, and one that fails."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from podwire.proto.kube.resources import Resource
 from podwire.scripts.chaos.plan import Plan, read_plan
 from podwire.scripts.chaos.running import Nothing, Report, Runner
 
-from .conftest import Booted
+from .conftest import RULES_SETTLE, Booted
 
 DEMO = Path(__file__).resolve().parents[2] / "scripts/demo"
 KINDS: dict[str, Resource] = {kind.kind: kind for kind in (resources.DEPLOYMENTS, resources.SERVICES)}
@@ -32,6 +33,7 @@ def ran(booted: Booted, plan: Plan) -> Report:
             return len(pods) >= 3 and all(each["ready"] for status in statuses for each in status)
 
         await booted.cluster.until(ready, 60, "the workload is Ready")
+        await asyncio.sleep(RULES_SETTLE)
         return await Runner(booted.cluster.client, plan, Nothing(), lambda text: None).run()
 
     return booted.cluster.run(main())
