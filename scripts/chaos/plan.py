@@ -1,13 +1,14 @@
 """A chaos plan: what must hold, what is broken meanwhile, and for how long. Read from YAML (docs/breaking.md)."""
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-import yaml
 
 from podwire.scripts.errors import UserError
+from podwire.scripts.yaml_files import parse_document, read_text
 from podwire.services.chassis.durations import parse_duration
+
+_WANTED: Final = "a YAML plan"
 
 type During = Literal["holds", "fails", "either"]
 
@@ -88,13 +89,7 @@ def seconds(field: str, text: str) -> float:
 def read_plan(name: str) -> Plan:
     """The plan in a file. Raises UserError."""
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{name}: it is not UTF-8 text; a YAML plan is needed") from None
-    try:
-        return parse_plan(text)
+        return parse_plan(read_text(name, _WANTED))
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 
@@ -102,9 +97,7 @@ def read_plan(name: str) -> Plan:
 def parse_plan(text: str) -> Plan:
     """The plan of a YAML text. Raises UserError that names the field and what would be right."""
     try:
-        plan = msgspec.convert(yaml.safe_load(text), Plan)
-    except yaml.YAMLError as error:
-        raise UserError(f"{' '.join(str(error).split())}; a YAML plan is needed") from None
+        plan = msgspec.convert(parse_document(text, _WANTED), Plan)
     except msgspec.ValidationError as error:
         raise UserError(f"{error}; docs/breaking.md has the fields of a plan") from None
     _check(plan)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from podwire.scripts.errors import UserError
 from podwire.scripts.reach.matrix import MEANINGS, PROTOCOLS, Probe, Protocol, Result
+from podwire.scripts.yaml_files import parse_document, read_text
 
+_WANTED: Final = "a YAML list of rules"
 _FIELDS: Final = ("from", "to", "port", "protocol", "allowed")
 
 
@@ -97,27 +96,14 @@ def idle(results: Sequence[Result], rules: Sequence[Rule]) -> list[str]:
 def read_rules(name: str) -> list[Rule]:
     """The rules of a file. Raises UserError."""
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--expect {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"--expect {name}: it is not UTF-8 text; a YAML list of rules is needed") from None
-    try:
-        return parse_rules(text)
+        return parse_rules(read_text(name, _WANTED))
     except UserError as error:
         raise UserError(f"--expect {name}: {error}") from None
 
 
 def parse_rules(text: str) -> list[Rule]:
     """The rules of a YAML text. Raises UserError that names rule, field and value."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise UserError(f"{where}{error.problem}; a YAML list of rules is needed") from None
-    except (yaml.YAMLError, ValueError) as error:  # a character or a date that there is not
-        raise UserError(f"{' '.join(str(error).split())}; a YAML list of rules is needed") from None
+    document = parse_document(text, _WANTED)
     if not isinstance(document, list) or not document:
         raise UserError(f"{_shown(document)}: a YAML list of rules is needed, each with {', '.join(_FIELDS)}")
     return [_rule(entry, f"rule {number}") for number, entry in enumerate(document, 1)]

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-import yaml
-
 from podwire.scripts.cluster.folder import Shape
 from podwire.scripts.errors import UserError
 from podwire.scripts.history.log import Log
 from podwire.scripts.history.past import Past, collection, resolve
 from podwire.scripts.simulation.cluster import SimulatedCluster
 from podwire.scripts.testing import calls
+from podwire.scripts.yaml_files import parse_documents
 from podwire.services.apiserver.core.kinds import Kind
 
 Json = dict[str, Any]
@@ -27,10 +26,12 @@ def log_of(cluster: SimulatedCluster) -> Log:
 def documents(text: str) -> Iterator[Json]:
     """The objects of a YAML text, those of a List one by one. Raises UserError."""
     try:
-        values = [value for value in yaml.safe_load_all(text) if value is not None]
-    except yaml.YAMLError as error:
-        raise UserError(f"manifest: {' '.join(str(error).split())}") from None
+        values = parse_documents(text, "a manifest")
+    except UserError as error:
+        raise UserError(f"manifest: {error}") from None
     for value in values:
+        if value is None:
+            continue
         if not isinstance(value, dict) or not value.get("kind") or not value.get("apiVersion"):
             raise UserError(f"manifest: {str(value)[:60]!r}: an object with apiVersion and kind is needed")
         if str(value["kind"]).endswith("List") and "items" in value:

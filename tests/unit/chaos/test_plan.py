@@ -37,7 +37,9 @@ def test_what_is_left_out_has_defaults() -> None:
             "missing required field `from` - at `$.checks[0].http`",
         ),
         ("checks", "Expected `object`, got `str`"),
-        ("a: [", "a YAML plan is needed"),
+        ("a: [", "line 1, column 5: expected the node content, but found '<stream end>'; a YAML plan is needed"),
+        ("name: 2026-99-99", "month must be in 1..12; a YAML plan is needed"),
+        ("a: 1\n---\na: 2\n", "2 documents; a YAML plan is one"),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_said_in_one_line(text: str, said: str) -> None:
