@@ -1,27 +1,35 @@
 """`podwire chaos`: kill -9, pause and resume processes of the running cluster, spoil its links and its clocks."""
 
 import asyncio
-import math
 import signal
-import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from podwire.proto.messages.process import Impairment
 from podwire.scripts.chaos import processes
 from podwire.scripts.chaos.amounts import bits_a_second, nanoseconds, share
+from podwire.scripts.chaos.holding import check_machines, holding
 from podwire.scripts.chaos.links import BadDirection
-from podwire.scripts.chaos.standing import Standing, Wrong, macs, tell
+from podwire.scripts.chaos.standing import Standing, Wrong, tell
 from podwire.scripts.cluster.client import Client, run_connected
 from podwire.scripts.cluster.folder import ClusterFolder, FolderError
 from podwire.scripts.commands import chaos_plan
-from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
+from podwire.scripts.commands.options import (
+    DEFAULT_DATA_DIR,
+    Corrupt,
+    DataDir,
+    Delay,
+    Duplicate,
+    Jitter,
+    Loss,
+    Rate,
+    Reorder,
+)
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.clock import SECOND
 
-_TELL_EVERY: Final = 1.0
 app = typer.Typer(help="Break the running cluster.", no_args_is_help=True)
 app.command()(chaos_plan.run)
 app.command()(chaos_plan.pods)
@@ -101,13 +109,13 @@ def partition(
 def link(
     source: Machine,
     target: Machine,
-    delay: Annotated[str, typer.Option(help="Each frame is late, as in 100ms.")] = "",
-    jitter: Annotated[str, typer.Option(help="By so much more or less.")] = "",
-    loss: Annotated[str, typer.Option(help="The share that is lost, as in 10%.")] = "",
-    duplicate: Annotated[str, typer.Option(help="The share that arrives twice.")] = "",
-    reorder: Annotated[str, typer.Option(help="The share that is not late, and so overtakes.")] = "",
-    corrupt: Annotated[str, typer.Option(help="The share with one wrong bit.")] = "",
-    rate: Annotated[str, typer.Option(help="As in 1mbit.")] = "",
+    delay: Delay = "",
+    jitter: Jitter = "",
+    loss: Loss = "",
+    duplicate: Duplicate = "",
+    reorder: Reorder = "",
+    corrupt: Corrupt = "",
+    rate: Rate = "",
     one_way: OneWay = False,
     duration: Lasting = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -162,35 +170,22 @@ def _spoil(source: str, target: str, impairment: Impairment, one_way: bool, dura
 
 def _hold(wrong: Wrong, named: list[str], what: str, duration: str, data_dir: str) -> None:
     """Keeps something broken: processes that start meanwhile are told within a second."""
-    seconds = nanoseconds("--duration", duration) / SECOND if duration else math.inf
+    seconds = nanoseconds("--duration", duration) / SECOND if duration else None
 
     async def main(client: Client) -> None:
-        for name in named:
-            if name not in (known := macs(client.cluster)):
-                raise UserError(f"machine {name!r}: there is no such machine; there are {', '.join(known)}")
-        standing = Standing(client.folder.path)
-        standing.add(wrong)
-        try:
-            heard = await tell(client, standing.all())
-            lasting = f"for {duration}" if duration else "until Ctrl-C"
-            typer.echo(f"{what}: {heard} processes told; {lasting}")
-            await _keep_telling(client, standing, seconds)
-        finally:
-            standing.remove()
-            await tell(client, standing.all())
+        check_machines(client, named)
+        async with holding(client, wrong) as held:
+            typer.echo(f"{what}: {held.told} processes told; {f'for {duration}' if duration else 'until Ctrl-C'}")
+            try:
+                await asyncio.wait_for(asyncio.shield(held.healed), seconds)
+            except TimeoutError:
+                pass
         typer.echo(f"{what}: whole again")
 
     try:
         run_connected(data_dir, main)
     except KeyboardInterrupt:
         typer.echo(f"{what}: whole again")
-
-
-async def _keep_telling(client: Client, standing: Standing, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while standing.is_in_force and (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(left, _TELL_EVERY))
-        await tell(client, standing.all())
 
 
 def _folder(data_dir: str) -> ClusterFolder:
