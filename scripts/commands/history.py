@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from podwire.proto.kube.times import rfc3339
 from podwire.scripts.cluster.start import MANIFESTS
 from podwire.scripts.commands.options import DEFAULT_DATA_DIR, DataDir
 from podwire.scripts.errors import UserError
@@ -28,7 +29,6 @@ from podwire.scripts.trace.flights import by_trace, flights
 from podwire.scripts.trace.render import for_people, tree
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.presentation import to_yaml
-from podwire.services.apiserver.core.times import rfc3339
 from podwire.services.chassis.eventlog.compaction import LAST_STATE_ONLY
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from podwire.proto.kube.times import SECOND, rfc3339
 from podwire.services.apiserver.core.json_types import Json, items, section, unpack
-from podwire.services.apiserver.core.times import SECOND, rfc3339
 from podwire.services.chassis.eventlog.log import StoredEvent
 
 _SHOWN: Final = 3

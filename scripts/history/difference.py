@@ -7,11 +7,11 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from podwire.proto.kube.times import rfc3339
 from podwire.scripts.history.log import Log
 from podwire.scripts.history.past import Past, without_managers
 from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.presentation import to_yaml
-from podwire.services.apiserver.core.times import rfc3339
 
 type Name = tuple[str, str, str, str]
 """API version, kind, namespace, name."""

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from podwire.proto.kube.times import rfc3339
 from podwire.scripts.errors import UserError
 from podwire.scripts.history.log import Log
 from podwire.services.apiserver.core.errors import expired
-from podwire.services.apiserver.core.times import parse_time, rfc3339
+from podwire.services.apiserver.core.times import parse_time
 from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.durations import parse_duration
 

@@ -1,12 +1,12 @@
 """The scheduler's shell: watches nodes and pods, binds one pod after the other, says why it cannot."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from podwire.proto.kube import resources
 from podwire.proto.kube.resources import Resource
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
 from podwire.services.chassis.api.watch import Watch, Watching
@@ -24,11 +24,6 @@ USER: Final = "system:kube-scheduler"
 _RETRY: Final = 0.2
 _STORAGE: Final = (resources.VOLUME_CLAIMS, resources.VOLUMES, resources.STORAGE_CLASSES)
 _ASSUMED_FOR: Final = 30 * SECOND
-
-
-def _timestamp(now_ns: int) -> str:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=now_ns // SECOND)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Scheduler:
@@ -164,7 +159,7 @@ class Scheduler:
             "status": "False",
             "reason": "Unschedulable",
             "message": chosen.message,
-            "lastTransitionTime": _timestamp(self._context.clock.now_ns()),
+            "lastTransitionTime": rfc3339(self._context.clock.now_ns()),
         }
         body = {"status": {"conditions": [*others, condition]}}
         try:
@@ -175,7 +170,7 @@ class Scheduler:
         await self._event(pod, "Warning", "FailedScheduling", chosen.message)
 
     async def _event(self, pod: Json, kind: str, reason: str, message: str) -> None:
-        meta, moment = pod["metadata"], _timestamp(self._context.clock.now_ns())
+        meta, moment = pod["metadata"], rfc3339(self._context.clock.now_ns())
         body = {
             "metadata": {"name": f"{meta['name']}.{hexadecimal(self._context.random, 16)}"},
             "involvedObject": {

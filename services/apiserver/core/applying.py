@@ -6,6 +6,7 @@ Source: apiserver `endpoints/handlers/patch.go` (applyPatcher), apimachinery `ut
 from dataclasses import replace
 from typing import Any, Final
 
+from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import bodies, duplicates, objects, writing
 from podwire.services.apiserver.core.apply import conflicts, last_applied, managers, tracking
 from podwire.services.apiserver.core.apply.managers import MalformedManagers, Managed, Writer
@@ -27,7 +28,6 @@ from podwire.services.apiserver.core.errors import (
 from podwire.services.apiserver.core.json_types import Json, section
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
-from podwire.services.apiserver.core.times import rfc3339
 
 _SCALE: Final = ("autoscaling/v1", "Scale", "io.k8s.api.autoscaling.v1.Scale")
 

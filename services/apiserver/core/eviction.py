@@ -7,6 +7,7 @@ eviction takes one and names the pod there, so that none is counted twice before
 from typing import Final
 
 from podwire.proto.kube.labels import matches_labels
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import deletion, objects
 from podwire.services.apiserver.core.decisions import Append, Decision, Write, json_answer
@@ -14,7 +15,6 @@ from podwire.services.apiserver.core.errors import ApiError, bad_request, forbid
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import from_object
-from podwire.services.apiserver.core.times import rfc3339
 
 _EVICTION: Final = "io.k8s.api.policy.v1.Eviction"
 _BUDGETS: Final = ("policy", "poddisruptionbudgets")

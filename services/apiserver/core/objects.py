@@ -5,6 +5,7 @@ Source: apiserver `registry/rest/{create,update}.go`, the strategies in kubernet
 
 from typing import Final
 
+from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import admission, schema
 from podwire.services.apiserver.core.conversion import is_stored_as_shown, to_storage
 from podwire.services.apiserver.core.custom import structural
@@ -12,7 +13,6 @@ from podwire.services.apiserver.core.errors import FieldErrors, bad_request, con
 from podwire.services.apiserver.core.json_types import Json, copy_json, section
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
-from podwire.services.apiserver.core.times import rfc3339
 from podwire.services.apiserver.core.validation import metadata as metadata_rules
 from podwire.services.chassis.chance import name_suffix, uuid4
 

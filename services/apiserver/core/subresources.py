@@ -6,6 +6,7 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/s
 
 from typing import Any, Final
 
+from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import applying, bodies, eviction, objects, streams, tokens, writing
 from podwire.services.apiserver.core.apply.managers import Managed
 from podwire.services.apiserver.core.decisions import Decision, Write, json_answer
@@ -21,7 +22,6 @@ from podwire.services.apiserver.core.json_types import Json, copy_json, items, s
 from podwire.services.apiserver.core.kinds.kind import Kind, ScalePaths
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import format_selector
-from podwire.services.apiserver.core.times import rfc3339
 
 _WORKLOAD: Final = ScalePaths(("spec", "replicas"), ("status", "replicas"), ())
 _SCALE: Final = "io.k8s.api.autoscaling.v1.Scale"

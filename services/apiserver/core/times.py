@@ -1,32 +1,21 @@
-"""Kubernetes' times: RFC 3339 text from integer nanoseconds, and the ages that printers show.
+"""Times that users send, and the ages that printers show.
 
-Source: apimachinery `meta/v1/time.go`, `meta/v1/micro_time.go`, `util/duration/duration.go`.
+Source: apimachinery `meta/v1/time.go`, `util/duration/duration.go`.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-SECOND: Final = 1_000_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from podwire.proto.kube.times import SECOND, moment
+
 _RFC3339: Final = re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
-
-
-def rfc3339(now_ns: int) -> str:
-    """A metav1.Time: whole seconds, UTC."""
-    return (_EPOCH + timedelta(seconds=now_ns // SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: object) -> int | None:
     """Nanoseconds since the epoch, or None when the text is no RFC 3339 time."""
     if not isinstance(text, str) or not _RFC3339.match(text):
         return None
-    try:
-        moment = datetime.fromisoformat(text.upper())
-        span = moment - _EPOCH
-    except (ValueError, OverflowError):
-        return None
-    return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * 1000
+    return moment(text.upper())
 
 
 def human_duration(nanoseconds: int) -> str:
@@ -63,5 +52,5 @@ def _pair(large: int, unit: str, small: int, small_unit: str) -> str:
 
 def age(timestamp: object, now_ns: int) -> str:
     """The age cell of a timestamp; `<unknown>` when there is none."""
-    moment = parse_time(timestamp)
-    return "<unknown>" if moment is None else human_duration(now_ns - moment)
+    since = parse_time(timestamp)
+    return "<unknown>" if since is None else human_duration(now_ns - since)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from podwire.proto.kube.times import SECOND, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import objects
 from podwire.services.apiserver.core.authorization import Requester
@@ -18,7 +19,6 @@ from podwire.services.apiserver.core.errors import FieldErrors, bad_request, con
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.store import Store
-from podwire.services.apiserver.core.times import SECOND, rfc3339
 from podwire.services.chassis.chance import uuid4
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"

@@ -7,9 +7,9 @@ import re
 from typing import Final
 
 from podwire.proto.kube.selection import section
+from podwire.proto.kube.times import SECOND
 from podwire.proto.messages.process import Impairment
 from podwire.services.chaos.core.kinds import BadChaos, Json
-from podwire.services.chaos.core.times import SECOND
 from podwire.services.chassis.durations import parse_duration
 
 _RATE: Final = re.compile(r"\s*(\d+)\s*([kmgt]?)(bps|bit)\s*")

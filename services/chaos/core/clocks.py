@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from podwire.proto.kube.selection import items
+from podwire.proto.kube.times import SECOND
 from podwire.services.chaos.core.kinds import BadChaos, Json
-from podwire.services.chaos.core.times import SECOND
 from podwire.services.chassis.durations import parse_duration
 
 _CLOCK: Final = "CLOCK_REALTIME"

@@ -10,9 +10,9 @@ from typing import Final
 
 from podwire.proto.kube import cron
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.chaos.core import experiment
 from podwire.services.chaos.core.kinds import FIELDS, SCHEDULES, BadChaos, Json
-from podwire.services.chaos.core.times import SECOND, parse, rfc3339
 from podwire.services.chassis.durations import parse_duration
 
 MANAGED_BY: Final = "managed-by"

@@ -1,13 +1,12 @@
 """Recording Events: the same thing said again raises a count (client-go's EventRecorder)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.times import rfc3339
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable
 from podwire.services.chassis.chance import hexadecimal
-from podwire.services.chassis.clock import SECOND
 from podwire.services.chassis.context import Context
 
 _REMEMBERED: Final = 1024
@@ -41,7 +40,7 @@ class EventRecorder:
         namespace = about.namespace or "default"
         said = (about, reason, message)
         name, count = self._known.get(said, ("", 0))
-        now = _timestamp(self._context.clock.now_ns())
+        now = rfc3339(self._context.clock.now_ns())
         name = name or f"{about.name}.{hexadecimal(self._context.random, 16)}"
         self._known[said] = (name, count + 1)
         if len(self._known) > _REMEMBERED:
@@ -79,7 +78,3 @@ class EventRecorder:
             "lastTimestamp": now,
             "count": 1,
         }
-
-
-def _timestamp(nanoseconds: int) -> str:
-    return datetime.fromtimestamp(nanoseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,10 +8,10 @@ from typing import Final
 
 from podwire.proto.kube.resources import AUTOSCALERS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal
 from podwire.services.controllers.core.cluster import Cluster
-from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import About, Json, Patch, Plan, event
 
 _COMPONENT: Final = "horizontal-pod-autoscaler"

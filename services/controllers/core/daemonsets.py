@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from podwire.proto.kube.resources import DAEMON_SETS, NODES, PODS
 from podwire.proto.kube.selection import items, matches_node, section, untolerated
+from podwire.proto.kube.times import parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
 from podwire.services.controllers.core import pods as judge
@@ -15,7 +16,6 @@ from podwire.services.controllers.core import revisions
 from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.revisions import HASH_LABEL
 from podwire.services.controllers.core.templates import pod_from
-from podwire.services.controllers.core.times import parse, rfc3339
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
 
 _COMPONENT: Final = "daemonset-controller"

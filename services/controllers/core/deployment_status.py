@@ -6,7 +6,7 @@ Source: kubernetes `pkg/controller/deployment/progress.go`, `util/deployment_uti
 from typing import Final
 
 from podwire.proto.kube.selection import items, section
-from podwire.services.controllers.core.times import SECOND, parse, rfc3339
+from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import Json
 
 _COUNTS: Final = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from podwire.proto.kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, REPLICA_SETS, STATEFUL_SETS
 from podwire.proto.kube.selection import items, matches_selector, section
+from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going
-from podwire.services.controllers.core.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import Json, Patch, Plan
 
 _PATIENCE: Final = 120 * SECOND

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from podwire.proto.kube.resources import EVENTS, NODES, PODS, Resource
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import SECOND, parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core.cluster import Cluster, Shelf, is_going
-from podwire.services.controllers.core.times import SECOND, parse
 from podwire.services.controllers.core.writes import Delete, Json, Patch, Plan, Write
 
 EVENT_LIFE: Final = 3600 * SECOND

@@ -7,12 +7,12 @@ trackJobStatusAndRemoveFinalizers).
 from typing import Final, NamedTuple
 
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core import job_indexes as indexes
 from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import is_going
 from podwire.services.controllers.core.index_ranges import ranges
-from podwire.services.controllers.core.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import Json
 
 _ENDS: Final = ("Complete", "Failed")

@@ -10,6 +10,7 @@ from typing import Final
 
 from podwire.proto.kube.resources import JOBS, PODS
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import SECOND, parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, name_suffix
 from podwire.services.controllers.core import job_indexes as indexes
@@ -20,7 +21,6 @@ from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.job_status import Finish, Tally, finish_of
 from podwire.services.controllers.core.ownership import own_pods
 from podwire.services.controllers.core.templates import pod_from
-from podwire.services.controllers.core.times import SECOND, parse
 from podwire.services.controllers.core.turn import Turn
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from podwire.proto.kube.resources import LEASES, NODES, PODS
 from podwire.proto.kube.selection import items, section, tolerates
+from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
-from podwire.services.controllers.core.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import About, Delete, Json, Patch, Plan, event
 
 GRACE: Final = 40 * SECOND

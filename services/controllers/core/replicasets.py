@@ -4,13 +4,13 @@ from typing import Final
 
 from podwire.proto.kube.resources import PODS, REPLICA_SETS
 from podwire.proto.kube.selection import section
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.ownership import own_pods
 from podwire.services.controllers.core.templates import pod_from
-from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
 
 _BURST: Final = 500

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import parse, rfc3339
 from podwire.proto.subjects import ObjectKey
-from podwire.services.controllers.core.times import parse, rfc3339
 from podwire.services.controllers.core.writes import Json
 
 TRIGGER_TIME: Final = "endpoints.kubernetes.io/last-change-trigger-time"

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from podwire.proto.kube.times import rfc3339
 from podwire.services.chassis.chance import RandomBits, hexadecimal
 from podwire.services.controllers.core.cluster import Cluster
-from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import About, Plan, event
 
 

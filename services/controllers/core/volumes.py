@@ -9,11 +9,11 @@ from typing import Final
 
 from podwire.proto.kube.resources import PODS, STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
 from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.times import parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, is_going
-from podwire.services.controllers.core.times import parse
 from podwire.services.controllers.core.turn import Turn
 from podwire.services.controllers.core.volume_matching import best, may_take
 from podwire.services.controllers.core.volume_provisioning import provision, say_of_claim

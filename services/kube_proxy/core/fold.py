@@ -1,12 +1,11 @@
 """The fold: Services and EndpointSlices in, changes of Service ports out. A change costs what changed."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from podwire.proto.kube.network import EndpointSlice, Service
+from podwire.proto.kube.times import moment
 from podwire.proto.subjects import ObjectKey
-from podwire.services.chassis.clock import SECOND
 from podwire.services.kube_proxy.core.endpoints import ADDRESS_TYPES, backends
 from podwire.services.kube_proxy.core.family import Family
 from podwire.services.kube_proxy.core.ports import PortKey, ServicePortState, port_states
@@ -16,18 +15,6 @@ TRIGGER_TIME: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 
 ServiceName = tuple[str, str]
 """Namespace and name."""
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def moment(text: str) -> int | None:
-    """Nanoseconds since the epoch of an RFC 3339 time, None for anything else."""
-    try:
-        span = datetime.fromisoformat(text) - _EPOCH
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * 1_000
 
 
 class Change(NamedTuple):

@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from podwire.proto.kube.pod import Pod
-from podwire.services.kubelet.core.container_status import Observed, timestamp
+from podwire.proto.kube.times import rfc3339
+from podwire.services.kubelet.core.container_status import Observed
 
 Json = dict[str, Any]
 
@@ -87,6 +88,6 @@ def _condition(pod: Pod, fact: Fact, now: int) -> Json:
     before = next((entry for entry in pod.status.conditions or [] if entry.type == fact.type), None)
     kept = before is not None and before.status == status and before.last_transition_time
     condition: Json = {"type": fact.type, "status": status, "lastProbeTime": None}
-    condition["lastTransitionTime"] = before.last_transition_time if before and kept else timestamp(now)
+    condition["lastTransitionTime"] = before.last_transition_time if before and kept else rfc3339(now)
     texts = {"reason": (fact.reason, before and before.reason), "message": (fact.message, before and before.message)}
     return condition | {key: text or None for key, (text, old) in texts.items() if text or old}

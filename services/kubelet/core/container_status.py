@@ -6,13 +6,12 @@ Source: kubernetes `pkg/kubelet/kubelet_pods.go` (convertToAPIContainerStatuses)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from podwire.proto.kube.container import Container as ContainerSpec
 from podwire.proto.kube.pod import ContainerStatus, Pod
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.messages.runtime import Container
-from podwire.services.chassis.clock import SECOND
 from podwire.services.kubelet.core.decide import restarts
 from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.core.probes import Health
@@ -40,11 +39,6 @@ class Observed:
     terminating: bool = False
     failure: Waiting | None = None
     """Why the kubelet itself ended the pod (DeadlineExceeded)."""
-
-
-def timestamp(nanoseconds: int) -> str:
-    """RFC 3339 in whole seconds, as metav1.Time prints."""
-    return datetime.fromtimestamp(nanoseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def container_statuses(pod: Pod, observed: Observed) -> list[Json]:
@@ -128,7 +122,7 @@ def _last_known(pod: Pod, name: str) -> Json:
 def _state(pod: Pod, spec: ContainerSpec, newest: Container | None, observed: Observed) -> Json:
     waiting = observed.waiting.get(spec.name)
     if newest is not None and newest.state == "RUNNING":
-        return {"running": {"startedAt": timestamp(newest.started_at)}}
+        return {"running": {"startedAt": rfc3339(newest.started_at)}}
     if newest is not None and newest.state == "EXITED":
         stays = observed.terminating or observed.failure is not None or not restarts(pod, newest)
         if waiting is None or stays:
@@ -161,8 +155,8 @@ def _terminated(container: Container) -> Json:
     value = {
         "exitCode": container.exit_code,
         "reason": container.reason or ("Completed" if container.exit_code == 0 else "Error"),
-        "startedAt": timestamp(container.started_at),
-        "finishedAt": timestamp(container.finished_at),
+        "startedAt": rfc3339(container.started_at),
+        "finishedAt": rfc3339(container.finished_at),
         "containerID": f"podwire://{container.id}",
     }
     return value | ({"message": container.message} if container.message else {})

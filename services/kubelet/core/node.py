@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from podwire.services.kubelet.core.container_status import timestamp
+from podwire.proto.kube.times import rfc3339
 
 Json = dict[str, Any]
 
@@ -107,8 +107,8 @@ def _condition(entry: tuple[str, bool, str, str], before: list[Json], now: int) 
     return {
         "type": kind,
         "status": status,
-        "lastHeartbeatTime": timestamp(now),
-        "lastTransitionTime": since or timestamp(now),
+        "lastHeartbeatTime": rfc3339(now),
+        "lastTransitionTime": since or rfc3339(now),
         "reason": reason,
         "message": message,
     }
@@ -117,7 +117,7 @@ def _condition(entry: tuple[str, bool, str, str], before: list[Json], now: int) 
 def lease(node: str, now: int) -> Json:
     """The node's Lease, renewed."""
     microseconds = now // 1000 % 1_000_000
-    renewed = timestamp(now).replace("Z", f".{microseconds:06d}Z")
+    renewed = rfc3339(now).replace("Z", f".{microseconds:06d}Z")
     return {
         "metadata": {"name": node, "namespace": "kube-node-lease"},
         "spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": renewed},

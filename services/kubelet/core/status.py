@@ -9,13 +9,13 @@ from typing import Any
 
 from podwire.proto.kube.families import family_of
 from podwire.proto.kube.pod import Pod
+from podwire.proto.kube.times import rfc3339
 from podwire.services.kubelet.core.conditions import conditions
 from podwire.services.kubelet.core.container_status import (
     Observed,
     container_statuses,
     ephemeral_container_statuses,
     init_container_statuses,
-    timestamp,
 )
 from podwire.services.kubelet.core.held import RuntimePod
 
@@ -31,7 +31,7 @@ def pod_status(pod: Pod, observed: Observed, now: int) -> Json:
         "conditions": conditions(pod, observed, statuses, inits, phase, now),
         "hostIP": next(iter(observed.host_addresses), ""),
         "hostIPs": [{"ip": address} for address in observed.host_addresses],
-        "startTime": pod.status.start_time or timestamp(observed.start_time),
+        "startTime": pod.status.start_time or rfc3339(observed.start_time),
         "containerStatuses": statuses,
         "qosClass": pod.status.qos_class,
     }

@@ -4,10 +4,11 @@ import pytest
 
 from podwire.proto.kube.labels import matches_labels
 from podwire.proto.kube.quantity import QuantityError, thousandths
+from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import ApiError
 from podwire.services.apiserver.core.selectors import format_selector, parse_field_selector, parse_label_selector
-from podwire.services.apiserver.core.times import human_duration, parse_time, rfc3339
+from podwire.services.apiserver.core.times import human_duration, parse_time
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -14,10 +14,10 @@ from podwire.proto.kube.resources import (
     VOLUME_CLAIMS,
     VOLUMES,
 )
+from podwire.proto.kube.times import rfc3339
 from podwire.services.controllers.core import autoscalers, disruption, volumes
 from podwire.services.controllers.core.cluster import owner_reference
 from podwire.services.controllers.core.templates import copy_json
-from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.volume_provisioning import PROVISIONER, SELECTED_NODE
 
 SECOND = 1_000_000_000

@@ -15,9 +15,9 @@ from podwire.proto.kube.resources import (
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
 )
+from podwire.proto.kube.times import rfc3339
 from podwire.services.controllers.core import garbage, namespaces
 from podwire.services.controllers.core.node_lifecycle import NodeLifecycle, eviction_time
-from podwire.services.controllers.core.times import rfc3339
 from podwire.services.controllers.core.writes import Delete
 from podwire.services.controllers.loop import WHOLE
 

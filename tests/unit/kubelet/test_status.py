@@ -7,9 +7,10 @@ import pytest
 from podwire.proto.kube.container import Container as ContainerSpec
 from podwire.proto.kube.container import Probe
 from podwire.proto.kube.pod import Pod
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.messages import codec
 from podwire.services.chassis.clock import SECOND
-from podwire.services.kubelet.core.container_status import Observed, Waiting, timestamp
+from podwire.services.kubelet.core.container_status import Observed, Waiting
 from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.core.probes import Health, ProbeState, Unhealthy, health, named_port
 from podwire.services.kubelet.core.status import pod_status, status_patch
@@ -89,7 +90,7 @@ def test_a_condition_that_did_not_change_keeps_its_time() -> None:
         return str(next(c["lastTransitionTime"] for c in status["conditions"] if c["type"] == "Ready"))
 
     assert time_of(Health(True, True)) == "2020-01-01T00:00:00Z"
-    assert time_of(Health(True, False)) == timestamp(NOW)
+    assert time_of(Health(True, False)) == rfc3339(NOW)
 
 
 def a_state(results: list[bool], failures: int = 3, successes: int = 1) -> ProbeState:

@@ -6,12 +6,13 @@ Source: apimachinery `util/managedfields/internal/managedfields.go`, `capmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from podwire.proto.kube.times import SECOND
 from podwire.services.apiserver.core.apply import field_set
 from podwire.services.apiserver.core.apply.elements import MalformedElement
 from podwire.services.apiserver.core.apply.field_set import FieldSet
 from podwire.services.apiserver.core.errors import show
 from podwire.services.apiserver.core.json_types import Json
-from podwire.services.apiserver.core.times import SECOND, parse_time
+from podwire.services.apiserver.core.times import parse_time
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"

@@ -6,6 +6,7 @@ Source: apimachinery `util/managedfields/internal/fieldmanager.go`, `skipnonappl
 
 from typing import Any, Final
 
+from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core.apply import managers
 from podwire.services.apiserver.core.apply.elements import field
 from podwire.services.apiserver.core.apply.field_set import of_paths
@@ -19,7 +20,6 @@ from podwire.services.apiserver.core.custom.published import published
 from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
-from podwire.services.apiserver.core.times import rfc3339
 
 BEFORE: Final = "before-first-apply"
 _RESET: Final[tuple[list[Json], ...]] = ([], [{}])

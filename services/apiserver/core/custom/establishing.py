@@ -6,6 +6,7 @@ Source: apiextensions-apiserver `pkg/controller/status/naming_controller.go`, `p
 
 from typing import Any, Final
 
+from podwire.proto.kube.times import rfc3339
 from podwire.proto.messages.api import ApiRequest
 from podwire.services.apiserver.core.custom.definition import (
     CLEANUP,
@@ -16,7 +17,6 @@ from podwire.services.apiserver.core.custom.definition import (
 )
 from podwire.services.apiserver.core.json_types import Json, copy_json, items, section, to_json
 from podwire.services.apiserver.core.store import Store
-from podwire.services.apiserver.core.times import rfc3339
 
 PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _RESOURCES: Final = ("plural", "singular")

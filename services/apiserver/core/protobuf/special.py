@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from podwire.proto.kube.times import SECOND
 from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.protobuf.messages import META
 from podwire.services.apiserver.core.protobuf.wire import WireProblem
-from podwire.services.apiserver.core.times import SECOND, parse_time
+from podwire.services.apiserver.core.times import parse_time
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
