@@ -8,12 +8,12 @@ from typing import Final
 
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.client import connect
-from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder
+from podwire.scripts.cluster.folder import ClusterFolder
 from podwire.scripts.cluster.layout import OPERATOR
 from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.cluster.readiness import Progress, make_whole
 from podwire.scripts.cluster.start import MANIFESTS
-from podwire.scripts.containers.wanted import Wanted, WantedError, wanted
+from podwire.scripts.containers.wanted import Wanted, WantedError, cluster_file, wanted
 from podwire.scripts.errors import UserError
 from podwire.services.chassis import logs
 from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
@@ -35,17 +35,7 @@ def main() -> None:
 
 
 async def _bring_up(ask: Wanted, settings: ProcessSettings) -> None:
-    cluster = ClusterFile(
-        bus_url=settings.bus_url,
-        operator=settings.bus_user,
-        password=settings.bus_password,
-        api_port=ask.api_port,
-        workers=ask.nodes,
-        supervisor=0,
-        mqtt_port=ask.mqtt_port,
-        observer_password="",
-        ip_family=ask.ip_family,
-    )
+    cluster = cluster_file(ask, settings.bus_url, settings.bus_password)
     client = await connect(cluster, ClusterFolder(Path()), attempts=500)
     progress = Progress(tell=lambda line: print(line, flush=True), since=_LONG_AGO)
     progress.reached("bus")

@@ -14,16 +14,18 @@ from typing import Final
 from podwire.scripts.cluster import credentials, ssh_files
 from podwire.scripts.cluster.addressing import AddressingError, addressing
 from podwire.scripts.cluster.credentials import write_private
-from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder
+from podwire.scripts.cluster.folder import ClusterFolder
 from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, Layout, LayoutError
 from podwire.scripts.cluster.permissions import observer, operator, permissions
 from podwire.scripts.containers import plan as containers
-from podwire.scripts.containers.wanted import Wanted, WantedError, wanted
+from podwire.scripts.containers.wanted import Wanted, WantedError, cluster_file, wanted
 from podwire.services.chassis.live.nats_server import Account, Listening, Membership, User, configuration
 
 _HOST: Final = Path("/host")
 _OWNER: Final = 10001
 """Whom the containers run as."""
+_PEOPLE: Final = {"operator": OPERATOR, "observer": OBSERVER}
+"""Who uses the bus from the host, by the names of their passwords' files."""
 
 
 class PreparationError(Exception):
@@ -66,7 +68,7 @@ def _give(folder: Path, owner: int, group: int) -> None:
 
 def _make_keys(plan: Layout, ask: Wanted, keys: ClusterFolder) -> None:
     names = containers.names(plan)
-    users = {name: process.user for name, process in names.items()} | {"operator": OPERATOR, "observer": OBSERVER}
+    users = {name: process.user for name, process in names.items()} | _PEOPLE
     may = {process.user: permissions(process, plan) for process in names.values()}
     may |= {OPERATOR: operator(OPERATOR), OBSERVER: observer()}
     passwords = {name: secrets.token_urlsafe(24) for name in users}
@@ -114,21 +116,8 @@ def _write_for_the_host(plan: Layout, ask: Wanted, keys: ClusterFolder, host: Cl
     here = Path()
     text = ssh_files.config(plan, ask.ssh_port, here / host.ssh_key.name, here / "pki/ssh_known_hosts")
     write_private(host.ssh_config, text.encode())
-    host.write_cluster(_cluster_file(ask, keys.path / "passwords"))
-
-
-def _cluster_file(ask: Wanted, passwords: Path) -> ClusterFile:
-    return ClusterFile(
-        bus_url=f"nats://127.0.0.1:{ask.bus_port}",
-        operator=OPERATOR,
-        password=(passwords / "operator").read_text(),
-        api_port=ask.api_port,
-        workers=ask.nodes,
-        supervisor=0,
-        mqtt_port=ask.mqtt_port,
-        observer_password=(passwords / "observer").read_text(),
-        ip_family=ask.ip_family,
-    )
+    operator_password, observer_password = ((keys.path / "passwords" / name).read_text() for name in _PEOPLE)
+    host.write_cluster(cluster_file(ask, f"nats://127.0.0.1:{ask.bus_port}", operator_password, observer_password))
 
 
 if __name__ == "__main__":

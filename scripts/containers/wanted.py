@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from podwire.scripts.cluster.folder import ClusterFile
+from podwire.scripts.cluster.layout import OPERATOR
+
 
 class WantedError(ValueError):
     """A variable that cannot be used; the message names it, its value and what would be right."""
@@ -20,6 +23,21 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bus_port: int
     mqtt_port: int
     ssh_port: int
+
+
+def cluster_file(ask: Wanted, bus_url: str, password: str, observer_password: str = "") -> ClusterFile:
+    """How the operator reaches a cluster of containers."""
+    return ClusterFile(
+        bus_url=bus_url,
+        operator=OPERATOR,
+        password=password,
+        api_port=ask.api_port,
+        workers=ask.nodes,
+        supervisor=0,
+        mqtt_port=ask.mqtt_port,
+        observer_password=observer_password,
+        ip_family=ask.ip_family,
+    )
 
 
 def wanted(environment: Mapping[str, str] = os.environ) -> Wanted:

@@ -107,16 +107,20 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of an exchange. `trace` is its packets' way as people read it, `hops` the same for machines."""
+    """What came of an exchange."""
 
     source: str
     destination: str
     verdict: str
+    """`reached`, `refused` (or unreachable) or `no answer`."""
     reason: str
     cause: str
+    """In a line, what decided: the rule that dropped it, or how far it came."""
     trace: str
+    """The way of its packets, as `podwire trace` prints it."""
     milliseconds: float
     hops: list[Json]
+    """The same for machines."""
 
 
 def send(connection: socket.socket, message: msgspec.Struct) -> None:

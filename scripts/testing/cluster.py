@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from podwire.scripts.testing import calls
 from podwire.scripts.testing.calls import ClusterError
 
@@ -13,21 +15,8 @@ Json = dict[str, Any]
 _REACHED: Final = "reached"
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(calls.Outcome, frozen=True):
     """One real exchange over the cluster's network; true if it was answered."""
-
-    source: str
-    destination: str
-    verdict: str
-    """`reached`, `refused` (or unreachable) or `no answer`."""
-    reason: str
-    cause: str
-    """In a line, what decided: the rule that dropped it, or how far it came."""
-    trace: str
-    """The way of its packets, as `podwire trace` prints it."""
-    milliseconds: float
-    hops: list[Json]
 
     def __bool__(self) -> bool:
         return self.verdict == _REACHED
@@ -202,7 +191,7 @@ class Cluster:
         """One real exchange, traced. Ends are as `podwire trace` takes them: pods, workloads, nodes, `external` (routed
         `via` a node); Services, pods, addresses, URLs. A Service's first port is taken if none is named."""
         call = calls.Exchange(source, destination, port, protocol if port else "", namespace, via, timeout)
-        made = Exchange(**self.call(call))
+        made = msgspec.convert(self.call(call), Exchange)
         self.exchanges.append(made)
         return made
 

@@ -24,6 +24,10 @@ _RETRY: Final = 1 * SECOND
 _RESYNC: Final = 5 * SECOND
 """How often what is injected is looked at: a machine may have booted since, a pod may have another namespace."""
 _CHECKS: Final = {POD: pods.check, DNS: names.check, TIME: clocks.check}
+_LASTING: Final = (NETWORK, TIME)
+"""Kinds whose faults are in machines, which forget them when they boot."""
+type _InForce = list[tuple[Json, list[Json]]]
+"""Objects that are to be injected, with their records."""
 _SAID: Final = {"Run": ("Started", "Experiment has started"), "Stop": ("Deleted", "Experiment has been deleted")}
 
 
@@ -40,6 +44,8 @@ class Chaos:
         self._refused: dict[str, str] = {}
         """What was said last about an object (by uid) that cannot be carried out."""
         self._due: int | None = None
+        self._keep_at = 0
+        """When (ns) what is injected is looked at again."""
 
     async def run(self) -> None:
         """Works until the process ends."""
@@ -185,17 +191,21 @@ class Chaos:
         if pod is None:
             self._injection.forget(record["id"])
             return "" if operation == "Recover" else f'pods "{name}" not found'
-        if resource is NETWORK:
-            return await self._injection.network(pod, self._wanted(record["id"]))
+        if resource in _LASTING:
+            return await self._inject(resource, record["id"], pod, self._in_force(resource))
         if resource is DNS:
             return ""
-        if resource is TIME:
-            return await self._injection.clock(pod, container[0], clocks.wanted(record["id"], self._in_force(TIME)))
         if operation == "Recover":
             return await self._injection.recover(chaos, pod)
         return await self._injection.apply(chaos, pod, "".join(container))
 
-    def _in_force(self, resource: Resource) -> list[tuple[Json, list[Json]]]:
+    async def _inject(self, resource: Resource, identifier: str, pod: Json, in_force: _InForce) -> str:
+        """Makes a pod's network, or a container's clock, what all objects together want; why that failed, or ""."""
+        if resource is NETWORK:
+            return await self._injection.network(pod, network.wanted(identifier, in_force, self._addresses()))
+        return await self._injection.clock(pod, identifier.rpartition("/")[2], clocks.wanted(identifier, in_force))
+
+    def _in_force(self, resource: Resource) -> _InForce:
         """The objects of a kind that are to be injected, with their records."""
         found = []
         for chaos in self._objects(resource):
@@ -207,9 +217,6 @@ class Chaos:
             if running and records:
                 found.append((chaos, records))
         return found
-
-    def _wanted(self, identifier: str) -> network.PodNetwork:
-        return network.wanted(identifier, self._in_force(NETWORK), self._addresses())
 
     def _addresses(self) -> dict[str, tuple[str, ...]]:
         return {
@@ -243,23 +250,22 @@ class Chaos:
         return _SAID[wanted]
 
     async def _keep(self) -> None:
-        """What is injected stays so: machines boot, containers start again, targets get other addresses."""
-        for resource in (NETWORK, TIME):
-            for identifier in self._injected(resource):
-                self._again_at(self._context.clock.now_ns() + _RESYNC)
-                namespace, name, *container = identifier.split("/")
+        """What is injected stays so: machines boot, containers start again, targets get other addresses. Looked after
+        every few seconds, and not at every change of any pod."""
+        now = self._context.clock.now_ns()
+        if now < self._keep_at:
+            self._again_at(self._keep_at)
+            return
+        for resource in _LASTING:
+            in_force = self._in_force(resource)
+            for identifier in _injected(in_force):
+                self._keep_at = now + _RESYNC
+                namespace, name, *_ = identifier.split("/")
                 pod = self._watches[resources.PODS].named(namespace, name)
-                if pod is None:
-                    continue
-                if resource is NETWORK:
-                    await self._injection.network(pod, self._wanted(identifier))
-                else:
-                    offset = clocks.wanted(identifier, self._in_force(TIME))
-                    await self._injection.clock(pod, container[0], offset)
-
-    def _injected(self, resource: Resource) -> list[str]:
-        records = (record for _, records in self._in_force(resource) for record in records)
-        return list(dict.fromkeys(str(record["id"]) for record in records if record["phase"] == experiment.INJECTED))
+                if pod is not None:
+                    await self._inject(resource, identifier, pod, in_force)
+        if now < self._keep_at:
+            self._again_at(self._keep_at)
 
     # -- schedules
 
@@ -297,3 +303,9 @@ class Chaos:
         except ApiError as error:
             if error.code != 404:
                 raise
+
+
+def _injected(in_force: _InForce) -> list[str]:
+    """The pods or containers that have something, each once."""
+    records = (record for _, records in in_force for record in records)
+    return list(dict.fromkeys(str(record["id"]) for record in records if record["phase"] == experiment.INJECTED))

@@ -4,7 +4,6 @@ import asyncio
 import multiprocessing
 import multiprocessing.connection
 import secrets
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -18,6 +17,7 @@ from tests.bench.kernels import PAYLOAD, PORT, Counting, link_to, udp_frame
 from tests.bench.table import Row
 from tests.unit.kernel.topology import Network
 
+from podwire.scripts.cluster.ports import free_port
 from podwire.services.chassis.bus.nats import NatsBus, wait_until_listening
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.live.clock import LiveClock
@@ -275,12 +275,6 @@ def rates(sending: Part, receiving: Part, url: str, runs: int) -> Measured:
         process.kill()
         process.join()
     return found, round_trip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def measure() -> Iterator[Row]:

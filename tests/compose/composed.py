@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Coroutine
@@ -15,6 +14,7 @@ from tests.compose import engine
 
 from podwire.scripts.cluster.client import Client, connect
 from podwire.scripts.cluster.folder import ClusterFolder
+from podwire.scripts.cluster.ports import free_port
 from podwire.services.chassis import logs
 
 _UP_SECONDS: Final = 300.0
@@ -28,7 +28,7 @@ class Composed:
     def __init__(self, folder: Path, profile: str = "single") -> None:
         self.folder = ClusterFolder(folder)
         self._project = f"podwire-{secrets.token_hex(4)}"
-        ports = {f"PODWIRE_{name}_PORT": str(_free_port()) for name in _PORTS}
+        ports = {f"PODWIRE_{name}_PORT": str(free_port()) for name in _PORTS}
         given = {
             "COMPOSE_PROJECT_NAME": self._project,
             "COMPOSE_PROFILES": profile,
@@ -125,9 +125,3 @@ class Composed:
                 await client.bus.close()
 
         return asyncio.run(main())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

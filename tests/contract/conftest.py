@@ -1,12 +1,12 @@
 """Every bus, same tests: a fixture that connects users to a fresh server of either kind."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from podwire.scripts.cluster.ports import free_port
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.bus.memory import Broker
 from podwire.services.chassis.bus.nats import NatsBus, wait_until_listening
@@ -46,12 +46,6 @@ async def memory_harness() -> Harness:
         broker.restart()
 
     return Harness(connect, kill, restart)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(params=["memory", "nats"])

@@ -6,7 +6,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 import pytest
 from kubectl import Kubectl, binaries
 from live_cluster import LiveCluster, until
+
+from podwire.scripts.cluster.ports import free_port
 
 CLIENTS = binaries()
 OLDEST_AND_NEWEST = {version: CLIENTS[version] for version in list(CLIENTS)[:: max(len(CLIENTS) - 1, 1)]}
@@ -87,12 +88,6 @@ def runs_programs(kubectl: Kubectl) -> None:
     )
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(random).digest()
     assert "container other is not valid for pod web" in kubectl.refused("exec", "web", "-c", "other", "--", "true")
-
-
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
 
 
 @contextmanager

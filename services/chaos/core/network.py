@@ -17,13 +17,8 @@ from podwire.services.chaos.core.kinds import BadChaos, Json
 
 SOURCE: Final = "."
 TARGET: Final = ".Target"
-_PARTS: Final = {
-    "delay": "delay",
-    "loss": "loss",
-    "duplicate": "duplicate",
-    "corrupt": "corrupt",
-    "bandwidth": "bandwidth",
-}
+_PARTS: Final = ("delay", "loss", "duplicate", "corrupt", "bandwidth")
+"""Actions that need the part of the spec that has their name."""
 _SET_NAME: Final = 27
 _CHAIN_NAME: Final = 21
 _KEPT: Final = 6
@@ -77,8 +72,8 @@ def owner_of(chaos: Json) -> str:
 def check(spec: Json) -> None:
     """Raises BadChaos for what is missing or makes no sense."""
     action = str(spec.get("action", ""))
-    if action in _PARTS and not section(spec, _PARTS[action]):
-        raise BadChaos(f"spec.{_PARTS[action]}: is needed for the action {action}")
+    if action in _PARTS and not section(spec, action):
+        raise BadChaos(f"spec.{action}: is needed for the action {action}")
     if action == "netem" and not any(section(spec, name) for name in ("delay", "loss", "duplicate", "corrupt")):
         raise BadChaos("spec.delay, loss, duplicate or corrupt: one of them is needed for the action netem")
     if spec.get("direction", "to") != "to" and not (section(spec, "target") or spec.get("externalTargets")):

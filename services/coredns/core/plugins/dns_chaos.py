@@ -6,7 +6,7 @@ here the cluster's CoreDNS has it, before everything else.
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import dns.rcode
@@ -34,7 +34,7 @@ def _fits(chaos: DnsChaos, name: str) -> bool:
     return not patterns or any(_compiled(pattern).fullmatch(name.removesuffix(".")) for pattern in patterns)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     """`?` is any letter, `*` at the end any rest (chaos-mesh, "Simulate DNS Faults")."""
     literal = pattern.lower().removesuffix(".")

@@ -39,7 +39,8 @@ class Device:
     """A network device. Subclasses say what happens to a frame that is sent out of it."""
 
     kind = "dummy"
-    queue_discipline = "noqueue"
+    default_discipline = "noqueue"
+    """What `ip link` names where nobody has put another there."""
     resolves = True
     """Whether neighbours must be resolved before sending (false for NOARP devices)."""
     link_header = 14
@@ -89,6 +90,11 @@ class Device:
         if packet.recording is not None:
             packet.recording.limit_length(self.mtu)
         return self.leave(packet)
+
+    @property
+    def queue_discipline(self) -> str:
+        """The kind of the root discipline."""
+        return self.default_discipline if self.qdisc is None else self.qdisc.kind
 
     def leave(self, packet: "Packet") -> None:
         """Hand a packet to the link: it has waited for nothing, or long enough (dev_hard_start_xmit)."""

@@ -8,7 +8,7 @@ class Nic(Device):
     """A card on `segment`; frames are put on the kernel's `transmitted` list for the shell to send."""
 
     kind = "nic"
-    queue_discipline = "fq_codel"
+    default_discipline = "fq_codel"
     segment = ""
 
     def transmit(self, packet: Packet) -> None:

@@ -26,10 +26,6 @@ def replace(kernel: Kernel, operation: messages.QdiscsReplace) -> None:
     if device.qdisc is not None:
         device.qdisc.detach()
     device.qdisc = root
-    if root is None:
-        device.__dict__.pop("queue_discipline", None)
-    else:
-        device.queue_discipline = root.kind
     kernel.changed()
 
 
