@@ -82,5 +82,8 @@ def test_a_namespace_takes_custom_objects_along(booted: Booted) -> None:
             return "shop" not in names and not await api.list(WIDGETS)
 
         await cluster.until(gone, 20, "the namespace and its widget are gone")
+        assert [each["metadata"]["name"] for each in await api.list(resources.DEFINITIONS)].count(
+            DEFINITION["metadata"]["name"]
+        ) == 1
 
     cluster.run(main())

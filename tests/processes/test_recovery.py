@@ -143,6 +143,7 @@ def test_keys_that_are_gone_are_made_anew(folder: Path) -> None:
     try:
         cluster.up()
         until(lambda: cluster.missing() or kept(cluster), 30)
+        assert (folder / "pki/ca.crt").exists() and (folder / "kubeconfig").exists()
     finally:
         cluster.close()
 

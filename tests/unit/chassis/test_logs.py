@@ -20,13 +20,19 @@ def as_before() -> Iterator[None]:
 class FullDisk(io.StringIO):
     """What a log file on a full disk is."""
 
+    refused = 0
+
     def write(self, text: str) -> int:
+        self.refused += 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_full_disk_ends_nobody() -> None:
-    logs.configure("info", "podwire", "test", FullDisk())
-    structlog.get_logger().info("nobody hears it")
+    disk = FullDisk()
+    logs.configure("info", "podwire", "test", disk)
+    for _ in range(2):
+        structlog.get_logger().info("nobody hears it")
+    assert disk.refused >= 2
 
 
 def test_a_line_is_json() -> None:
