@@ -28,12 +28,12 @@ async def _keep_telling(client: Client, standing: Standing) -> None:
         await tell(client, standing.all())
 
 
-def check_machines(client: Client, names: Iterable[str]) -> None:
-    """Raises UserError for a machine that there is not."""
+def check_machines(client: Client, names: Iterable[str], field: str = "machine") -> None:
+    """Raises UserError for a machine that there is not, by the field that names it."""
     known = macs(client.cluster)
     for name in names:
         if name not in known:
-            raise UserError(f"machine {name!r}: there is no such machine; there are {', '.join(known)}")
+            raise UserError(f"{field} {name!r}: there is no such machine; there are {', '.join(known)}")
 
 
 @asynccontextmanager

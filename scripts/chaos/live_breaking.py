@@ -22,7 +22,7 @@ class LiveBreaking:
     async def begin(self) -> None:
         """Raises UserError for a target that there is not."""
         folder, parted = self._client.folder, self._plan.partition
-        check_machines(self._client, (machine for pair in parted for machine in pair))
+        check_machines(self._client, (machine for pair in parted for machine in pair), "partition")
         for target in self._plan.pause:
             processes.send(folder, target, signal.SIGSTOP)
             self._undo.callback(processes.send, folder, target, signal.SIGCONT)
