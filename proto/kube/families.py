@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 IPV4: Final = "IPv4"
@@ -10,6 +11,7 @@ IPV6: Final = "IPv6"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(4096)
 def family_of(text: str) -> str:
     """The family of an address or a network; "" of text that is neither."""
     try:

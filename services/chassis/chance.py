@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 _WORD: Final = 64
 _MASK: Final = (1 << _WORD) - 1
+_GAMMA: Final = 0x9E3779B97F4A7C15
 _LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -32,19 +33,15 @@ class RandomStream:
     def getrandbits(self, k: int, /) -> int:
         """A whole number of `k` random bits."""
         if k <= _WORD:
-            return self._next() & ((1 << k) - 1)
+            self._state = mixed = (self._state + _GAMMA) & _MASK
+            mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+            mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+            return (mixed ^ (mixed >> 31)) & ((1 << k) - 1)
         value, have = 0, 0
         while have < k:
-            value |= self._next() << have
-            have += 64
+            value |= self.getrandbits(_WORD) << have
+            have += _WORD
         return value & ((1 << k) - 1)
-
-    def _next(self) -> int:
-        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
-        mixed = self._state
-        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
-        return mixed ^ (mixed >> 31)
 
 
 def derive(seed: int, *names: str) -> RandomStream:

@@ -181,11 +181,17 @@ class FaultyBus:
         await self._pass(asked, "both", timeout)
 
         def deliver(delivery: base.Delivery) -> None:
+            if not self.faults.rules and not self._in.waiting:
+                on_message(delivery)
+                return
             late = self.faults.delay(delivery.stored.subject, "in")
             if late is not None:
                 self._in.carry(late, lambda: on_message(delivery))
 
         def beat(sequence: int) -> None:
+            if not self.faults.rules and not self._in.waiting:
+                on_heartbeat(sequence)
+                return
             late = self.faults.delay(asked, "in")
             if late is not None:
                 self._in.carry(late, lambda: on_heartbeat(sequence))

@@ -55,6 +55,7 @@ class Loop:
         self._later: dict[ObjectKey, int] = {}
         self._written: dict[ObjectKey, dict[Resource, int]] = {}
         self._woken = asyncio.Event()
+        self._lagging = False
         self.carried_out = 0
 
     def on_change(self, resource: Resource, key: ObjectKey | None) -> None:
@@ -63,7 +64,8 @@ class Loop:
         if route is not None:
             work = self._controller.everything(self._cluster) if key is None else route(key, self._cluster)
             self._due.update(dict.fromkeys(work))
-        self._woken.set()
+        if self._due or self._lagging:
+            self._woken.set()
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -101,13 +103,18 @@ class Loop:
         """Waits until the watches show what was written for this work; gives up after a while (a new log)."""
         wanted = self._written.pop(key, {})
         watched = {self._watches[resource]: number for resource, number in wanted.items() if resource in self._watches}
+        if not _lag_behind(watched):
+            return
+        self._lagging = True
         try:
             async with asyncio.timeout(_LAG):
-                while any(watch.revision < revision for watch, revision in watched.items()):
+                while _lag_behind(watched):
                     self._woken.clear()
                     await self._woken.wait()
         except TimeoutError:
             self._context.log.warning("the watches lag behind", controller=self._controller.name)
+        finally:
+            self._lagging = False
 
     async def _work(self, key: ObjectKey) -> None:
         self._due.pop(key, None)
@@ -124,3 +131,7 @@ class Loop:
         if refused:
             again = self._context.clock.now_ns() + _REFUSED
             self._later[key] = min(self._later.get(key, again), again)
+
+
+def _lag_behind(watched: Mapping[Watch[Json], int]) -> bool:
+    return any(watch.revision < revision for watch, revision in watched.items())

@@ -4,7 +4,6 @@ Source: kubernetes `pkg/kubelet/status/status_manager.go` (needsUpdate, needsRec
 for one, sets Ready to False on the pods of a node that is silent, and it is for the kubelet to set it right again.
 """
 
-import json
 from typing import Any
 
 from podwire.proto.kube import resources
@@ -58,10 +57,10 @@ class Reporter:
         return other or told.phase != status["phase"] or told.pod_ip != status.get("podIP", told.pod_ip)
 
 
-def _steady(status: dict[str, Any]) -> str:
+def _steady(status: dict[str, Any]) -> dict[str, Any]:
     """The status without what is only filled in from the object afterwards: times, and texts that are to go."""
     conditions = [
         {key: text for key, text in entry.items() if key != "lastTransitionTime" and text is not None}
         for entry in status["conditions"]
     ]
-    return json.dumps({**status, "conditions": conditions, "startTime": ""}, sort_keys=True)
+    return {**status, "conditions": conditions, "startTime": ""}

@@ -1,8 +1,9 @@
 """Requests to the API server over the bus, as one user."""
 
 import asyncio
-import json
 from typing import Any, Final
+
+import msgspec
 
 from podwire.proto import subjects
 from podwire.proto.kube.resources import Resource
@@ -71,7 +72,7 @@ class ApiClient:
         self, method: str, path: str, body: object = None, content_type: str = "application/json", **query: str
     ) -> Object:
         """One request with a JSON body. Raises ApiError for a Status of failure, ApiUnavailable."""
-        payload = b"" if body is None else json.dumps(body).encode()
+        payload = b"" if body is None else msgspec.json.encode(body)
         pairs = list(query.items())
         request = ApiRequest(
             method=method, path=path, query=pairs, content_type=content_type, body=payload, agent=self._agent
@@ -135,8 +136,8 @@ class ApiClient:
 
 def _json(response: ApiResponse) -> Object:
     try:
-        answer = json.loads(response.body or b"{}")
-    except ValueError:
+        answer = msgspec.json.decode(response.body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ApiUnavailable("the API server answered with something that is not JSON") from None
     if not isinstance(answer, dict):
         raise ApiUnavailable("the API server answered with something that is not an object")

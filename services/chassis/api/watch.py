@@ -28,6 +28,7 @@ HEARTBEAT_EVERY: Final = 0.5
 GIVE_UP_AFTER: Final = 4 * HEARTBEAT_EVERY
 SILENT_AFTER: Final = 2.5 * HEARTBEAT_EVERY
 """Seconds after which an API server that others outlive is dead."""
+_LOOK_AGAIN: Final = 0.01
 _RETRY: Final = 0.1
 
 logger = structlog.get_logger()
@@ -73,7 +74,9 @@ class ApiServerLiveness:
         await asyncio.shield(self._death)
 
     def _check_later(self) -> None:
-        asyncio.get_running_loop().call_later(GIVE_UP_AFTER / 4, self._check)
+        """Looks again when the heartbeats will have stopped, unless another one arrives."""
+        silent = self._clock.monotonic_ns() - (self._last or 0)
+        asyncio.get_running_loop().call_later(max(GIVE_UP_AFTER - silent / SECOND, _LOOK_AGAIN), self._check)
 
     def _check(self) -> None:
         if self.alive:

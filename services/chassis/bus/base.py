@@ -168,5 +168,5 @@ class Bus(Protocol):
         ...
 
 
-HEARTBEAT_INTERVAL: Final = 0.25
+HEARTBEAT_INTERVAL: Final = 0.5
 """Seconds between a push consumer's heartbeats; silence of twice that means that the consumer is gone."""

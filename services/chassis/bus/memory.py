@@ -55,10 +55,10 @@ class _MemoryConsumer:
 
     def close(self) -> None:
         self.open = False
-        self.connection.broker.consumers.pop(self, None)
+        self.connection.broker.forget_consumer(self)
 
-    def wants(self, stored: base.Stored) -> bool:
-        return any(subjects.matches(pattern, stored.subject) for pattern in self.patterns)
+    def wants(self, subject: str) -> bool:
+        return any(subjects.matches(pattern, subject) for pattern in self.patterns)
 
     def deliver(self, stored: base.Stored) -> None:
         self.delivered += 1
@@ -93,6 +93,7 @@ class Broker:
         self._exact: dict[str, list[_Interest]] = {}
         self._patterns: list[_Interest] = []
         self._matching: dict[str, list[_Interest]] = {}
+        self._wanting: dict[str, list[_MemoryConsumer]] = {}
         self._busy: dict[tuple[MemoryBus | None, Receiver], int] = {}
         self._beating = False
 
@@ -175,7 +176,7 @@ class Broker:
         return self._busy.get((None, consumer), 0) > round(asyncio.get_running_loop().time() * SECOND)
 
     def keep_beating(self) -> None:
-        """Idle consumers hear of the server four times a second, those of a connection together."""
+        """Idle consumers hear of the server twice a second, those of a connection together."""
         if not self._beating:
             self._beating = True
             self._beat_later()
@@ -204,10 +205,24 @@ class Broker:
         if not any(subjects.matches(pattern, subject) for pattern in _STORED_BY):
             raise base.StreamUnavailable(f"{subject} is not a subject of the stream")
         stored = self.stream.append(subject, payload, expected)
-        for consumer in list(self.consumers):
-            if consumer.wants(stored):
-                consumer.deliver(stored)
+        for consumer in self._wanting_it(subject):
+            consumer.deliver(stored)
         return stored.sequence
+
+    def _wanting_it(self, subject: str) -> list[_MemoryConsumer]:
+        found = self._wanting.get(subject)
+        if found is None:
+            found = self._wanting[subject] = [consumer for consumer in self.consumers if consumer.wants(subject)]
+        return found
+
+    def add_consumer(self, consumer: _MemoryConsumer) -> None:
+        """From now on it gets what is stored."""
+        self.consumers[consumer] = None
+        self._wanting.clear()
+
+    def forget_consumer(self, consumer: _MemoryConsumer) -> None:
+        self.consumers.pop(consumer, None)
+        self._wanting.clear()
 
     def disconnect(self, connection: "MemoryBus") -> None:
         """A connection's end, told to whoever listens for it, as the server's system account does."""
@@ -377,9 +392,9 @@ class MemoryBus:
     ) -> base.Consumer:
         await self._at_the_server("$JS.API.CONSUMER.CREATE.KUBE.watch")
         consumer = _MemoryConsumer(self, tuple(subjects), on_message, on_heartbeat, contextvars.copy_context())
-        waiting = [stored for stored in self.broker.stream.replay(start) if consumer.wants(stored)]
+        waiting = [stored for stored in self.broker.stream.replay(start) if consumer.wants(stored.subject)]
         consumer.pending = len(waiting)
-        self.broker.consumers[consumer] = None
+        self.broker.add_consumer(consumer)
         for stored in waiting:
             consumer.deliver(stored)
         self.broker.keep_beating()

@@ -1,6 +1,7 @@
 """What a user may say and hear on the bus, by NATS's rules for subject patterns."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from podwire.proto import subjects
 
@@ -13,10 +14,15 @@ class Permissions:
     subscribe: tuple[str, ...] = (">",)
 
     def may_publish(self, subject: str) -> bool:
-        return any(subjects.matches(pattern, subject) for pattern in self.publish)
+        return _any_takes(self.publish, subject)
 
     def may_subscribe(self, subject: str) -> bool:
         return any(_covers(pattern, subject) for pattern in self.subscribe)
+
+
+@lru_cache(4096)
+def _any_takes(patterns: tuple[str, ...], subject: str) -> bool:
+    return any(subjects.matches(pattern, subject) for pattern in patterns)
 
 
 def _covers(pattern: str, subject: str) -> bool:

@@ -65,7 +65,11 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         return handle
 
     def _enqueue(self, handle: asyncio.Handle) -> None:
-        self._ready.setdefault(_process_of(handle), deque()).append(handle)
+        name = handle.get_context().get(current_process, "")
+        queue = self._ready.get(name)
+        if queue is None:
+            queue = self._ready[name] = deque()
+        queue.append(handle)
 
     def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
@@ -233,10 +237,6 @@ def _refusal(name: str) -> Callable[..., Never]:
 
 for _name in _FORBIDDEN:
     setattr(SimulationLoop, _name, _refusal(_name))
-
-
-def _process_of(handle: asyncio.Handle) -> str:
-    return handle.get_context().get(current_process, "")
 
 
 class SimulatedClock:

@@ -4,6 +4,7 @@ Source: kubernetes `pkg/controller/controller_utils.go` (ComputeHash, GetPodFrom
 (SafeEncodeString). Our hash is FNV-1a too, but of the template's canonical JSON, not of Go's dump of it.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ _PRIME: Final = 16777619
 _BASIS: Final = 2166136261
 
 
+@lru_cache(512)
 def fnv32a(data: bytes) -> int:
     """FNV-1a, 32 bits."""
     value = _BASIS
