@@ -8,6 +8,7 @@ type Json = dict[str, Any]
 
 _ENCODER = msgspec.json.Encoder()
 _PACK = msgspec.msgpack.Encoder()
+_CONTAINERS = frozenset((dict, list))
 
 
 def to_json(value: object) -> bytes:
@@ -27,10 +28,12 @@ def unpack(raw: msgspec.Raw) -> Json:
 
 def copy_json[T](value: T) -> T:
     """A deep copy of a JSON value (no cycles, only dicts, lists and scalars)."""
-    if isinstance(value, dict):
-        return cast(T, {key: copy_json(item) for key, item in value.items()})
-    if isinstance(value, list):
-        return cast(T, [copy_json(item) for item in value])
+    kind = type(value)
+    if kind is dict:
+        entries = cast(Json, value).items()
+        return cast(T, {key: copy_json(item) if type(item) in _CONTAINERS else item for key, item in entries})
+    if kind is list:
+        return cast(T, [copy_json(item) if type(item) in _CONTAINERS else item for item in cast(list[Any], value)])
     return value
 
 

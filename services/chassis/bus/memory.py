@@ -96,6 +96,7 @@ class Broker:
         self._wanting: dict[str, list[_MemoryConsumer]] = {}
         self._busy: dict[tuple[MemoryBus | None, Receiver], int] = {}
         self._beating = False
+        self._inboxes = 0
 
     def reseed(self, random: RandomBits) -> None:
         """From now on delays and choices follow from another stream."""
@@ -106,6 +107,11 @@ class Broker:
         connection = MemoryBus(self, name, self.users.get(user, Permissions()))
         self.connections[connection] = None
         return connection
+
+    def next_inbox(self) -> int:
+        """A number that no other inbox has."""
+        self._inboxes += 1
+        return self._inboxes
 
     def remember(self, interest: _Interest) -> None:
         if "*" in interest.pattern or ">" in interest.pattern:
@@ -325,7 +331,7 @@ class MemoryBus:
 
     def broker_inbox(self, inbox: _Interest) -> str:
         """Registers an inbox under a fresh subject of this connection's own."""
-        inbox.pattern = f"_INBOX.{subjects.token(self.name)}.{hexadecimal(self.broker._random, 20)}"
+        inbox.pattern = f"_INBOX.{subjects.token(self.name)}.{self.broker.next_inbox()}"
         self.broker.remember(inbox)
         return inbox.pattern
 

@@ -40,7 +40,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self.failures: list[dict[str, Any]] = []
         self._random = RandomStream(seed)
         self._ready: dict[str, deque[asyncio.Handle]] = {}
-        self._timers: list[tuple[int, int, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._paused: dict[str, None] = {}
         self._tasks: dict[str, dict[asyncio.Task[Any], None]] = {}
         self._count = 0
@@ -87,7 +87,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._count += 1
         due = max(due, self.now_ns)
         timer = asyncio.TimerHandle(due / SECOND, callback, args, self, context or contextvars.copy_context())
-        heapq.heappush(self._timers, (due, self._random.getrandbits(16), self._count, timer))
+        heapq.heappush(self._timers, (due, self._count, timer))
         return timer
 
     def run_forever(self) -> None:
@@ -103,8 +103,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def _step(self) -> None:
-        ready = self._ready
-        runnable = [name for name in ready if name not in self._paused] if self._paused else list(ready)
+        ready, paused = self._ready, self._paused
+        runnable = [name for name in ready if name not in paused] if paused else list(ready)
         if not runnable:
             self._advance()
             return
@@ -118,17 +118,20 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             handle._run()
 
     def _advance(self) -> None:
-        """Time goes on to the next timer; those that are due at that moment become ready in the order of their draw."""
+        """Time goes on to the next timer; those that are due at that moment become ready in an order that is drawn."""
         timers = self._timers
-        while timers and timers[0][3].cancelled():
+        while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
         if not timers:
             raise NothingLeft("nothing is ready and no timer is set")
         self.now_ns = now = max(self.now_ns, timers[0][0])
+        due = []
         while timers and timers[0][0] <= now:
-            timer = heapq.heappop(timers)[3]
+            timer = heapq.heappop(timers)[2]
             if not timer.cancelled():
-                self._enqueue(timer)
+                due.append(timer)
+        while due:
+            self._enqueue(due.pop(below(self._random, len(due)) if len(due) > 1 else 0))
 
     def run_until_complete[T](self, future: "Coroutine[Any, Any, T] | asyncio.Future[T]") -> T:  # type: ignore[override]  # no awaitables of other sorts
         task = future if isinstance(future, asyncio.Future) else self.create_task(future)
