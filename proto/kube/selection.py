@@ -6,23 +6,11 @@ Source: apimachinery `labels/selector.go`; kubernetes `component-helpers/schedul
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
+
 type Json = dict[str, Any]
 
 HARD_EFFECTS: Final = ("NoSchedule", "NoExecute")
-
-
-def section(container: Mapping[str, Any], *names: str) -> Json:
-    """The object at a path, or an empty one that is not attached."""
-    current: Any = container
-    for name in names:
-        current = current.get(name) if isinstance(current, dict) else None
-    return current if isinstance(current, dict) else {}
-
-
-def items(container: Mapping[str, Any], name: str) -> list[Any]:
-    """The list at a key, or an empty one that is not attached."""
-    value = container.get(name)
-    return value if isinstance(value, list) else []
 
 
 def matches_map(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, rfc3339
-from podwire.services.apiserver.core.json_types import Json, items, section, unpack
+from podwire.services.apiserver.core.json_types import Json, unpack
 from podwire.services.chassis.eventlog.log import StoredEvent
 
 _SHOWN: Final = 3

@@ -1,7 +1,7 @@
 """Doing to pods what experiments ask for; every call answers why it failed, or ""."""
 
 from podwire.proto.kube import resources
-from podwire.proto.kube.selection import section
+from podwire.proto.kube.json_objects import section
 from podwire.services.chaos.core import pods
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chaos.core.network import PodNetwork

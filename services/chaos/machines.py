@@ -7,7 +7,7 @@ import asyncio
 from typing import Any, Final
 
 from podwire.proto import subjects
-from podwire.proto.kube.selection import section
+from podwire.proto.kube.json_objects import section
 from podwire.proto.messages import codec, runtime
 from podwire.proto.messages.kernel import Operation, Read
 from podwire.services.chaos.core.kinds import Json

@@ -5,8 +5,8 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chaos.core import clocks, experiment, names, network, pods, schedules, selecting
 from podwire.services.chaos.core.kinds import DNS, EXPERIMENTS, NETWORK, POD, SCHEDULES, TIME, BadChaos, Json

@@ -3,8 +3,8 @@ are owned (kubernetes `pkg/controller/garbagecollector/graph_builder.go`, syncMo
 
 from collections.abc import Callable
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import DEFINITIONS, Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.watch import Watch, Watching
 from podwire.services.controllers.core.cluster import Cluster, Shelf

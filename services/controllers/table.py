@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import Resource
-from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.controllers.core import (
     autoscalers,

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any, Final
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.api.client import ApiClient, ApiError, ApiUnavailable

@@ -5,11 +5,12 @@ Source: kubernetes `plugin/pkg/admission/{priority,storage/storageclass/setdefau
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import service_accounts
 from podwire.services.apiserver.core.defaults import pods as pod_defaults
 from podwire.services.apiserver.core.errors import forbidden
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.times import parse_time
 from podwire.services.apiserver.core.validation.cluster import SYSTEM_PRIORITIES

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from podwire.proto.kube.families import Network, family_of
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.store import Store
 from podwire.services.apiserver.core.times import parse_time
 from podwire.services.chassis.chance import RandomBits, below

@@ -6,6 +6,7 @@ Source: apiserver `endpoints/handlers/patch.go` (applyPatcher), apimachinery `ut
 from dataclasses import replace
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import bodies, duplicates, objects, writing
 from podwire.services.apiserver.core.apply import conflicts, last_applied, managers, tracking
@@ -25,7 +26,7 @@ from podwire.services.apiserver.core.errors import (
     method_not_allowed,
     not_found,
 )
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
 

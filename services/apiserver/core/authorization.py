@@ -6,9 +6,10 @@ Source: kubernetes `plugin/pkg/auth/authorizer`, `apiserver/pkg/endpoints/handle
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import section
 from podwire.services.apiserver.core import rbac
 from podwire.services.apiserver.core.errors import ApiError, forbidden
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.store import Store
 
 MASTERS: Final = "system:masters"

@@ -7,10 +7,11 @@ Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesserv
 from typing import Final
 
 from podwire.proto.kube.families import Network, family_of, networks
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bootstrap_roles, rbac
-from podwire.services.apiserver.core.json_types import Json, items, section, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.store import Store
 from podwire.services.apiserver.core.validation.cluster import SYSTEM_PRIORITIES
 

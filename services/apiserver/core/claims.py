@@ -1,5 +1,6 @@
 """The claims that a Service's write brings along: ClusterIPs and node ports, taken before and released after it."""
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import allocation
@@ -7,7 +8,7 @@ from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.defaults.network import wants_node_ports
 from podwire.services.apiserver.core.errors import FieldErrors, internal
 from podwire.services.apiserver.core.ip_families import settle
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.chassis.chance import uuid4
 

@@ -10,8 +10,9 @@ the first CPU utilization among the metrics; the other metrics stay as they are 
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.custom import structural
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds.kind import Kind
 
 _NAMES: Final = (

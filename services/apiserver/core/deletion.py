@@ -6,6 +6,7 @@ Source: apiserver `registry/rest/delete.go`, `registry/generic/registry/store.go
 
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.times import SECOND, rfc3339
 from podwire.services.apiserver.core import bodies, claims, schema
 from podwire.services.apiserver.core.conversion import from_storage
@@ -13,7 +14,7 @@ from podwire.services.apiserver.core.custom.definition import STORAGE
 from podwire.services.apiserver.core.custom.establishing import begin_deletion
 from podwire.services.apiserver.core.decisions import Answer, Decision, Many, Write, json_answer
 from podwire.services.apiserver.core.errors import bad_request, conflict, not_found
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 
 _FOREGROUND: Final = "foregroundDeletion"

@@ -6,13 +6,14 @@ eviction takes one and names the pod there, so that none is counted twice before
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.labels import matches_labels
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import deletion, objects
 from podwire.services.apiserver.core.decisions import Append, Decision, Write, json_answer
 from podwire.services.apiserver.core.errors import ApiError, bad_request, forbidden
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import from_object
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.messages import codec
 from podwire.proto.messages.api import ApiRequest, ApiResponse, WatchOpened
 from podwire.proto.subjects import resource_events
@@ -34,7 +35,7 @@ from podwire.services.apiserver.core.errors import (
     too_large,
     unauthorized,
 )
-from podwire.services.apiserver.core.json_types import Json, section, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.store import Store
 from podwire.services.chassis.chance import RandomBits

@@ -6,8 +6,9 @@ Source: kubernetes `pkg/registry/core/service/storage/alloc.go` (initIPFamilyFie
 from typing import Final
 
 from podwire.proto.kube.families import IPV4, IPV6, family_of
+from podwire.proto.kube.json_objects import items
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation import ip_families as rules
 
 _POLICY: Final = "spec.ipFamilyPolicy"

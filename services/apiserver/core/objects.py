@@ -5,12 +5,13 @@ Source: apiserver `registry/rest/{create,update}.go`, the strategies in kubernet
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import copy_json, section
 from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import admission, schema
 from podwire.services.apiserver.core.conversion import is_stored_as_shown, to_storage
 from podwire.services.apiserver.core.custom import structural
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, conflict, invalid
-from podwire.services.apiserver.core.json_types import Json, copy_json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.validation import metadata as metadata_rules

@@ -6,8 +6,9 @@ Strategic merge takes its merge keys from the definitions' `x-kubernetes-patch-*
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import copy_json, items
 from podwire.services.apiserver.core.errors import ApiError, bad_request
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.schema import definitions
 
 _MOST_OPERATIONS: Final = 10_000

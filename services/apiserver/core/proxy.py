@@ -7,12 +7,13 @@ port-forward; endpoints that are no pods are not built. `nodes/proxy` is the kub
 
 from typing import Any, Final, NamedTuple
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.network import SERVICE_NAME_LABEL
 from podwire.proto.messages.kubelet import LogRequest, PathRequest, PortForwardRequest
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.decisions import OpenStream
 from podwire.services.apiserver.core.errors import ApiError, bad_request, not_found, unavailable
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.streams import log_options, pod_place
 from podwire.services.chassis.chance import choose, hexadecimal

@@ -8,8 +8,9 @@ does not exist grants nothing. That a user may only grant what they hold (escala
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.subjects import ObjectKey
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.store import Store
 
 GROUP: Final = "rbac.authorization.k8s.io"

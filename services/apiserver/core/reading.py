@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.labels import LabelSelector, matches_labels
 from podwire.services.apiserver.core import negotiation, pages, selectors, versions
 from podwire.services.apiserver.core.conversion import from_storage, is_stored_as_shown
 from podwire.services.apiserver.core.decisions import Decision, OpenWatch, View, json_answer
 from podwire.services.apiserver.core.errors import expired, not_found
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.printers.table import GROUP_VERSION, table
 from podwire.services.apiserver.core.request import Request

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.messages.api import ApiRequest
 from podwire.proto.messages.events import Change, ObjectEvent
 from podwire.proto.subjects import ObjectKey
@@ -11,7 +12,7 @@ from podwire.services.apiserver.core import bodies, duplicates
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import Append
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, invalid_options
-from podwire.services.apiserver.core.json_types import Json, pack, section
+from podwire.services.apiserver.core.json_types import Json, pack
 from podwire.services.apiserver.core.kinds import Kind
 from podwire.services.apiserver.core.paths import Target
 from podwire.services.apiserver.core.store import Store, stored_form

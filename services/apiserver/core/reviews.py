@@ -3,11 +3,12 @@
 Source: kubernetes `pkg/registry/authorization/*/rest.go`, `pkg/registry/authentication/selfsubjectreview/rest.go`.
 """
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core import authorization, rbac, schema
 from podwire.services.apiserver.core.authorization import Attributes, Requester
 from podwire.services.apiserver.core.decisions import Decision, ReviewToken, json_answer
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, invalid
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.tokens import ISSUER
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.labels import LabelSelector, Requirement, parse_term, split_terms
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import bad_request
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 
 def parse_label_selector(text: str) -> LabelSelector:

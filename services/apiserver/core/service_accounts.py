@@ -6,9 +6,10 @@ namespace's `default` account is admitted with the token volume: upstream waits 
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core.errors import forbidden
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.chassis.chance import name_suffix
 

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.messages.events import Change
 from podwire.proto.subjects import ObjectKey
-from podwire.services.apiserver.core.json_types import Json, copy_json, to_json, unpack
+from podwire.services.apiserver.core.json_types import Json, to_json, unpack
 from podwire.services.chassis.eventlog.log import StoredEvent
 
 HISTORY: Final = 20_000

@@ -6,11 +6,12 @@ kubelet `pkg/cri/streaming/portforward/websocket.go` (the query's ports).
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND
 from podwire.proto.messages.kubelet import AttachRequest, ExecRequest, LogRequest, PortForwardRequest
 from podwire.services.apiserver.core.decisions import Decision, OpenStream
 from podwire.services.apiserver.core.errors import bad_request, method_not_allowed
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.times import parse_time
 from podwire.services.chassis.chance import hexadecimal

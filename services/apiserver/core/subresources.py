@@ -6,6 +6,7 @@ Source: kubernetes `pkg/registry/core/pod/rest`, `pkg/registry/apps/deployment/s
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.times import rfc3339
 from podwire.services.apiserver.core import applying, bodies, eviction, objects, streams, tokens, writing
 from podwire.services.apiserver.core.apply.managers import Managed
@@ -18,7 +19,7 @@ from podwire.services.apiserver.core.errors import (
     method_not_allowed,
     not_found,
 )
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds.kind import Kind, ScalePaths
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.selectors import format_selector

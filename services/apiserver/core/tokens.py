@@ -10,13 +10,14 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.times import SECOND, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import objects
 from podwire.services.apiserver.core.authorization import Requester
 from podwire.services.apiserver.core.decisions import SignToken
 from podwire.services.apiserver.core.errors import FieldErrors, bad_request, conflict, forbidden, invalid, not_found
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.store import Store
 from podwire.services.chassis.chance import uuid4

@@ -1,5 +1,6 @@
 """Create, update and patch: from a request to the events that it appends."""
 
+from podwire.proto.kube.json_objects import copy_json, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.apiserver.core import bodies, claims, objects, patch
 from podwire.services.apiserver.core.apply import tracking
@@ -17,7 +18,7 @@ from podwire.services.apiserver.core.errors import (
     not_found,
     unsupported_media,
 )
-from podwire.services.apiserver.core.json_types import Json, copy_json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.request import Request
 from podwire.services.apiserver.core.validation import pods as pod_rules
 

@@ -6,7 +6,7 @@ Source: chaos-mesh `api/v1alpha1/networkchaos_types.go`, `pkg/netem/utils.go`.
 import re
 from typing import Final
 
-from podwire.proto.kube.selection import section
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.times import SECOND
 from podwire.proto.messages.process import Impairment
 from podwire.services.chaos.core.kinds import BadChaos, Json

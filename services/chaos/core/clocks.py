@@ -6,7 +6,7 @@ Source: chaos-mesh `controllers/chaosimpl/timechaos/types.go`, `pkg/time/fakeclo
 from collections.abc import Iterable
 from typing import Final
 
-from podwire.proto.kube.selection import items
+from podwire.proto.kube.json_objects import items
 from podwire.proto.kube.times import SECOND
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chassis.durations import parse_duration

@@ -5,7 +5,7 @@ Source: chaos-mesh `controllers/common/{records,desiredphase,condition,finalizer
 
 from typing import Final, Literal
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chassis.durations import parse_duration

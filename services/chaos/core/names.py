@@ -6,7 +6,7 @@ status are what chaos-mesh tells its DNS server (SetDNSChaos).
 
 from collections.abc import Mapping
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.chaos.core.experiment import INJECTED
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chaos.core.selecting import pod_id

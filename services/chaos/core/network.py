@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.messages.kernel import Qdisc
 from podwire.services.chaos.core.amounts import impairment, octets_a_second
 from podwire.services.chaos.core.kinds import BadChaos, Json

@@ -6,7 +6,7 @@ Source: chaos-mesh `controllers/chaosimpl/podchaos/{podkill,podfailure,container
 import hashlib
 from typing import Final
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chaos.core.selecting import pod_id
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from podwire.proto.kube import cron
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.chaos.core import experiment
 from podwire.services.chaos.core.kinds import FIELDS, SCHEDULES, BadChaos, Json

@@ -6,7 +6,8 @@ Source: chaos-mesh `pkg/selector/pod/selector.go`, `pkg/selector/generic/{field,
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from podwire.proto.kube.selection import items, matches_map, matches_selector, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.proto.kube.selection import matches_map, matches_selector
 from podwire.services.chaos.core.kinds import BadChaos, Json
 from podwire.services.chassis.chance import RandomBits, below
 

@@ -6,8 +6,8 @@ metrics-server: the bounds are kept, and the conditions and Events say that metr
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import AUTOSCALERS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal

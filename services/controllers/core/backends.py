@@ -7,7 +7,8 @@ Source: kubernetes `pkg/controller/util/endpoint`, `staging/src/k8s.io/endpoints
 from typing import NamedTuple
 
 from podwire.proto.kube.families import IPV4, of_family
-from podwire.proto.kube.selection import items, matches_map, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.proto.kube.selection import matches_map
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import is_going
 from podwire.services.controllers.core.writes import Json

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 
 type Json = dict[str, Any]

@@ -7,14 +7,13 @@ for; the Job's name follows from its time, so that no time is run twice.
 from typing import Final
 
 from podwire.proto.kube import cron
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.resources import CRON_JOBS, JOBS
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import job_status
 from podwire.services.controllers.core.cluster import Cluster, is_going, owner_reference
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.turn import Turn
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan
 

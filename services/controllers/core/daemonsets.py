@@ -6,8 +6,9 @@ the pods' label controller-revision-hash, and its history ControllerRevisions.
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import DAEMON_SETS, NODES, PODS
-from podwire.proto.kube.selection import items, matches_node, section, untolerated
+from podwire.proto.kube.selection import matches_node, untolerated
 from podwire.proto.kube.times import parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix

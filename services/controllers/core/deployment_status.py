@@ -5,7 +5,7 @@ Source: kubernetes `pkg/controller/deployment/progress.go`, `util/deployment_uti
 
 from typing import Final
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core.writes import Json
 

@@ -6,8 +6,8 @@ in the middle of a roll-over is shared in proportion (`proportions`).
 
 from typing import Any, Final, NamedTuple
 
+from podwire.proto.kube.json_objects import copy_json, section
 from podwire.proto.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS, Resource
-from podwire.proto.kube.selection import section
 from podwire.proto.kube.times import parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal
@@ -15,7 +15,7 @@ from podwire.services.controllers.core.cluster import Cluster, is_going, owner_r
 from podwire.services.controllers.core.deployment_status import status_patch
 from podwire.services.controllers.core.pods import is_over
 from podwire.services.controllers.core.proportions import Share, sizes
-from podwire.services.controllers.core.templates import copy_json, template_hash
+from podwire.services.controllers.core.templates import template_hash
 from podwire.services.controllers.core.writes import About, Create, Delete, Json, Patch, Plan, event
 
 HASH_LABEL: Final = "pod-template-hash"

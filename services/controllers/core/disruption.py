@@ -6,8 +6,9 @@ until it is seen going, two minutes at most, so that it counts as gone at once.
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, REPLICA_SETS, STATEFUL_SETS
-from podwire.proto.kube.selection import items, matches_selector, section
+from podwire.proto.kube.selection import matches_selector
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits

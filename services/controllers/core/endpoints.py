@@ -5,8 +5,8 @@ Source: kubernetes `pkg/controller/endpoint/endpoints_controller.go`.
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import ENDPOINTS, PODS, SERVICES
-from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core.backends import (

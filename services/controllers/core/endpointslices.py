@@ -7,8 +7,8 @@ make two. Source: kubernetes `staging/src/k8s.io/endpointslice`.
 from typing import Final
 
 from podwire.proto.kube.families import IPV6
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import ENDPOINT_SLICES, PODS, SERVICES
-from podwire.proto.kube.selection import items, section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core.backends import (

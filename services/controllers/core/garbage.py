@@ -7,8 +7,8 @@ deletes.
 
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import EVENTS, NODES, PODS, Resource
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import SECOND, parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits

@@ -6,7 +6,7 @@ Source: kubernetes `pkg/controller/job/indexed_job_utils.go`.
 from collections.abc import Collection
 from typing import Final
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.controllers.core import job_policies as policies
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.index_ranges import numbers

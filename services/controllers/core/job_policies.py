@@ -6,7 +6,7 @@ matches a failed pod decides; a pod that no rule matches is counted.
 
 from typing import Final, NamedTuple
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.index_ranges import numbers
 from podwire.services.controllers.core.writes import Json

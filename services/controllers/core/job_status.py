@@ -6,7 +6,7 @@ trackJobStatusAndRemoveFinalizers).
 
 from typing import Final, NamedTuple
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.services.controllers.core import job_indexes as indexes
 from podwire.services.controllers.core import job_policies as policies

@@ -8,8 +8,8 @@ that dies between two counts neither twice nor never.
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import JOBS, PODS
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import SECOND, parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, name_suffix

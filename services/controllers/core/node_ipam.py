@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import IP_ADDRESSES, NODES
-from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core.cluster import Cluster, is_going

@@ -7,8 +7,9 @@ a controller that was away itself does not judge too early.
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import LEASES, NODES, PODS
-from podwire.proto.kube.selection import items, section, tolerates
+from podwire.proto.kube.selection import tolerates
 from podwire.proto.kube.times import SECOND, parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal

@@ -3,8 +3,9 @@
 Source: kubernetes `pkg/controller/controller_ref_manager.go`.
 """
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import PODS, Resource
-from podwire.proto.kube.selection import matches_selector, section
+from podwire.proto.kube.selection import matches_selector
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import Cluster, controller_of, is_going, owner_reference
 from podwire.services.controllers.core.writes import Json, Patch, Plan

@@ -1,6 +1,6 @@
 """Judgements about pods (kubernetes `pkg/api/v1/pod/util.go`, `pkg/controller/controller_utils.go`)."""
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import SECOND, parse
 from podwire.services.controllers.core.cluster import is_going
 from podwire.services.controllers.core.writes import Json

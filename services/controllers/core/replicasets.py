@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import PODS, REPLICA_SETS
-from podwire.proto.kube.selection import section
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits, hexadecimal, name_suffix

@@ -6,10 +6,10 @@ Source: kubernetes `pkg/controller/history/controller_history.go`, `pkg/controll
 
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import copy_json, section
 from podwire.proto.kube.resources import CONTROLLER_REVISIONS, Resource
-from podwire.proto.kube.selection import section
 from podwire.services.controllers.core.cluster import Cluster, owner_reference
-from podwire.services.controllers.core.templates import copy_json, template_hash
+from podwire.services.controllers.core.templates import template_hash
 from podwire.services.controllers.core.writes import Create, Delete, Json, Patch, Plan
 
 HASH_LABEL: Final = "controller-revision-hash"

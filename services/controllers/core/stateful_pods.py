@@ -5,11 +5,10 @@ Source: kubernetes `pkg/controller/statefulset/stateful_set_utils.go` (newStatef
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.resources import STATEFUL_SETS
-from podwire.proto.kube.selection import items, section
 from podwire.services.controllers.core.cluster import owner_reference
 from podwire.services.controllers.core.revisions import HASH_LABEL
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.writes import Json
 
 _POD_NAME: Final = "statefulset.kubernetes.io/pod-name"

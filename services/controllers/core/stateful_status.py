@@ -3,7 +3,7 @@
 Source: kubernetes `pkg/controller/statefulset/stateful_set_{utils,control}.go` (completeRollingUpdate).
 """
 
-from podwire.proto.kube.selection import section
+from podwire.proto.kube.json_objects import section
 from podwire.services.controllers.core import pods as judge
 from podwire.services.controllers.core.cluster import is_going
 from podwire.services.controllers.core.writes import Json, Plan

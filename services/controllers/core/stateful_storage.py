@@ -3,11 +3,10 @@
 Source: kubernetes `pkg/controller/statefulset/stateful_pod_control.go`, KEP-1847.
 """
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.resources import PODS, STATEFUL_SETS, VOLUME_CLAIMS
-from podwire.proto.kube.selection import items, section
 from podwire.services.controllers.core.cluster import Cluster, owner_reference
 from podwire.services.controllers.core.stateful_pods import claim_name
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.writes import Create, Json, Patch, Plan
 
 

@@ -7,8 +7,8 @@ over goes from the highest ordinal down to the partition, one pod at a time.
 
 from typing import Final, NamedTuple
 
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS
-from podwire.proto.kube.selection import section
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.controllers.core import pods as judge

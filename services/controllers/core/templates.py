@@ -5,12 +5,12 @@ Source: kubernetes `pkg/controller/controller_utils.go` (ComputeHash, GetPodFrom
 """
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from podwire.proto.kube.json_objects import copy_json, section
 from podwire.proto.kube.resources import Resource
-from podwire.proto.kube.selection import section
 from podwire.services.controllers.core.cluster import owner_reference
 from podwire.services.controllers.core.writes import Json
 
@@ -43,13 +43,6 @@ def short_hash(*parts: str) -> str:
     """Five characters that follow from the parts."""
     number = fnv32a("\0".join(parts).encode())
     return "".join(_ALPHABET[number // len(_ALPHABET) ** place % len(_ALPHABET)] for place in range(5))
-
-
-def copy_json(value: Any) -> Any:
-    """A deep copy."""
-    if isinstance(value, dict):
-        return {key: copy_json(entry) for key, entry in value.items()}
-    return [copy_json(entry) for entry in value] if isinstance(value, list) else value
 
 
 def pod_from(resource: Resource, owner: Json, suffix: str, extra_labels: dict[str, str] | None = None) -> Json:

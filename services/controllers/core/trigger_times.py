@@ -7,7 +7,7 @@ pod changes twice between two decisions, and what makes no condition turn (a del
 from dataclasses import dataclass, field
 from typing import Final
 
-from podwire.proto.kube.selection import items, section
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.times import parse, rfc3339
 from podwire.proto.subjects import ObjectKey
 from podwire.services.controllers.core.writes import Json

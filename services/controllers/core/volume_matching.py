@@ -1,8 +1,9 @@
 """Which volume a claim gets (kubernetes `pkg/controller/volume/persistentvolume/index.go`)."""
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.quantity import thousandths
 from podwire.proto.kube.resources import VOLUMES
-from podwire.proto.kube.selection import items, matches_selector, section
+from podwire.proto.kube.selection import matches_selector
 from podwire.services.controllers.core.cluster import Cluster, is_going
 from podwire.services.controllers.core.writes import Json
 

@@ -5,8 +5,8 @@ What rancher's local-path-provisioner does in kind, with the Events of kubernete
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
-from podwire.proto.kube.selection import items, section
 from podwire.services.controllers.core.turn import Turn
 from podwire.services.controllers.core.writes import About, Create, Json
 

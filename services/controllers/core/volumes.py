@@ -7,8 +7,8 @@ controller that dies in between finds its work.
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.resources import PODS, STORAGE_CLASSES, VOLUME_CLAIMS, VOLUMES
-from podwire.proto.kube.selection import items, section
 from podwire.proto.kube.times import parse
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomBits

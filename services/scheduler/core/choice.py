@@ -6,7 +6,8 @@ Source: kubernetes' default plugins PodTopologySpread (system default constraint
 
 from typing import NamedTuple
 
-from podwire.proto.kube.selection import items, section, untolerated
+from podwire.proto.kube.json_objects import items, section
+from podwire.proto.kube.selection import untolerated
 from podwire.services.chassis.chance import RandomBits
 from podwire.services.scheduler.core.filters import Objection, objection, unavailable_text
 from podwire.services.scheduler.core.resources import Json, allocatable, requested, used

@@ -7,7 +7,8 @@ noderesources}`. The first plugin that objects gives the reasons.
 from dataclasses import dataclass
 from typing import Final
 
-from podwire.proto.kube.selection import items, matches_node, section, tolerates, untolerated
+from podwire.proto.kube.json_objects import items, section
+from podwire.proto.kube.selection import matches_node, tolerates, untolerated
 from podwire.services.scheduler.core.resources import Json, allocatable, requested, used
 
 _UNSCHEDULABLE: Final = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.quantity import QuantityError
 from podwire.proto.kube.quantity import thousandths as exact
-from podwire.proto.kube.selection import items, section
 
 type Json = dict[str, Any]
 type Amounts = dict[str, int]

@@ -8,7 +8,8 @@ the claim is.
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from podwire.proto.kube.selection import items, matches_node, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.proto.kube.selection import matches_node
 from podwire.services.scheduler.core.resources import Json
 
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"

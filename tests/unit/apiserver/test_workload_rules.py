@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from podwire.services.apiserver.core.json_types import copy_json
+from podwire.proto.kube.json_objects import copy_json
 
 POD = {"containers": [{"name": "a", "image": "a"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": POD}

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from podwire.proto.kube import resources
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import EVENTS, Resource
 from podwire.proto.subjects import ObjectKey
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.controllers.core.cluster import Cluster, Shelf
 from podwire.services.controllers.core.daemonsets import target_node
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.writes import Create, Delete, Finalize, Patch, Plan, Write
 
 SECOND = 1_000_000_000

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
@@ -17,7 +18,6 @@ from podwire.proto.kube.resources import (
 from podwire.proto.kube.times import rfc3339
 from podwire.services.controllers.core import autoscalers, disruption, volumes
 from podwire.services.controllers.core.cluster import owner_reference
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.volume_provisioning import PROVISIONER, SELECTED_NODE
 
 SECOND = 1_000_000_000

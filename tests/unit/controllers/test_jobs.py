@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import CRON_JOBS, JOBS, PODS
 from podwire.proto.kube.times import rfc3339
 from podwire.services.controllers.core import cronjobs, index_ranges, jobs
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.writes import Create, Delete
 
 SECOND = 1_000_000_000

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import ENDPOINT_SLICES, ENDPOINTS, IP_ADDRESSES, NODES, PODS, SERVICES
 from podwire.services.chassis.settings import SettingsError, load
 from podwire.services.controllers.core import endpoints, endpointslices
 from podwire.services.controllers.core.node_ipam import node_ipam
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.trigger_times import TRIGGER_TIME, TriggerTimes
 from podwire.services.controllers.loop import WHOLE
 from podwire.services.controllers.settings import ControllersSettings

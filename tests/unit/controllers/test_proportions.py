@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 from podwire.services.controllers.core import deployments, replicasets
 from podwire.services.controllers.core.proportions import Share, sizes
-from podwire.services.controllers.core.templates import copy_json
 
 CASES = [
     ("one scales up", [("a", 10, 10)], 12, 0, {"a": 12}),

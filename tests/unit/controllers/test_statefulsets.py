@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import CONTROLLER_REVISIONS, PODS, STATEFUL_SETS, VOLUME_CLAIMS
 from podwire.services.controllers.core import statefulsets
-from podwire.services.controllers.core.templates import copy_json
 from podwire.services.controllers.core.writes import Create, Delete, Patch
 
 CLAIM = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.proto.kube.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS, REPLICA_SETS
 from podwire.services.controllers.core import daemonsets, deployments, replicasets
-from podwire.services.controllers.core.templates import copy_json, template_hash
+from podwire.services.controllers.core.templates import template_hash
 
 SECOND = 1_000_000_000
 

@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 
+from podwire.proto.kube.json_objects import section
 from podwire.services.apiserver.core.apply.compare import compare
 from podwire.services.apiserver.core.apply.field_set import FieldSet
 from podwire.services.apiserver.core.apply.shapes import Shape
 from podwire.services.apiserver.core.apply.typed import fields_of, problems
-from podwire.services.apiserver.core.json_types import Json, section, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 
 KUBECTL: Final = "kubectl"
 """The one manager that takes over what client-side apply wrote."""

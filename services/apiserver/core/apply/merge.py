@@ -5,8 +5,9 @@ Source: structured-merge-diff `typed/merge.go`.
 
 from typing import Any
 
+from podwire.proto.kube.json_objects import copy_json
 from podwire.services.apiserver.core.apply.shapes import DEDUCED, Shape, Sort, element_of
-from podwire.services.apiserver.core.json_types import Json, copy_json
+from podwire.services.apiserver.core.json_types import Json
 
 
 def merge(live: Any, applied: Any, shape: Shape) -> Any:

@@ -10,9 +10,10 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.services.apiserver.core.apply import elements
 from podwire.services.apiserver.core.custom.structural import INT_OR_STRING, PRESERVE
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.schema import definitions
 
 _KEY_DEFAULTS: Final[dict[str, Json]] = {

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import re2
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.custom.formats import is_of_format
 from podwire.services.apiserver.core.custom.structural import INT_OR_STRING
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _NOWHERE: Final = "<nil>"
 """The path of what is wrong with a value as a whole, as Go prints the absent one."""

@@ -6,8 +6,9 @@ Source: apiextensions-apiserver `pkg/registry/customresource/tableconvertor/tabl
 from collections.abc import Callable
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.custom.json_path import find
-from podwire.services.apiserver.core.json_types import Json, items, section, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.printers.table import Column, Printer
 from podwire.services.apiserver.core.times import human_duration, parse_time
 

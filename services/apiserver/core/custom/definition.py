@@ -7,11 +7,12 @@ import re
 from functools import partial
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.custom import checking, columns, structural
 from podwire.services.apiserver.core.custom.json_path import find
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds.kind import SCALE, STATUS, Custom, Kind, ScalePaths
 from podwire.services.apiserver.core.selectors import FieldReader
 from podwire.services.apiserver.core.validation.metadata import NameRule

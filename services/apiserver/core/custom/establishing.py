@@ -6,6 +6,7 @@ Source: apiextensions-apiserver `pkg/controller/status/naming_controller.go`, `p
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.times import rfc3339
 from podwire.proto.messages.api import ApiRequest
 from podwire.services.apiserver.core.custom.definition import (
@@ -15,7 +16,7 @@ from podwire.services.apiserver.core.custom.definition import (
     is_established,
     storage_version,
 )
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section, to_json
+from podwire.services.apiserver.core.json_types import Json, to_json
 from podwire.services.apiserver.core.store import Store
 
 PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -5,8 +5,9 @@ Source: apiextensions-apiserver `pkg/controller/openapi/builder/builder.go`, `pk
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.services.apiserver.core.custom.structural import PRESERVE
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.kinds.kind import Kind
 from podwire.services.apiserver.core.schema import META, definitions
 

@@ -6,11 +6,12 @@ Source: apiextensions-apiserver `pkg/apis/apiextensions/{validation/validation.g
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.custom import schema_rules
 from podwire.services.apiserver.core.custom.json_path import PathProblem, compile_path
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _SCOPES: Final = ["Cluster", "Namespaced"]
 _COLUMN_TYPES: Final = ["boolean", "date", "integer", "number", "string"]

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import re2
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.custom import checking
 from podwire.services.apiserver.core.custom.structural import EMBEDDED, INT_OR_STRING, PRESERVE
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _TYPES: Final = ["array", "boolean", "integer", "number", "object", "string"]
 _NOT_SUPPORTED: Final = {

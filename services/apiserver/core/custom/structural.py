@@ -6,7 +6,8 @@ Source: apiextensions-apiserver `pkg/apiserver/schema/{pruning,defaulting}`, and
 
 from typing import Any, Final
 
-from podwire.services.apiserver.core.json_types import Json, copy_json, section
+from podwire.proto.kube.json_objects import copy_json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.schema import META, Context, checker_of
 
 PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import section
 from podwire.services.apiserver.core.defaults import pods
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 
 _JOB_NAME: Final = "batch.kubernetes.io/job-name"
 _CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"

@@ -2,7 +2,8 @@
 
 import base64
 
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.services.apiserver.core.json_types import Json
 
 
 def nothing(value: Json) -> None:

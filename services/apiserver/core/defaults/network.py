@@ -1,6 +1,7 @@
 """Defaults of Services, Endpoints, EndpointSlices, Ingresses and NetworkPolicies."""
 
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.proto.kube.json_objects import items
+from podwire.services.apiserver.core.json_types import Json
 
 
 def _service_port(port: Json) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.quantity import thousandths
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _MODES: Final = {"configMap": 420, "secret": 420, "downwardAPI": 420, "projected": 420}
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")

@@ -1,6 +1,7 @@
 """Defaults of volumes, claims and storage classes (`pkg/apis/{core,storage}/v1/defaults.go`)."""
 
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.proto.kube.json_objects import section
+from podwire.services.apiserver.core.json_types import Json
 
 
 def volume(value: Json) -> None:

@@ -1,7 +1,8 @@
 """Defaults of Deployments, ReplicaSets, DaemonSets and StatefulSets (`pkg/apis/apps/v1/defaults.go`)."""
 
+from podwire.proto.kube.json_objects import items
 from podwire.services.apiserver.core.defaults import pods, storage
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.services.apiserver.core.json_types import Json
 
 
 def deployment(value: Json) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.printers.table import Printer, columns
 from podwire.services.apiserver.core.times import age, human_duration, parse_time
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.printers.table import Printer, columns, name_and_age
 
 _MODES: Final = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}

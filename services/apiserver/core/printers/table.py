@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.proto.kube.json_objects import items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.selectors import format_selector
 from podwire.services.apiserver.core.times import age
 

@@ -3,9 +3,10 @@
 from typing import Final
 
 from podwire.proto.kube import cron
+from podwire.proto.kube.json_objects import section
 from podwire.proto.kube.labels import matches_labels
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.selectors import from_object
 from podwire.services.apiserver.core.validation.metadata import labels, not_negative, one_of, selector
 from podwire.services.apiserver.core.validation.pods import pod_spec

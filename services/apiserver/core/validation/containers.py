@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _SIDECAR_ONLY: Final = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 _HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "sleep")

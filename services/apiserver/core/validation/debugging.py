@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.services.apiserver.core.json_types import Json
 
 _FORBIDDEN: Final = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy")
 _NOT_ALLOWED: Final = "cannot be set for an Ephemeral Container"

@@ -7,9 +7,10 @@ validateUpgradeDowngradeClusterIPs, validateUpgradeDowngradeIPFamilies).
 from typing import Final
 
 from podwire.proto.kube.families import IPV4, IPV6, family_of
+from podwire.proto.kube.json_objects import items
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation.metadata import one_of
 
 POLICIES: Final = ["PreferDualStack", "RequireDualStack", "SingleStack"]

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 type NameRule = Callable[[str], list[str]]
 

@@ -4,9 +4,10 @@ import ipaddress
 from typing import Any, Final
 
 from podwire.proto.kube.families import IPV4, IPV6, family_of
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation import ip_families
 from podwire.services.apiserver.core.validation.metadata import labels, one_of, selector
 from podwire.services.apiserver.core.validation.pods import PROTOCOLS

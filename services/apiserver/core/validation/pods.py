@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import copy_json, items, section
 from podwire.proto.kube.quantity import thousandths
 from podwire.services.apiserver.core import names
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, copy_json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation import containers, debugging
 from podwire.services.apiserver.core.validation.metadata import labels, not_negative, one_of
 

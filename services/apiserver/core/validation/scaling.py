@@ -3,8 +3,9 @@
 Source: kubernetes `pkg/apis/{policy,autoscaling}/validation/validation.go`.
 """
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation.metadata import not_negative, one_of, selector
 from podwire.services.apiserver.core.validation.workloads import int_or_percent
 

@@ -2,8 +2,9 @@
 
 import ipaddress
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 
 _PATH = "spec.cidrs"
 

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from podwire.proto.kube.json_objects import items, section
 from podwire.proto.kube.quantity import thousandths
 from podwire.services.apiserver.core.errors import FieldErrors
-from podwire.services.apiserver.core.json_types import Json, items, section
+from podwire.services.apiserver.core.json_types import Json
 from podwire.services.apiserver.core.validation.metadata import one_of, selector
 
 ACCESS_MODES: Final = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
