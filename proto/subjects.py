@@ -136,6 +136,11 @@ def stream_output(node: str, session: str) -> str:
     return f"stream.{token(node)}.{token(session)}.out"
 
 
+def booted(node: str) -> str:
+    """`container.booted.<node>`: a machine that has booted tells whoever serves a container of an earlier boot."""
+    return f"container.booted.{token(node)}"
+
+
 ANY_NODE: Final = "any"
 
 

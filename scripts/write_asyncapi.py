@@ -105,6 +105,11 @@ CHANNELS: Final = {
         (container.Offer,),
         (container.Claim,),
     ),
+    "booted": Channel(
+        "container.booted.{node}",
+        "A machine has booted: containers of its earlier boots are gone.",
+        (container.Booted,),
+    ),
     "containerCall": Channel(
         "container.{image}.{node}.{container}.call",
         "A claimed process asks its machine.",

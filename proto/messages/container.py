@@ -30,6 +30,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     pod: str
 
 
+class Booted(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine has booted: the containers of its earlier boots are gone."""
+
+    schema: int = SCHEMA
+    boot_id: str
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A process takes it."""
 

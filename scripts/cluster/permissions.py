@@ -37,7 +37,11 @@ def _claimant(plan: ProcessPlan, layout: Layout) -> Subjects:
     node = subjects.token(plan.node) if plan.node else "*"
     scope = subjects.token(plan.node) if plan.node else subjects.ANY_NODE
     publish = (f"container.{image}.{node}.*.call",)
-    return publish, (f"container.{image}.{scope}.offer", f"container.{image}.{node}.*.signal")
+    return publish, (
+        f"container.{image}.{scope}.offer",
+        f"container.{image}.{node}.*.signal",
+        f"container.booted.{node}",
+    )
 
 
 def _agent(plan: ProcessPlan, layout: Layout) -> Subjects:
@@ -53,6 +57,7 @@ def _machine(plan: ProcessPlan, layout: Layout) -> Subjects:
         f"telemetry.*.{node}",
         subjects.runtime_events(plan.node),
         f"container.*.{node}.*.signal",
+        subjects.booted(plan.node),
         f"stream.{node}.*.out",
     )
     subscribe = (
@@ -71,7 +76,8 @@ def _machine(plan: ProcessPlan, layout: Layout) -> Subjects:
 def _kubelet(plan: ProcessPlan, layout: Layout) -> Subjects:
     node = subjects.token(plan.node)
     publish = (subjects.runtime(plan.node), "container.*.*.offer", f"stream.{node}.*.out")
-    return publish, (subjects.kubelet(plan.node), subjects.runtime_events(plan.node), f"stream.{node}.*.in")
+    own = (subjects.runtime_events(plan.node), subjects.booted(plan.node))
+    return publish, (subjects.kubelet(plan.node), *own, f"stream.{node}.*.in")
 
 
 def _apiserver(plan: ProcessPlan, layout: Layout) -> Subjects:

@@ -18,7 +18,7 @@ from podwire.services.chassis.context import Context, ProcessEnd
 
 _CALL_TIMEOUT: Final = 2.0
 _RETRY: Final = 0.2
-_ATTACH_EVERY: Final = 2.0
+_ATTACH_EVERY: Final = 10.0
 
 
 class ContainerError(OSError):
@@ -114,6 +114,7 @@ class Container:
         self._next_connection = 0
         self._next_call = 0
         context.bus.subscribe(subjects.container_signals(offer.image, offer.node, offer.container), self._on_signal)
+        context.bus.subscribe(subjects.booted(offer.node), self._on_boot)
         context.bus.on_connection(self._on_connection)
 
     @property
@@ -284,8 +285,17 @@ class Container:
         if connected and self.started.done() and not self.ended.done():
             self.context.tasks.start(self._attach(), name="attach")
 
+    def _on_boot(self, message: Message) -> None:
+        try:
+            booted = codec.decode(messages.Booted, message.payload)
+        except codec.ForeignMessage as error:
+            self.context.foreign.drop(self.context.log, message.subject, str(error))
+            return
+        if booted.boot_id != self.offer.boot_id:
+            self._end("the machine has booted since")
+
     async def keep_attached(self) -> None:
-        """Asks every two seconds whether the claim still holds: a machine that lost its power cannot tell."""
+        """Asks now and then whether the claim still holds: what the machine said of its boot may have been lost."""
         while not self.ended.done():
             await asyncio.sleep(_ATTACH_EVERY)
             try:

@@ -1,7 +1,7 @@
 """The pod life cycle event generator: what the runtime holds, listed again when it says that something changed.
 
-Evented where the machine's messages arrive (KEP-3386), relisted every few seconds all the same, so that a lost message
-costs time and nothing else.
+Evented where the machine's messages arrive (KEP-3386), relisted now and then all the same, so that a lost message costs
+time and nothing else.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from podwire.services.chassis.context import Context
 from podwire.services.kubelet.core.held import RuntimePod
 from podwire.services.kubelet.runtime import RuntimeClient, RuntimeFailed
 
-RELIST_EVERY: Final = 3.0
+RELIST_EVERY: Final = 10.0
 _RETRY: Final = 0.1
 
 
@@ -33,8 +33,14 @@ class PodLifecycle:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         context.bus.subscribe(subjects.runtime_events(node), self._hear)
+        context.bus.subscribe(subjects.booted(node), self._hear)
+        context.bus.on_connection(self._connection_changed)
 
     def _hear(self, message: Message) -> None:
+        self._wanted.set()
+
+    def _connection_changed(self, connected: bool) -> None:
+        """Nothing was heard while the bus was away."""
         self._wanted.set()
 
     async def refresh(self) -> None:

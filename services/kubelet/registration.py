@@ -20,8 +20,8 @@ REPORT_EVERY: Final = 300 * SECOND
 """It is written although nothing changed (nodeStatusReportFrequency)."""
 _RETRY: Final = 0.2
 _LOOK_SOON: Final = 0.25
-_LOOK_EVERY: Final = 2.0
-"""Seconds; upstream's updateRuntimeUp looks every five."""
+_LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at the runtime (pkg/kubelet/kubelet.go, updateRuntimeUp)."""
 
 FAILURES: Final = (ApiError, ApiUnavailable, RuntimeFailed)
 

@@ -31,7 +31,7 @@ _SOONEST_RETRY: Final = 0.05
 _LATER_RETRY: Final = 2.0
 _LONGEST_RETRY: Final = 5.0
 _MANY_FAILURES: Final = 20
-_RECHECK: Final = 10.0
+_RECHECK: Final = 30.0
 _DEADLINE: Final = Waiting("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 

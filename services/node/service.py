@@ -2,6 +2,9 @@
 
 import asyncio
 
+from podwire.proto import subjects
+from podwire.proto.messages import codec
+from podwire.proto.messages.container import Booted
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.health import serve_health
 from podwire.services.node.machine import boot, serve_programming
@@ -30,5 +33,6 @@ class Node:
                 "lost": str(machine.shell.lost),
             },
         )
+        self._context.bus.publish(subjects.booted(machine.name), codec.encode(Booted(boot_id=machine.boot_id)))
         self._context.log.info("booted", boot_id=machine.boot_id)
         await asyncio.Event().wait()

@@ -267,7 +267,7 @@ def test_what_pods_leave_that_end_without_plugins_is_collected(dual: Booted) -> 
         await Pods(dual).until_gone("server", 60)
         assert await left() == addresses
         await shell(dual, "node-2", f"mv {CONFLIST}.kept {CONFLIST}")
-        await asyncio.sleep(2)
+        await asyncio.sleep(6)
         assert await left() == [], await shell(dual, "node-2", look)
 
     dual.cluster.run(main())

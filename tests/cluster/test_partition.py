@@ -37,8 +37,10 @@ async def get(booted: Booted, node: str, address: str) -> Outcome:
 
 
 async def pods_by_node(booted: Booted) -> dict[str, Json]:
+    """Those that have a node and are to stay."""
     pods = await booted.cluster.api.list(resources.PODS, "default")
-    return {pod["spec"]["nodeName"]: pod for pod in pods if not pod["metadata"].get("deletionTimestamp")}
+    staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    return {pod["spec"]["nodeName"]: pod for pod in staying if "nodeName" in pod["spec"]}
 
 
 async def ready_addresses(booted: Booted) -> list[str]:

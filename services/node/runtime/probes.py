@@ -61,8 +61,10 @@ async def _follow(network: Network, call: ProbePod, clock: Clock) -> ProbeResult
         async with _connection(network, call.address, port) as plain:
             stream = await open_tls(plain, "", _ANYBODY, clock) if scheme == "https" else plain
             answer = await _get(stream, call, path, host_port(call.address, port))
+        if answer.status not in _REDIRECTS:
+            return answer.verdict()
         target = urlsplit(urljoin(f"{scheme}://{host_port(call.address, port)}{path}", answer.location))
-        if answer.status not in _REDIRECTS or target.hostname != call.address or target.scheme not in _PORTS:
+        if target.hostname != call.address or target.scheme not in _PORTS:
             return answer.verdict()
         scheme, port = target.scheme, target.port or _PORTS[target.scheme]
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")

@@ -181,6 +181,29 @@ def test_gone_ends_the_process_at_the_next_call() -> None:
     claimed(body)
 
 
+@pytest.mark.parametrize(("boot_id", "ends"), [("boot", False), ("another", True)])
+def test_a_machine_that_boots_ends_whoever_serves_a_container_of_before(boot_id: str, ends: bool) -> None:
+    async def body(machine: ToyMachine, idle: list[Idle]) -> None:
+        container = await serving(machine, idle[0])
+        machine.bus.publish(subjects.booted(NODE), b"\xc1")
+        machine.bus.publish(subjects.booted("another-node"), codec.encode(messages.Booted(boot_id="x")))
+        machine.bus.publish(subjects.booted(NODE), codec.encode(messages.Booted(boot_id=boot_id)))
+        await asyncio.sleep(0.1)
+        assert container.ended.done() == ends
+
+    claimed(body)
+
+
+def test_a_boot_that_was_not_heard_of_shows_when_the_claim_is_asked_for() -> None:
+    async def body(machine: ToyMachine, idle: list[Idle]) -> None:
+        await serving(machine, idle[0])
+        machine.answer = messages.Gone()
+        await asyncio.sleep(30)
+
+    with pytest.raises(ProcessEnd, match="gone"):
+        claimed(body)
+
+
 def test_a_refusal_carries_the_errno() -> None:
     async def body(machine: ToyMachine, idle: list[Idle]) -> None:
         container = await serving(machine, idle[0])
