@@ -132,7 +132,8 @@ class SimulatedCluster:
         process = SimulatedProcess(plan, name, instance, bus, faults, random)
         self._set_faults(process)
         self.processes.append(process)
-        self.loop.spawn(process.name, self._run(process))
+        ran = self.loop.spawn(process.name, self._run(process))
+        ran.add_done_callback(lambda _: self._ended(process))  # also of one that was killed before its first step
         return process
 
     async def _run(self, process: SimulatedProcess) -> None:
@@ -144,8 +145,6 @@ class SimulatedCluster:
             structlog.get_logger().info("process ends", process=process.name, reason=str(end))
         except Exception:
             structlog.get_logger().exception("the service failed", process=process.name)
-        finally:
-            self._ended(process)
 
     def _context(self, process: SimulatedProcess, tasks: OrderedTaskGroup) -> Context:
         return Context(

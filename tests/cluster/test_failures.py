@@ -29,6 +29,22 @@ def test_the_cluster_is_whole_again_after_a_kill(booted: Booted, place: str) -> 
     assert cluster.run(main()) < 10
 
 
+def test_a_process_that_is_killed_before_its_first_step_is_started_anew(booted: Booted) -> None:
+    cluster = booted.cluster
+
+    async def main() -> None:
+        killed = cluster.find("recorder")
+        cluster.kill(killed, back_after=1e6)
+        await asyncio.sleep(0.01)
+        cluster.kill(cluster.start(killed.plan))
+        await asyncio.sleep(0.01)
+        assert not [entry for entry in cluster.processes if entry.plan is killed.plan]
+        await cluster.until(booted.scenario.whole, 10, "whole again")
+        assert cluster.find("recorder").claimed
+
+    cluster.run(main())
+
+
 def test_traffic_flows_while_the_api_server_is_dead(booted: Booted) -> None:
     cluster, scenario = booted.cluster, booted.scenario
 
