@@ -141,6 +141,12 @@ def parse_mac(text: str) -> bytes:
     return octets
 
 
+def mac_of(address: str) -> str:
+    """A locally administered MAC that follows from the address as Docker makes them: 02:42 and the last four octets."""
+    octets = ipaddress.ip_interface(address).packed[-4:]
+    return f"02:42:{octets.hex(':')}"
+
+
 def is_group_mac(address: bytes) -> bool:
     """Whether a MAC is broadcast or multicast."""
     return bool(address[0] & 1)

@@ -15,6 +15,7 @@ import msgspec
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages.process import Health, HealthRequest, Request
+from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.client import Client
@@ -22,7 +23,6 @@ from podwire.scripts.cluster.folder import ClusterFile, RunningProcess
 from podwire.scripts.cluster.layout import CONTROL_PLANE, OUTSIDE, machines
 from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.clock import SECOND
-from podwire.services.node.machine import mac_of
 
 _PATIENCE: Final = 2.0
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from podwire.proto import subjects
+from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.layout import OUTSIDE, SEGMENT, VISITORS, Layout, ProcessPlan, container_image
 from podwire.services.chassis.bus.nats import inbox_prefix
-from podwire.services.node.machine import mac_of
 
 Subjects = tuple[tuple[str, ...], tuple[str, ...]]
 """What may be published, and what may be subscribed to."""

@@ -16,6 +16,7 @@ from podwire.scripts.cluster.folder import ClusterFile, ClusterFolder, FolderErr
 from podwire.scripts.cluster.layout import OBSERVER, OPERATOR, App, Layout, LayoutError, layout
 from podwire.scripts.cluster.permissions import observer, operator, permissions
 from podwire.scripts.cluster.ports import free_port
+from podwire.scripts.cluster.supervisor import Supervisor
 from podwire.scripts.errors import UserError
 from podwire.services.chassis.live.nats_server import Account, NatsServer, NatsServerError, User
 
@@ -161,8 +162,6 @@ def _fork_supervisor(
     passwords: dict[str, str],
     owner: tuple[int, int] | None,
 ) -> int:
-    from podwire.scripts.cluster.supervisor import Supervisor  # preloads every component
-
     sys.stdout.flush()
     pid = os.fork()
     if pid:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Never
 
-from podwire.scripts.cluster.components import COMPONENTS
+from podwire.scripts.cluster.components import COMPONENTS, preload
 from podwire.scripts.cluster.folder import ClusterFolder, RunningProcess
 from podwire.scripts.cluster.layout import ProcessPlan
 from podwire.services.chassis.live.nats_server import NatsServer
@@ -82,6 +82,7 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
+        preload()
         gc.collect()
         gc.freeze()
         self._slots = [_Slot(plan) for plan in self.plans]

@@ -125,8 +125,8 @@ def _buses() -> str:
 
 def _service(name: str, plan: Layout) -> str:
     process = containers.names(plan)[name]
-    module = COMPONENTS[process.component].service.__module__.removesuffix(".service")
-    lines = [f"  {name}:", "    <<: *process", f"    command: [python, -m, {module}]"]
+    package = COMPONENTS[process.component].package
+    lines = [f"  {name}:", "    <<: *process", f"    command: [python, -m, {package}]"]
     if scale := _SCALE.get(process.component):
         lines.append(f"    scale: {scale}")
     if published := _PUBLISHED.get(process.component):

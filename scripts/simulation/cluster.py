@@ -10,9 +10,10 @@ from typing import Any, Final, Never
 
 import structlog
 
+from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
-from podwire.scripts.cluster.components import COMPONENTS
+from podwire.scripts.cluster.components import COMPONENTS, preload
 from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.cluster.permissions import operator, permissions
@@ -30,7 +31,6 @@ from podwire.services.chassis.settings import load
 from podwire.services.chassis.simulation.guard import guarded
 from podwire.services.chassis.simulation.loop import EPOCH, SimulatedClock, SimulationLoop, current_process
 from podwire.services.chassis.tasks import OrderedTaskGroup
-from podwire.services.node.machine import mac_of
 
 RESTART_AFTER: Final = 0.05
 DELAY_NS: Final = MILLISECOND
@@ -67,6 +67,7 @@ class SimulatedCluster:
     def __init__(
         self, seed: int, workers: int, static_pods: Path, ip_family: str = "ipv4", began_ns: int = EPOCH
     ) -> None:
+        preload()
         self.seed = seed
         self.loop = SimulationLoop(seed, began_ns)  # type: ignore[abstract]  # what it does not have raises Forbidden
         self.broker = Broker(derive(seed, "broker"), DELAY_NS)

@@ -1,6 +1,5 @@
 """One machine: kernel, files, containers. All of it is lost with the process: that is a loss of power."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from podwire.proto import subjects
 from podwire.proto.messages import codec
 from podwire.proto.messages import kernel as operations
+from podwire.proto.packet.addresses import mac_of
 from podwire.services.chassis.bus.base import Bus, Message
 from podwire.services.chassis.bus.pieces import Responder
 from podwire.services.chassis.chance import RandomStream, uuid4
@@ -93,12 +93,6 @@ def _installed_files(settings: NodeSettings) -> dict[str, bytes]:
         "/etc/resolv.conf": "".join(f"nameserver {gateway}\n" for gateway in settings.gateways).encode(),
         "/etc/os-release": b'PRETTY_NAME="podwire (emulated)"\nID=podwire\n',
     }
-
-
-def mac_of(address: str) -> str:
-    """A locally administered MAC that follows from the address as Docker makes them: 02:42 and the last four octets."""
-    octets = ipaddress.ip_interface(address).packed[-4:]
-    return f"02:42:{octets.hex(':')}"
 
 
 def _bring_up(machine: Machine, settings: NodeSettings) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.cluster.addressing import ADDRESSING, AddressingError, addressing
 from podwire.scripts.cluster.credentials import addresses
 from podwire.scripts.cluster.layout import layout
 from podwire.scripts.cluster.manifests import load_manifests
 from podwire.scripts.cluster.start import MANIFESTS
-from podwire.services.node.machine import mac_of
 
 V4 = {"machine": "172.18.0.3/16", "pods": "10.244.0.0/16", "services": "10.96.0.0/16", "api": "10.96.0.1"}
 V6 = {

@@ -3,11 +3,11 @@
 import pytest
 
 from podwire.proto import subjects
+from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.cluster.addressing import ADDRESSING
 from podwire.scripts.cluster.layout import LayoutError, layout, machines
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.services.chassis.bus.permissions import Permissions
-from podwire.services.node.machine import mac_of
 
 LAYOUT = layout(3, "", {}, {}, (), {})
 EVENTS = subjects.object_events(subjects.ObjectKey("", "pods", "default", "a"))

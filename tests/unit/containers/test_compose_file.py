@@ -51,7 +51,7 @@ def test_a_process_reads_its_settings_from_the_environment(name: str) -> None:
     settings = load(component.settings, {"instance": "a"}, environment)
     assert password_file == f"/keys/passwords/{name}"
     assert {field: getattr(settings, field) for field in process.settings} == process.settings
-    assert service["command"] == ["python", "-m", component.service.__module__.removesuffix(".service")]
+    assert service["command"] == ["python", "-m", component.package]
 
 
 @pytest.mark.parametrize("name", [*PROCESSES, "nats", "nats-1", "nats-2", "nats-3"])

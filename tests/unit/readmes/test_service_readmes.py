@@ -12,8 +12,7 @@ COMMON = ProcessSettings.__struct_fields__
 
 
 def readme_of(component: str) -> str:
-    module = COMPONENTS[component].service.__module__
-    folder = Path(str(importlib.import_module(module).__file__)).parent
+    folder = Path(str(importlib.import_module(COMPONENTS[component].package).__file__)).parent
     return (folder / "README.md").read_text()
 
 
