@@ -65,6 +65,7 @@ class ClusterFolder:
         self.logs = self.path / "logs"
         self.nats = self.path / "nats"
         self.keys = self.path / "pki"
+        self.disks = self.path / "disks"
         self.ssh_config = self.path / "ssh_config"
         self.ssh_key = self.path / "ssh_key"
         self.doors = self.path / "doors.json"
@@ -75,7 +76,7 @@ class ClusterFolder:
     def make(self) -> None:
         """Makes the folder. Raises FolderError."""
         try:
-            for folder in (self.path, self.logs, self.nats, self.keys):
+            for folder in (self.path, self.logs, self.nats, self.keys, self.disks):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise FolderError(f"{self.path}: {error.strerror}; choose another with --data-dir") from None

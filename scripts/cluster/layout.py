@@ -6,6 +6,8 @@ from typing import Any, Final
 from podwire.scripts.cluster.addressing import ADDRESSING, Addressing
 
 CONTROL_PLANE: Final = "control-plane"
+MACHINE: Final = "node"
+"""The component that a machine of the cluster is."""
 SEGMENT: Final = "nodes"
 OUTSIDE: Final = "external"
 """What hosts on the segment are called that are none of the cluster's machines."""
@@ -124,7 +126,7 @@ def _machine(machine: Machine, addressing: Addressing) -> ProcessPlan:
         "gateway": ",".join(addressing.gateways),
         "segment": SEGMENT,
     }
-    return ProcessPlan("node", machine.name, f"machine:{machine.name}", settings)
+    return ProcessPlan(MACHINE, machine.name, f"machine:{machine.name}", settings)
 
 
 def _app(app: App) -> ProcessPlan:

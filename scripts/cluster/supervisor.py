@@ -16,7 +16,7 @@ from typing import Final, Never
 
 from podwire.scripts.cluster.components import COMPONENTS, preload
 from podwire.scripts.cluster.folder import ClusterFolder, RunningProcess
-from podwire.scripts.cluster.layout import ProcessPlan
+from podwire.scripts.cluster.layout import MACHINE, ProcessPlan
 from podwire.services.chassis.live.nats_server import NatsServer
 from podwire.services.chassis.live.process import Family, new_instance, run
 from podwire.services.chassis.settings import ProcessSettings, load
@@ -189,6 +189,7 @@ class Supervisor:
             "bus_url": self.nats.url,
             "bus_user": plan.user,
             "bus_password": self.passwords[plan.user],
+            "disk": str(self.folder.disks / plan.node) if plan.component == MACHINE else "",
             **plan.settings,
         }
         return load(COMPONENTS[plan.component].settings, given, {})

@@ -7,7 +7,7 @@ https://github.com/compose-spec/compose-spec/blob/main/spec.md
 from typing import Any, Final
 
 from podwire.scripts.cluster.components import COMPONENTS
-from podwire.scripts.cluster.layout import Layout, ProcessPlan
+from podwire.scripts.cluster.layout import MACHINE, Layout, ProcessPlan
 from podwire.scripts.containers import plan as containers
 
 _HEAD: Final = """\
@@ -113,7 +113,7 @@ def compose_file(workers: int, ip_family: str) -> str:
     arguments = "".join(f"--{name} {value} " for name, value, usual in given if value != usual)
     operator = containers.password_file("operator")
     head = _HEAD.format(nodes=workers, ip_family=ip_family, arguments=arguments, operator=operator)
-    return head + _buses() + "".join(_service(name, plan) for name in containers.names(plan)) + _volumes()
+    return head + _buses() + "".join(_service(name, plan) for name in containers.names(plan)) + _volumes(plan)
 
 
 def _buses() -> str:
@@ -129,6 +129,8 @@ def _service(name: str, plan: Layout) -> str:
     lines = [f"  {name}:", "    <<: *process", f"    command: [python, -m, {package}]"]
     if scale := _SCALE.get(process.component):
         lines.append(f"    scale: {scale}")
+    if process.component == MACHINE:
+        lines.append(f'    volumes: ["keys:/keys:ro", "{name}:{containers.STORE}"]')
     if published := _PUBLISHED.get(process.component):
         lines.append(f'    ports: ["127.0.0.1:{published}"]')
     lines += ["    environment:", "      <<: *environment"]
@@ -142,6 +144,8 @@ def _environment(name: str, process: ProcessPlan) -> dict[str, Any]:
         "bus_user": process.user,
         "bus_password_file": str(containers.password_file(name)),
     }
+    if process.component == MACHINE:
+        settings["disk"] = str(containers.STORE / "disk")
     settings |= process.settings
     return {f"PODWIRE_{field.upper()}": value for field, value in settings.items() if value != ""}
 
@@ -150,5 +154,6 @@ def _scalar(value: object) -> str:
     return '"' + str(value).lower() + '"' if isinstance(value, bool) else f'"{value}"'
 
 
-def _volumes() -> str:
-    return "\nvolumes:\n" + "".join(f"  {name}: {{}}\n" for name in ("keys", "nats", *containers.SERVERS))
+def _volumes(plan: Layout) -> str:
+    disks = [name for name, process in containers.names(plan).items() if process.component == MACHINE]
+    return "\nvolumes:\n" + "".join(f"  {name}: {{}}\n" for name in ("keys", "nats", *containers.SERVERS, *disks))

@@ -13,7 +13,7 @@ PKI: Final = KEYS / "pki"
 HOME: Final = PurePosixPath("/opt/podwire")
 """Where the image has podwire."""
 STORE: Final = PurePosixPath("/data")
-"""The volume with the event log."""
+"""The volume with what outlives a container: the event log, a machine's disk."""
 API_PORT, BUS_PORT, MQTT_PORT, SSH_PORT, MONITOR_PORT, ROUTES_PORT = 6443, 4222, 1883, 2222, 8222, 6222
 SERVERS: Final = ("nats-1", "nats-2", "nats-3")
 """The clustered profile's NATS servers."""

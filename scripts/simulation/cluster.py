@@ -14,7 +14,7 @@ from podwire.proto.packet.addresses import mac_of
 from podwire.scripts.chaos.links import BadDirection, faults_of
 from podwire.scripts.cluster.addressing import addressing
 from podwire.scripts.cluster.components import COMPONENTS, preload
-from podwire.scripts.cluster.layout import CONTROL_PLANE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
+from podwire.scripts.cluster.layout import CONTROL_PLANE, MACHINE, OPERATOR, OUTSIDE, Layout, ProcessPlan, layout
 from podwire.scripts.cluster.operator import Operator
 from podwire.scripts.cluster.permissions import operator, permissions
 from podwire.scripts.simulation.probing import Prober
@@ -24,6 +24,7 @@ from podwire.services.chassis.bus.permissions import Permissions
 from podwire.services.chassis.chance import RandomStream, derive, hexadecimal
 from podwire.services.chassis.clock import MILLISECOND
 from podwire.services.chassis.context import Context, Placement, ProcessEnd
+from podwire.services.chassis.disk import MemoryDisk
 from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.serving import serve
@@ -81,6 +82,7 @@ class SimulatedCluster:
         self.bad: list[BadDirection] = []
         self.skews: dict[str, int] = {}
         self.taken_away: dict[str, None] = {}
+        self._disks: dict[str, MemoryDisk] = {}
         self._dark: dict[str, list[ProcessPlan]] = {}
         self._macs = {machine.name: mac_of(machine.address) for machine in self.layout.machines}
         self._macs[OUTSIDE] = mac_of(self.addressing.outside[0])
@@ -159,8 +161,13 @@ class SimulatedCluster:
             log=structlog.get_logger(),
             faults=process.faults,
             on_claim=lambda: self._claimed(process),
+            disk=self._disk(process.plan),
             placement=process.placement,
         )
+
+    def _disk(self, plan: ProcessPlan) -> MemoryDisk:
+        """A machine's is there for as long as the cluster."""
+        return self._disks.setdefault(plan.node, MemoryDisk()) if plan.component == MACHINE else MemoryDisk()
 
     def _settings(self, process: SimulatedProcess) -> Any:
         plan = process.plan

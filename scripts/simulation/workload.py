@@ -24,8 +24,7 @@ HTTP_PORT: Final = 80
 UDP_PORT: Final = 81
 POD_HTTP_PORT: Final = 9376
 POD_UDP_PORT: Final = 9377
-"""Nobody else listens there: a machine that boots has a new disk, so another pod may have the address of one before
-that stands in endpoints for a moment longer."""
+"""Nobody else listens there: an address may be another pod's before the last machine has heard of it."""
 _FAILURES: Final = (ApiError, ApiUnavailable)
 _CHANGE_EVERY_MS: Final = 15_000
 NOTES: Final = tuple(f"note-{number}" for number in range(4))

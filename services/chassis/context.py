@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from podwire.services.chassis.bus.base import Bus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.clock import Clock
+from podwire.services.chassis.disk import Disk, MemoryDisk
 from podwire.services.chassis.faults import Faults
 from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
@@ -53,6 +54,8 @@ class Context:
     faults: Faults
     on_claim: Callable[[], None] = _nobody_listens
     """Told when the process has taken a container, so that the supervisor can keep another idle one waiting."""
+    disk: Disk = field(default_factory=MemoryDisk)
+    """What the process keeps for the one that comes after it."""
     foreign: ForeignMessages = field(default_factory=ForeignMessages)
     placement: Placement = field(default_factory=Placement)
 

@@ -27,6 +27,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     mirror_image: str = ""
     """The image of the static pod's container that stands for this process on its node ("" for none)."""
+    disk: str = ""
+    """A file for what the process keeps for the one that comes after it ("" for none: it is lost)."""
     alive_file: str = ""
     """A file whose modification time is now, within seconds, while the process has its bus ("" for none)."""
 

@@ -1,4 +1,4 @@
-"""One machine: kernel, files, containers. All of it is lost with the process: that is a loss of power."""
+"""One machine: kernel, files, containers. What is not on its disk is lost with the process: that is a loss of power."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from podwire.services.chassis.clock import Clock
 from podwire.services.chassis.context import Context
 from podwire.services.chassis.logs import Logger
 from podwire.services.chassis.tasks import OrderedTaskGroup
+from podwire.services.node.disk_files import DiskFiles
 from podwire.services.node.files import Files
 from podwire.services.node.kernel.kernel import Kernel
 from podwire.services.node.kernel.programming import Programmer, apply_operation
@@ -26,6 +27,8 @@ from podwire.services.node.shell import KernelShell
 NIC: Final = "eth0"
 _FIRST_PROCESS: Final = 1001
 """What runs before containers do is not here: no init, no system services."""
+_INSTALLED_FOLDERS: Final = ("/home", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/var/log", "/var/tmp")
+"""Those of hier(7) in which nothing is installed."""
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class Machine:
 
 
 def boot(context: Context, settings: NodeSettings) -> Machine:
-    """Powers a machine on: a new boot id, an empty kernel with its NIC, the files of a fresh installation."""
+    """Powers a machine on: a new boot id, an empty kernel with its NIC, the files on its disk."""
     boot_id = uuid4(context.random)
     kernel = Kernel(settings.node, boot_id, context.random)
     shell = KernelShell(kernel, context.bus, context.clock, context.faults)
@@ -67,7 +70,7 @@ def boot(context: Context, settings: NodeSettings) -> Machine:
         boot_id=boot_id,
         kernel=kernel,
         shell=shell,
-        files=Files(_installed_files(settings)),
+        files=DiskFiles(context.disk, _installed_files(settings), _INSTALLED_FOLDERS),
         bus=context.bus,
         clock=context.clock,
         random=context.random,

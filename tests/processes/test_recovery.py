@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,6 +135,43 @@ def kept(cluster: LiveCluster) -> str:
     except (ApiError, ApiUnavailable, UserError) as error:
         return str(error)
     return "" if found["data"] == CONFIG_MAP["data"] else f"it is {found['data']}"
+
+
+def on_node_1(cluster: LiveCluster, command: str) -> str:
+    """What a command prints on a machine."""
+    done = podwire("ssh", "--data-dir", cluster.data_dir, "node-1", command)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_the_machines_disks_are_there_again(folder: Path) -> None:
+    cluster = LiveCluster(folder.parent)
+    try:
+        cluster.up()
+        on_node_1(cluster, "echo kept >/srv/file; echo gone >/run/file")
+        cluster.signal("node@node-1", signal.SIGKILL)
+        until(cluster.missing, 30)
+        assert on_node_1(cluster, "cat /srv/file; ls /run/file || true").startswith("kept\n")
+        cluster.down()
+        cluster.up()
+        assert on_node_1(cluster, "cat /srv/file") == "kept\n"
+    finally:
+        cluster.close()
+
+
+def test_a_damaged_disk_costs_what_is_behind_the_damage_and_is_kept(folder: Path) -> None:
+    disk = folder / "disks" / "node-1"
+    content = bytearray(disk.read_bytes())
+    content[8] ^= 1
+    disk.write_bytes(content)
+    cluster = LiveCluster(folder.parent)
+    try:
+        cluster.up()
+        until(cluster.missing, 60)
+        assert (folder / "disks" / "node-1.damaged").read_bytes() == content
+        assert "a disk is damaged" in cluster.log("node@node-1")
+    finally:
+        cluster.close()
 
 
 def test_keys_that_are_gone_are_made_anew(folder: Path) -> None:

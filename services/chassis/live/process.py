@@ -18,9 +18,11 @@ from podwire.services.chassis.bus.base import BusError
 from podwire.services.chassis.bus.nats import NatsBus
 from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.context import Context, ProcessEnd
+from podwire.services.chassis.disk import DiskUnreadable, MemoryDisk
 from podwire.services.chassis.faults import Faults, FaultyBus, SkewedClock
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.live.clock import LiveClock
+from podwire.services.chassis.live.disk import FileDisk
 from podwire.services.chassis.serving import Make, serve
 from podwire.services.chassis.settings import ProcessSettings, SettingsError, load
 from podwire.services.chassis.tasks import OrderedTaskGroup
@@ -63,6 +65,9 @@ def run[S: ProcessSettings](component: str, settings: S, make: Make[S], family: 
     except ProcessEnd as end:
         structlog.get_logger().info("process ends", reason=str(end))
         return 0
+    except DiskUnreadable as error:
+        structlog.get_logger().error("the disk cannot be read", reason=str(error))
+        return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
     except Exception:
@@ -96,6 +101,7 @@ async def _run[S: ProcessSettings](component: str, settings: S, make: Make[S], f
                 log=structlog.get_logger(),
                 faults=faults,
                 on_claim=_teller(family),
+                disk=FileDisk(Path(settings.disk)) if settings.disk else MemoryDisk(),
             )
             if settings.alive_file:
                 tasks.start(_tell_that_it_lives(bus, Path(settings.alive_file)), name="alive file")

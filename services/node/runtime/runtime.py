@@ -10,6 +10,7 @@ from podwire.proto.messages import runtime as messages
 from podwire.proto.messages.process import Ended
 from podwire.services.chassis.bus.base import Message
 from podwire.services.chassis.bus.pieces import Responder
+from podwire.services.node.files import FileError
 from podwire.services.node.network.sockets import Network
 from podwire.services.node.runtime.claimed import end_silent_after_reconnect, foreign_caller
 from podwire.services.node.runtime.containers import Containers, stand_in
@@ -55,6 +56,8 @@ class Runtime:
             result = messages.Failed(code="InvalidArgument", message=str(error))
         except CallFailed as error:
             result = messages.Failed(code=error.code, message=str(error))
+        except FileError as error:
+            result = messages.Failed(code="Unknown", message=str(error.strerror))
         return codec.encode(messages.RuntimeAnswer(boot_id=self._machine.boot_id, result=result))
 
     async def _call(self, request: messages.RuntimeRequest) -> messages.Result:
