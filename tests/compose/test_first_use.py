@@ -98,6 +98,14 @@ def test_what_crashes_is_started_again(composed: Composed) -> None:
     assert composed.inspect("kube-proxy-node-2", "{{.RestartCount}} {{.State.Running}}") == f"{before + 1} true"
 
 
+def on_node_1(cluster: Composed, command: str) -> str:
+    """What a command prints on a machine."""
+    arguments = ["ssh", "--data-dir", str(cluster.folder.path), "node-1", command]
+    return subprocess.run(
+        [sys.executable, "-m", "podwire.scripts", *arguments], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+
 def test_a_cluster_goes_on_after_down_and_up(new_cluster: Callable[[str], Composed]) -> None:
     cluster = new_cluster("single")
     cluster.up()
@@ -111,9 +119,11 @@ def test_a_cluster_goes_on_after_down_and_up(new_cluster: Callable[[str], Compos
         return str((await client.api.get(resources.CONFIG_MAPS, "default", "kept"))["metadata"]["uid"])
 
     written = cluster.run(write)
+    on_node_1(cluster, "echo kept >/srv/file")
     cluster.compose("down", "--timeout", "1")
     cluster.up()
     assert cluster.run(read) == written
+    assert on_node_1(cluster, "cat /srv/file") == "kept\n", "the machine's disk is a volume"
 
 
 def test_larger_clusters_are_written_by_the_script(tmp_path: Path) -> None:
