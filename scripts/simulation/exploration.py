@@ -14,7 +14,7 @@ from typing import Final
 from podwire.proto.kube import resources
 from podwire.scripts.chaos.actions import Action, describe
 from podwire.scripts.simulation.callers import Callers, Counts
-from podwire.scripts.simulation.cluster import SimulatedCluster
+from podwire.scripts.simulation.cluster import SimulatedCluster, SimulationFailed
 from podwire.scripts.simulation.history import PodHistory
 from podwire.scripts.simulation.invariants import CHECKS, Subject
 from podwire.scripts.simulation.performing import Performer
@@ -31,6 +31,7 @@ from podwire.services.chassis.tasks import OrderedTaskGroup
 SETTLE: Final = 330.0
 """Seconds: the kubelet's longest back-off of a container that crashes (5 minutes), and what follows from its end."""
 _LOOK_EVERY: Final = 2.0
+_UNFORESEEN: Final = "nothing-unforeseen"
 _FAILURES: Final = (ApiError, ApiUnavailable, Silent, BusError)
 Tell = Callable[[str], None]
 
@@ -92,7 +93,10 @@ class Exploration:
         """Performs the schedule while the cluster is busy. From here on everything follows from `seed`."""
         cluster = self._cluster
         cluster.reseed(seed)
-        violation, settled_after, counts = cluster.run(self._explore(seed, schedule, busy_seconds))
+        try:
+            violation, settled_after, counts = cluster.run(self._explore(seed, schedule, busy_seconds))
+        except SimulationFailed as error:
+            violation, settled_after, counts = Violation(_UNFORESEEN, self._now(), (str(error),)), 0.0, Counts()
         return Finding(
             seed=seed,
             digest=cluster.digest(),
@@ -151,7 +155,7 @@ class Exploration:
         seen = {
             "delivered-where-routed": subject.callers.misdelivered,
             "revisions-only-grow": subject.watcher.shrunk,
-            "nothing-unforeseen": [*self._cluster.errors, *map(str, self._cluster.loop.failures)],
+            _UNFORESEEN: [*self._cluster.errors, *map(str, self._cluster.loop.failures)],
         }
         for invariant, lines in seen.items():
             if lines:

@@ -10,12 +10,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from podwire.proto import subjects
 from podwire.proto.messages.process import Fault, Impairment, SetFaults, Way
 from podwire.services.chassis.bus import base
 from podwire.services.chassis.chance import RandomBits, below
 from podwire.services.chassis.clock import MILLISECOND, SECOND, Clock
 from podwire.services.chassis.impairment import happens
+from podwire.services.chassis.tasks import GroupClosing
+
+logger = structlog.get_logger()
 
 _RETRANSMISSION_TIMEOUT: Final = 200 * MILLISECOND
 """Linux's TCP_RTO_MIN; doubled each time (RFC 6298, section 5.5)."""
@@ -98,7 +103,10 @@ class _InOrder:
 
     def _arrive(self, call: Callable[[], None]) -> None:
         self.waiting -= 1
-        call()
+        try:
+            call()
+        except Exception:
+            logger.exception("a handler failed")
 
 
 class FaultyBus:
@@ -138,13 +146,19 @@ class FaultyBus:
             await asyncio.sleep(late / SECOND)
 
     def subscribe(self, subject: str, handler: base.Handler, queue: str = "") -> base.Subscription:
+        def handle(message: base.Message) -> None:
+            try:
+                handler(message)
+            except GroupClosing:
+                logger.debug("the process ends: a message was passed over", subject=message.subject)
+
         def deliver(message: base.Message) -> None:
             if not self.faults.rules and not self._in.waiting:
-                handler(message)
+                handle(message)
                 return
             late = self.faults.delay(message.subject, "in")
             if late is not None:
-                self._in.carry(late, lambda: handler(message))
+                self._in.carry(late, lambda: handle(message))
 
         return self._inner.subscribe(subject, deliver, queue)
 

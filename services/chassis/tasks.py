@@ -9,6 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 
+class GroupClosing(RuntimeError):
+    """A task was to be started in a group that is ending."""
+
+
 class OrderedTaskGroup:
     """Runs tasks until the block ends; the first failure cancels the rest and is raised from the block."""
 
@@ -24,10 +28,10 @@ class OrderedTaskGroup:
         return self
 
     def start[T](self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Starts a task; its failure ends the group."""
+        """Starts a task; its failure ends the group. Raises GroupClosing."""
         if self._closing:
             coroutine.close()
-            raise RuntimeError(f"the task group is closing: {name} was not started")
+            raise GroupClosing(f"the task group is closing: {name} was not started")
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks[task] = None
         task.add_done_callback(self._done)
