@@ -1,6 +1,9 @@
 """Faults of a process's link: what is lost, what is late, what is never touched."""
 
+import asyncio
+
 import pytest
+import structlog
 
 from podwire.proto.messages.process import Fault
 from podwire.services.chassis.bus.base import Message, RequestTimeout
@@ -9,6 +12,7 @@ from podwire.services.chassis.chance import RandomStream
 from podwire.services.chassis.faults import Faults, FaultyBus
 from podwire.services.chassis.health import local_subjects
 from podwire.services.chassis.simulation.loop import SimulationLoop
+from podwire.services.chassis.tasks import GroupClosing
 
 LATE = 250_000_000
 
@@ -60,3 +64,35 @@ def test_a_late_message_arrives_late_and_a_lost_request_times_out() -> None:
     loop.run_until_complete(main())
     assert arrived == [LATE]
     assert loop.now_ns == 1_000_000_000
+
+
+@pytest.mark.parametrize("late", [0, LATE])
+@pytest.mark.parametrize(("error", "told"), [(GroupClosing("it ends"), []), (KeyError("x"), ["a handler failed"])])
+def test_a_handler_that_fails_keeps_no_other_from_its_messages(error: Exception, told: list[str], late: int) -> None:
+    """A process that is ending passes messages over; anything else is logged."""
+    loop = SimulationLoop(1)  # type: ignore[abstract]  # what it does not have raises Forbidden
+    arrived: list[bytes] = []
+
+    async def main() -> None:
+        broker = Broker(RandomStream(1))
+        faults = Faults(RandomStream(2))
+        faults.rules = (Fault(subject="news", delay=late),) if late else ()
+        sender, receiver = broker.connect("a"), FaultyBus(broker.connect("b"), faults)
+
+        def fail(message: Message) -> None:
+            raise error
+
+        def take(message: Message) -> None:
+            arrived.append(message.payload)
+
+        receiver.subscribe("news", fail)
+        receiver.subscribe("news", take)
+        sender.publish("news", b"1")
+        sender.publish("news", b"2")
+        await asyncio.sleep(1)
+
+    with structlog.testing.capture_logs() as logs:
+        loop.run_until_complete(main())
+    assert arrived == [b"1", b"2"]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == 2 * told
+    assert loop.failures == []
