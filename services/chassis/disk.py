@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class DiskFull(Exception):
-    """There is no room for another record; none was kept."""
+    """A record could not be kept, for lack of room mostly; the message says why."""
 
 
 class DiskUnreadable(Exception):
@@ -48,4 +48,4 @@ class MemoryDisk:
 
     def _check_room(self) -> None:
         if self.full:
-            raise DiskFull
+            raise DiskFull("No space left on device")

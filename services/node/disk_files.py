@@ -149,8 +149,8 @@ class DiskFiles(Files):
                 self._keep_anew()
             else:
                 self._disk.append(record)
-        except DiskFull:
-            raise FileError(28, "No space left on device") from None
+        except DiskFull as error:
+            raise FileError(28, str(error)) from None
 
     def _keep_anew(self) -> None:
         records = [codec.encode(change) for change in self._differences()]

@@ -9,6 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -53,17 +54,19 @@ class FileDisk:
 
     def append(self, record: bytes) -> None:
         """Raises DiskFull."""
-        self._write(self._opened(), _framed(record))
+        with _kept_or_not():
+            _write(self._opened(), _framed(record))
 
     def replace(self, records: Iterable[bytes]) -> None:
         """Raises DiskFull."""
         new = self._path.with_name(f"{self._path.name}.new")
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            self._write(file, b"".join(map(_framed, records)))
-        finally:
-            os.close(file)
-        new.replace(self._path)
+        with _kept_or_not():
+            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                _write(file, b"".join(map(_framed, records)))
+            finally:
+                os.close(file)
+            new.replace(self._path)
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -73,16 +76,24 @@ class FileDisk:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return self._file
 
-    @staticmethod
-    def _write(file: int, data: bytes) -> None:
-        """All of it or nothing."""
-        before = os.fstat(file).st_size
-        try:
-            while data:
-                data = data[os.write(file, data) :]
-        except OSError as error:
-            os.ftruncate(file, before)
-            raise DiskFull(error.strerror) from None
+
+@contextmanager
+def _kept_or_not() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskFull(error.strerror) from None
+
+
+def _write(file: int, data: bytes) -> None:
+    """All of it or nothing."""
+    before = os.fstat(file).st_size
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+    except OSError:
+        os.ftruncate(file, before)
+        raise
 
 
 def _framed(record: bytes) -> bytes:

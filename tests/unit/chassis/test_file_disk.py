@@ -69,6 +69,14 @@ def test_a_full_disk_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.Monke
     assert FileDisk(path).records() == RECORDS
 
 
+def test_a_file_that_cannot_be_made_is_a_full_disk(tmp_path: Path) -> None:
+    disk = FileDisk(tmp_path / "gone" / "node-1")
+    with pytest.raises(DiskFull, match="No such file or directory"):
+        disk.append(b"x")
+    with pytest.raises(DiskFull, match="No such file or directory"):
+        disk.replace([b"x"])
+
+
 def test_a_disk_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskUnreadable, match=r"node-1: Is a directory"):
         _ = FileDisk(_folder(tmp_path / "node-1")).records()
