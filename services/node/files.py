@@ -96,8 +96,10 @@ class Files:
     def remove(self, path: str) -> bool:
         """Removes a file or a link; whether there was one."""
         path = self._beside(path)
-        self._modes.pop(path, None)
-        return self._links.pop(path, None) is not None or self._files.pop(path, None) is not None
+        was_there = self._links.pop(path, None) is not None or self._files.pop(path, None) is not None
+        if was_there:
+            self._modes.pop(path, None)
+        return was_there
 
     def remove_tree(self, path: str) -> None:
         """Removes a folder and everything below it; of a link only the link."""
