@@ -340,16 +340,16 @@ class TestRemaking:
             await reader.until(lambda: bool(reader.currents))
             bus.lose_delivery = (await bus.stream_state(5)).last + 1
             await EventLog(bus).append(pod("a"), event("1"), 0)
-            await reader.until(lambda: reader.writes == ["1"], seconds=3 * base.HEARTBEAT_INTERVAL)
+            await reader.until(lambda: reader.writes == ["1"], seconds=1)
             reader.follower.close()
 
-    async def test_silence_for_two_heartbeats_ends_a_consumer(self, harness: Harness) -> None:
+    async def test_silence_ends_a_consumer(self, harness: Harness) -> None:
         bus = Meddling(await harness.connect("w", "admin"))
         bus.is_deaf = True
         async with OrderedTaskGroup() as tasks:
             reader = Reader(bus, tasks)
             await EventLog(bus).append(pod("a"), event("1"), 0)
-            await reader.until(lambda: reader.writes == ["1"], seconds=6 * base.HEARTBEAT_INTERVAL)
+            await reader.until(lambda: reader.writes == ["1"], seconds=2)
             assert reader.follower.remade == 1
             reader.follower.close()
 

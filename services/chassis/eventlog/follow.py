@@ -1,7 +1,7 @@
 """Following the stream without losing a message.
 
-A named ephemeral push consumer is made from the cursor on; a gap in its own count, a reconnect, or silence for two
-heartbeats means that it is made anew, at once. The cursor is the last revision that was handed over. A stream of
+A named ephemeral push consumer is made from the cursor on; a gap in its own count, a reconnect, or silence for one and
+a half heartbeats means that it is made anew, at once. The cursor is the last revision that was handed over. A stream of
 another birth, or one whose end lies before the cursor, is another cluster: everything is forgotten.
 """
 
@@ -13,11 +13,12 @@ from podwire.services.chassis.bus import base
 
 _CALL: Final = 2.0
 _RETRY: Final = 0.05
-_SILENCE: Final = 2 * base.HEARTBEAT_INTERVAL
+_SILENCE: Final = 1.5 * base.HEARTBEAT_INTERVAL
+"""Seconds; a heartbeat may be late by half an interval before it is missed."""
 
 
 class Silence:
-    """Looks every two heartbeats who of a process's followers has heard nothing since."""
+    """Looks every one and a half heartbeats who of a process's followers has heard nothing since."""
 
     def __init__(self) -> None:
         self._listening: dict[Follower, None] = {}
