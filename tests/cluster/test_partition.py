@@ -5,14 +5,19 @@ Source of the times: kube-controller-manager's node-monitor-grace-period (40 s) 
 
 from typing import Any
 
+from podwire.proto import subjects
 from podwire.proto.kube import resources
+from podwire.proto.messages import codec
 from podwire.proto.messages.machine import Connect, Outcome
 from podwire.proto.messages.process import Impairment
+from podwire.proto.messages.telemetry import Hop
 from podwire.scripts.chaos.links import BadDirection
 from podwire.scripts.cluster.layout import OUTSIDE
 from podwire.scripts.cluster.readiness import is_ready
 from podwire.scripts.simulation.forks import forked
 from podwire.scripts.simulation.scenario import REPLICAS
+from podwire.services.chassis.bus.base import Message
+from podwire.services.node.kernel.drops import LOST_ON_THE_LINK
 
 from .conftest import Booted
 from .operating import ask
@@ -20,6 +25,7 @@ from .operating import ask
 CUT_OFF = "node-1"
 OTHER = "node-2"
 SEEDS = 4
+TRACE = "00000000000000000000000000000001"
 Json = dict[str, Any]
 
 
@@ -31,9 +37,9 @@ def around(booted: Booted) -> list[BadDirection]:
     return [BadDirection(*ends, lost) for pair in pairs for ends in (pair, pair[::-1])]
 
 
-async def get(booted: Booted, node: str, address: str) -> Outcome:
+async def get(booted: Booted, node: str, address: str, trace: str = "") -> Outcome:
     """A request from a machine to a pod."""
-    answer = await ask(booted, node, Connect(trace="", kind="http", address=address, port=80, timeout=5))
+    answer = await ask(booted, node, Connect(trace=trace, kind="http", address=address, port=80, timeout=5))
     assert isinstance(answer, Outcome)
     return answer
 
@@ -57,6 +63,18 @@ async def node_status(booted: Booted) -> str:
     return found
 
 
+def drops_of(booted: Booted, trace: str) -> set[str]:
+    """The reasons for which packets of a trace will have been dropped."""
+    reasons: set[str] = set()
+
+    def hear(message: Message) -> None:
+        hops: list[Hop] = codec.decode_union(list[Hop], message.payload)
+        reasons.update(hop.reason for hop in hops if hop.trace == trace and hop.kind == "drop")
+
+    booted.cluster.operator.subscribe(subjects.telemetry_kind("hop"), hear)
+    return reasons
+
+
 async def cut_off(booted: Booted) -> None:
     """The whole story of one machine."""
     cluster, scenario = booted.cluster, booted.scenario
@@ -69,8 +87,10 @@ async def cut_off(booted: Booted) -> None:
 
     cluster.set_links(around(booted))
     assert (await get(booted, CUT_OFF, inside)).success, "what stays on the machine goes on"
-    crossing = await get(booted, CUT_OFF, beyond)
+    reasons = drops_of(booted, TRACE)
+    crossing = await get(booted, CUT_OFF, beyond, TRACE)
     assert not crossing.success and crossing.text in ("no answer within 5 s", "No route to host")
+    assert LOST_ON_THE_LINK in reasons
 
     async def unknown() -> bool:
         return await node_status(booted) == "Unknown"
