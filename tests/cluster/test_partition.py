@@ -3,6 +3,8 @@
 Source of the times: kube-controller-manager's node-monitor-grace-period (40 s) and DefaultTolerationSeconds (300 s).
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from podwire.proto import subjects
@@ -27,6 +29,7 @@ OTHER = "node-2"
 SEEDS = 4
 TRACE = "00000000000000000000000000000001"
 Json = dict[str, Any]
+Condition = Callable[[], Awaitable[bool]]
 
 
 def around(booted: Booted) -> list[BadDirection]:
@@ -75,6 +78,12 @@ def drops_of(booted: Booted, trace: str) -> set[str]:
     return reasons
 
 
+async def after(booted: Booted, seconds: float, condition: Condition, what: str) -> float:
+    """How long it takes until something holds, of which it is not asked before so many seconds."""
+    await asyncio.sleep(seconds)
+    return seconds + await booted.cluster.until(condition, 120, what)
+
+
 async def cut_off(booted: Booted) -> None:
     """The whole story of one machine."""
     cluster, scenario = booted.cluster, booted.scenario
@@ -95,7 +104,7 @@ async def cut_off(booted: Booted) -> None:
     async def unknown() -> bool:
         return await node_status(booted) == "Unknown"
 
-    assert 25 < await cluster.until(unknown, 60, "the node is NotReady") < 50
+    assert 25 < await after(booted, 20, unknown, "the node is NotReady") < 50
 
     async def left() -> bool:
         return inside not in await ready_addresses(booted)
@@ -107,7 +116,7 @@ async def cut_off(booted: Booted) -> None:
         now = await pods_by_node(booted)
         return CUT_OFF not in now
 
-    assert 290 < await cluster.until(evicted, 400, "its pods are evicted") < 310
+    assert 290 < await after(booted, 280, evicted, "its pods are evicted") < 310
     assert (await get(booted, CUT_OFF, inside)).success, "nobody could tell its kubelet"
 
     cluster.set_links([])
