@@ -239,12 +239,8 @@ class Container:
     # -- what the machine tells
 
     def _on_signal(self, message: Message) -> None:
-        try:
-            signal = codec.decode(messages.ContainerSignal, message.payload)
-        except codec.ForeignMessage as error:
-            self.context.foreign.drop(self.context.log, message.subject, str(error))
-            return
-        if signal.boot_id == self.offer.boot_id:
+        signal = _decoded(self.context, messages.ContainerSignal, message)
+        if signal is not None and signal.boot_id == self.offer.boot_id:
             self._act(signal.signal)
 
     def _act(self, signal: messages.Signal) -> None:
@@ -286,12 +282,8 @@ class Container:
             self.context.tasks.start(self._attach(), name="attach")
 
     def _on_boot(self, message: Message) -> None:
-        try:
-            booted = codec.decode(messages.Booted, message.payload)
-        except codec.ForeignMessage as error:
-            self.context.foreign.drop(self.context.log, message.subject, str(error))
-            return
-        if booted.boot_id != self.offer.boot_id:
+        booted = _decoded(self.context, messages.Booted, message)
+        if booted is not None and booted.boot_id != self.offer.boot_id:
             self._end("the machine has booted since")
 
     async def keep_attached(self) -> None:
@@ -315,17 +307,22 @@ class Container:
             self.ended.set_result(reason)
 
 
+def _decoded[T](context: Context, kind: type[T], message: Message) -> T | None:
+    """What a subject carries; None for anything else, which is dropped and counted."""
+    try:
+        return codec.decode(kind, message.payload)
+    except codec.ForeignMessage as error:
+        context.foreign.drop(context.log, message.subject, str(error))
+        return None
+
+
 async def wait_for_claim(context: Context, image: str, node: str) -> Container:
     """The container that this process takes: for `node` alone, or for any node. Raises ProcessEnd."""
     taken: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
 
     def on_offer(message: Message) -> None:
-        try:
-            offer = codec.decode(messages.Offer, message.payload)
-        except codec.ForeignMessage as error:
-            context.foreign.drop(context.log, message.subject, str(error))
-            return
-        if taken.done() or offer.image != image:
+        offer = _decoded(context, messages.Offer, message)
+        if offer is None or taken.done() or offer.image != image:
             return
         taken.set_result(Container(context, offer))
         claim = messages.Claim(container=offer.container, instance=context.instance, connection=context.bus.name)

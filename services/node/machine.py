@@ -64,13 +64,16 @@ def boot(context: Context, settings: NodeSettings) -> Machine:
     boot_id = uuid4(context.random)
     kernel = Kernel(settings.node, boot_id, context.random)
     shell = KernelShell(kernel, context.bus, context.clock, context.faults)
+    files = DiskFiles(context.disk, _installed_files(settings), _INSTALLED_FOLDERS)
+    if files.foreign:
+        context.log.warning("records of the disk were passed over", records=files.foreign)
     machine = Machine(
         name=settings.node,
         addresses=tuple(_hosts(settings)),
         boot_id=boot_id,
         kernel=kernel,
         shell=shell,
-        files=DiskFiles(context.disk, _installed_files(settings), _INSTALLED_FOLDERS),
+        files=files,
         bus=context.bus,
         clock=context.clock,
         random=context.random,

@@ -151,6 +151,7 @@ async def test_a_handler_that_fails_does_not_end_its_subscription(harness: Harne
     bus.publish("a", b"1")
     bus.publish("a", b"2")
     await inbox.until(lambda: len(inbox.messages) == 2)
+    assert [message.payload for message in inbox.messages] == [b"1", b"2"]
 
 
 async def test_what_is_not_permitted_is_lost(harness: Harness) -> None:
@@ -230,6 +231,7 @@ class TestStream:
         await bus.append(KEY, b"1", None, 5)
         await bus.consume([subjects.ALL_EVENTS], 1, inbox.deliver, inbox.beat, 5)
         await inbox.until(lambda: inbox.heartbeats[-1:] == [1])
+        assert [delivery.consumer_sequence for delivery in inbox.deliveries] == [1]
 
     async def test_purging_is_exact(self, harness: Harness) -> None:
         bus, inbox = await harness.connect("a", "admin"), Inbox()

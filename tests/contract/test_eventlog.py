@@ -231,6 +231,7 @@ class TestFollowing:
             await harness.restart()
             await EventLog(bus, patience=30).append(pod("a"), event("1"), 0)
             await reader.until(lambda: reader.writes == ["1"], seconds=1)
+            assert reader.resets == 0
             reader.follower.close()
 
     async def test_the_newest_of_each_object_then_what_comes(self, harness: Harness) -> None:
@@ -273,8 +274,9 @@ class TestFollowing:
             await reader.until(lambda: bool(reader.currents))
             await bus.append(subjects.object_events(pod("foreign")), b"\xc1", 0, 5)
             await bus.append("kube.events.too.short", b"", 0, 5)
-            await EventLog(bus).append(pod("a"), event("1"), 0)
+            last = await EventLog(bus).append(pod("a"), event("1"), 0)
             await reader.until(lambda: reader.writes == ["1"])
+            assert (reader.follower.cursor, reader.follower.remade) == (last, 0)
             reader.follower.close()
 
 
@@ -341,6 +343,7 @@ class TestRemaking:
             bus.lose_delivery = (await bus.stream_state(5)).last + 1
             await EventLog(bus).append(pod("a"), event("1"), 0)
             await reader.until(lambda: reader.writes == ["1"], seconds=1)
+            assert reader.follower.remade == 1
             reader.follower.close()
 
     async def test_silence_ends_a_consumer(self, harness: Harness) -> None:
@@ -363,6 +366,7 @@ class TestRemaking:
             await harness.kill()
             await harness.restart()
             await reader.until(lambda: reader.resets == 1 and reader.writes == ["1"])
+            assert reader.follower.birth == "another"
             reader.follower.close()
 
     async def test_a_stream_that_was_set_back_is_another_cluster(self, harness: Harness) -> None:
