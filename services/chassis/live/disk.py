@@ -1,8 +1,8 @@
 """A disk in a file: each record behind its length and checksum.
 
 A record that was written outlives `kill -9`: the kernel has it. It is not forced to the medium (fsync): after a crash
-of the real machine the newest records may be missing. Reading ends at the first record that is torn or damaged; where
-there is more than one torn record behind it, the whole file is kept beside as `.damaged`.
+of the real machine the newest records may be missing. Reading ends at the first record that is torn or damaged: the log
+says so, and the whole file is kept beside as `.damaged`.
 """
 
 import os
@@ -45,11 +45,10 @@ class FileDisk:
         return found
 
     def _cut_off(self, content: bytes, length: int) -> None:
-        rest = content[length:]
-        if len(rest) >= _HEAD.size and len(rest) >= _HEAD.size + _HEAD.unpack_from(rest)[0]:
-            kept = self._path.with_name(f"{self._path.name}.damaged")
-            kept.write_bytes(content)
-            logger.error("a disk is damaged: what is behind is lost", disk=str(self._path), at=length, kept=str(kept))
+        kept = self._path.with_name(f"{self._path.name}.damaged")
+        kept.write_bytes(content)
+        kept.chmod(0o600)
+        logger.error("a disk is damaged: what is behind is lost", disk=str(self._path), at=length, kept=str(kept))
         os.truncate(self._path, length)
 
     def append(self, record: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A disk in a file: records come back in order; a torn end costs the torn record, damage costs nothing silently."""
+"""A disk in a file: records come back in order; what is torn or damaged is lost, but never silently."""
 
 import errno
 import os
@@ -28,25 +28,35 @@ def test_records_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, re
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_process_may_die_at_any_byte(tmp_path: Path) -> None:
+def test_a_record_may_be_torn_at_any_byte(tmp_path: Path) -> None:
     whole = _written(tmp_path / "whole")
     for length in range(len(whole)):
-        path = tmp_path / "torn"
+        path = tmp_path / f"torn-{length}"
         path.write_bytes(whole[:length])
         found = FileDisk(path).records()
         assert found == RECORDS[: len(found)]
-        FileDisk(path).append(b"after")
-        assert FileDisk(path).records() == [*found, b"after"]
-    assert not (tmp_path / "torn.damaged").exists()
+        _is_said(path, whole[:length], found)
 
 
-def test_damage_in_the_middle_is_kept_beside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bit", range(8 * 8 + 8))
+def test_damage_is_said_and_kept_beside(tmp_path: Path, bit: int) -> None:
+    """Of the first record's length, checksum and content."""
     path = tmp_path / "node-1"
     whole = bytearray(_written(path))
-    whole[8] ^= 1
+    whole[bit // 8] ^= 1 << bit % 8
     path.write_bytes(whole)
     assert FileDisk(path).records() == []
-    assert (tmp_path / "node-1.damaged").read_bytes() == whole
+    _is_said(path, bytes(whole), [])
+
+
+def _is_said(path: Path, content: bytes, found: list[bytes]) -> None:
+    """What was cut off is kept, whatever it is; the disk goes on behind what was found."""
+    kept = path.with_name(f"{path.name}.damaged")
+    is_whole = len(content) == sum(8 + len(record) for record in found)
+    assert kept.exists() != is_whole
+    assert is_whole or (kept.read_bytes() == content and kept.stat().st_mode & 0o777 == 0o600)
+    FileDisk(path).append(b"after")
+    assert FileDisk(path).records() == [*found, b"after"]
 
 
 def test_a_full_disk_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
